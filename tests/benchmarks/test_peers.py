@@ -1,0 +1,32 @@
+"""The peers' contract fits the frames of the peers' server, word by word as its source writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from loadtests.contract import load
+
+PEERS = Path(__file__).parent / "peers"
+SOURCE = (PEERS / "main.go").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", re.findall(r'"(\w+)"', re.search(r"kinds := \[\]string\{(.*)\}", SOURCE)[1]))  # type: ignore[index]
+def test_the_contract_fits_every_frame_of_the_server(kind: str) -> None:
+    contract = load(PEERS / "contract.yaml")
+    template = re.search(r"Sprintf\(`(.*?)`", SOURCE)[1]  # type: ignore[index]
+    frame = re.split("%[sd]", template)
+    values = [kind, "7-3", "1", "4", "4"]
+    raw = "".join(part + value for part, value in zip(frame, [*values, ""], strict=True))
+    index, standing, schema_bits, recovered, raw_type, ids = contract.decode(raw.encode())
+    assert (contract.label(index), standing, schema_bits, recovered, raw_type) == (kind, 0, 0, False, kind)
+    assert (ids[0], ids[-1]) == ("7-3", 4)
+    assert contract.events[index - 1].demanded
+
+
+def test_it_asks_for_no_welcome_no_token_and_no_resume() -> None:
+    contract = load(PEERS / "contract.yaml")
+    assert (contract.file.handshake.ready, contract.file.auth.mode, contract.resumes) == ("", "none", False)
+    assert contract.has_cursor
