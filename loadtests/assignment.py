@@ -1,0 +1,69 @@
+"""What one load generator process must know, as one JSON file in the run directory. Never a secret: a token's variable
+is named, its value stays in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+from loadtests.errors import ConfigError
+
+__all__ = ["ENVIRONMENT", "Assignment", "read", "secret_pattern", "token_for", "token_template"]
+
+#: names the assignment's file
+ENVIRONMENT = "GAUNTLET_ASSIGNMENT"
+USER = "{user}"
+LEAST_SECRET = 4  # shorter ones would redact ordinary text
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    run_dir: str
+    nonce: str
+    seed: int
+    contract: str
+    scenario: str
+    target: str
+    users: int
+    #: cohort name -> [host, port] to dial; empty: the target itself
+    listeners: dict[str, tuple[str, int]] = {}
+    treated_share: float = 0.0
+    workers: int = 1
+    token_env: str = ""
+    ca: str = ""
+    resolve: str = ""
+    #: wait for ``start.json`` before the first turn, so that all processes and the faults share one time axis
+    barrier: bool = True
+
+
+def read(path: str | Path) -> Assignment:
+    return msgspec.json.decode(Path(path).read_bytes(), type=Assignment)
+
+
+def token_template(variable: str) -> str | None:
+    """The value of ``--token-env``'s variable.
+
+    Raises:
+        ConfigError: named, and not set.
+    """
+    if not variable:
+        return None
+    value = os.environ.get(variable, "")
+    if not value:
+        raise ConfigError("--token-env", "", f"the environment has no {variable}", "a variable that holds the token")
+    return value
+
+
+def token_for(template: str | None, user: int) -> str | None:
+    """``{user}`` becomes the session's user name."""
+    return template.replace(USER, f"gauntlet-{user}") if template else None
+
+
+def secret_pattern(template: str | None) -> re.Pattern[str] | None:
+    """Finds any session's token in text, so that it can be removed."""
+    if not template or len(template.replace(USER, "")) < LEAST_SECRET:
+        return None
+    return re.compile(re.escape(template).replace(re.escape(USER), r"gauntlet-\d+"))

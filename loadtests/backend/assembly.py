@@ -1,0 +1,134 @@
+"""The whole backend without its sockets: the parts wired together, driven by three verbs: connected, received, lost.
+
+Pure over ``World``, ``Storage`` and links: the asyncio server and a simulation in virtual time drive the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadtests.backend.agents import AgentService
+from loadtests.backend.defects import Defect
+from loadtests.backend.engine import ExecutionEngine
+from loadtests.backend.eventlog import ANONYMOUS, EventLog, Storage
+from loadtests.backend.frames import FrameWriter, Shape
+from loadtests.backend.manager import Link, Parcel, WebSocketManager
+from loadtests.backend.messages import MessageHandlerService
+from loadtests.backend.notifier import WebSocketNotifier, parcel_of
+from loadtests.backend.planting import SPARED_TURNS, Planter
+from loadtests.backend.registry import AgentRegistry
+from loadtests.backend.tools import ToolDispatcher
+from loadtests.backend.world import World
+from loadtests.contract import Contract
+
+__all__ = ["Backend"]
+
+RETENTION_S = 900.0
+
+
+class Backend:
+    """One reference backend."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        storage: Storage,
+        world: World,
+        *,
+        seed: int = 0,
+        defect: Defect | None = None,
+        defect_share: float = 0.1,
+        spared_turns: int = SPARED_TURNS,
+        shape: Shape = "flat",
+        node: str = "node-1",
+        build: str = "reference",
+    ) -> None:
+        self._world = world
+        self._identity = {"node": node, "build": build}
+        self._heartbeat = contract.file.control.heartbeat
+        self._by_cursor: set[str] = set()
+        self._known_users: set[str] = set()
+        self.frames = FrameWriter(contract, shape)
+        self.log = EventLog(storage)
+        self.planter = Planter(defect, seed, defect_share, spared_turns)
+        self.manager = WebSocketManager(world, self.frames)
+        self.notifier = WebSocketNotifier(contract, self.log, self.manager, self.frames, world.now_s)
+        registry = AgentRegistry.for_contract(contract)
+        self.agents = AgentService(
+            world,
+            ExecutionEngine(registry, ToolDispatcher(), world.dice),
+            self.log,
+            self.notifier,
+            self.manager,
+            self.planter,
+            registry.root.name,
+            next(iter(contract.file.legacy), ""),
+        )
+        self._messages = MessageHandlerService(
+            contract, world, self.frames, self.log, self.agents, self._resume, self._shared_by_user
+        )
+        for turn in self.log.unended():
+            self.agents.give_up(turn)
+
+    def connected(self, link: Link, user: str, *, cursor: bool) -> bool:
+        """Welcome a connection; False when a planted defect leaves it waiting.
+
+        ``user`` is empty for a client without credentials; ``cursor`` marks one that resumes by cursor.
+        """
+        # Nobody may take an anonymous client's name.
+        known = bool(user) and not user.startswith(ANONYMOUS)
+        link.user = user if known else self._world.new_id(ANONYMOUS)
+        link.stream = self._world.new_id("st")
+        back_again = known and user in self._known_users
+        if self.planter.refuses_welcome(self._world.now_s(), known_user=back_again):
+            self._known_users.add(user)
+            return False
+        if known:
+            self._known_users.add(user)
+        self.log.open(link.stream, link.user)
+        if cursor:
+            self._by_cursor.add(link.stream)
+        connection = self._world.new_id("main")
+        who = {"mode": "main", "connection_id": connection, "user_id": link.user}
+        data = {**who, **self._identity, "stream_id": link.stream, "last_seq": 0}
+        link.put(Parcel(frame=self.frames.welcome(data, self._world.now_s())))
+        self.manager.join(link, keeps=known and not cursor)
+        return True
+
+    def received(self, link: Link, raw: bytes) -> None:
+        """One message of a welcomed connection."""
+        self._messages.handle(link, raw)
+
+    def lost(self, link: Link, unsent: Sequence[Parcel], *, cut: bool) -> None:
+        """A connection ended; ``cut``: not by the client's own goodbye after its welcome."""
+        if cut:
+            self.planter.cut(self._world.now_s())
+        self.manager.leave(link, unsent)
+
+    def idle(self, link: Link) -> None:
+        """Nothing came from this connection for a while: show that we are here."""
+        link.put(Parcel(frame=self.frames.control(self._heartbeat, self._world.now_s())))
+
+    def sweep(self) -> None:
+        """Forget who has been away for too long; to be called now and then."""
+        for stream in self.manager.sweep(RETENTION_S):
+            self.log.forget(stream)
+            self._by_cursor.discard(stream)
+
+    def _shared_by_user(self, link: Link) -> bool:
+        return link.stream not in self._by_cursor and not link.user.startswith(ANONYMOUS)
+
+    def _resume(self, link: Link, stream: str, after: int) -> None:
+        """Answer, replay, then live events: in one go, so that nothing can come between."""
+        claim = self.log.claim(stream, link.user, after)
+        answer = Parcel(frame=self.frames.restored(claim, self._world.now_s()))
+        if not claim.resumed:
+            link.put(answer)
+            return
+        replay = [answer, *map(parcel_of, self.planter.replay(claim))]
+        link.user = claim.user
+        if link.stream != stream:
+            self.log.forget(link.stream)
+            self._by_cursor.discard(link.stream)
+        self._by_cursor.add(stream)
+        self.manager.take_over(link, stream, replay)

@@ -1,0 +1,140 @@
+"""The event log's SQLite: WAL, commits by group. Nothing in it decides anything.
+
+An append only joins a batch in memory; ``flush`` writes the batch, and may be called from another thread. Every read
+flushes first, so that it sees all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from loadtests.backend.eventlog import Entry, Turn
+from loadtests.errors import RigError
+
+__all__ = ["SqliteStorage"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS streams (stream TEXT PRIMARY KEY, user TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    stream TEXT NOT NULL, seq INTEGER NOT NULL, user TEXT NOT NULL, thread TEXT NOT NULL, kind TEXT NOT NULL,
+    at_s REAL NOT NULL, frame BLOB NOT NULL, PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_by_thread ON events (user, thread, at_s);
+CREATE TABLE IF NOT EXISTS turns (
+    ordinal INTEGER PRIMARY KEY, owner TEXT NOT NULL, message TEXT NOT NULL, stream TEXT NOT NULL, user TEXT NOT NULL,
+    thread TEXT NOT NULL, run TEXT NOT NULL, ended INTEGER NOT NULL, UNIQUE (owner, message)
+);
+"""
+ADD_STREAM = "INSERT OR REPLACE INTO streams VALUES (?, ?)"
+ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
+ADD_TURN = "INSERT OR IGNORE INTO turns (owner, message, stream, user, thread, run, ended) VALUES (?, ?, ?, ?, ?, ?, 0)"
+END_TURN = "UPDATE turns SET ended = 1 WHERE owner = ? AND message = ?"
+TRIM = "DELETE FROM events WHERE stream = ? AND seq <= ?"
+OF_STREAM = (
+    "SELECT stream, seq, user, thread, kind, at_s, frame FROM events"
+    " WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq"
+)
+OF_THREAD = (
+    "SELECT stream, seq, user, thread, kind, at_s, frame FROM events WHERE user = ? AND thread = ?"
+    " ORDER BY at_s DESC, stream DESC, seq DESC LIMIT ?"
+)
+
+
+class SqliteStorage:
+    """One file; a second process must not write it at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            raise RigError(
+                f"the event log {path} cannot be used: {error}; give --db another file, or :memory:"
+            ) from None
+        self._lock = threading.Lock()
+        # A deque, whose append and popleft are safe between the loop's thread and the flushing one.
+        self._batch: deque[tuple[str, tuple[Any, ...]]] = deque()
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._batch)
+
+    def add_stream(self, stream: str, user: str) -> None:
+        self._batch.append((ADD_STREAM, (stream, user)))
+
+    def append(self, entry: Entry) -> None:
+        row = (entry.stream, entry.seq, entry.user, entry.thread, entry.kind, entry.at_s, entry.frame)
+        self._batch.append((ADD_EVENT, row))
+
+    def begin(self, turn: Turn) -> None:
+        self._batch.append((ADD_TURN, (turn.owner, turn.message, turn.stream, turn.user, turn.thread, turn.run)))
+
+    def end(self, turn: Turn) -> None:
+        self._batch.append((END_TURN, (turn.owner, turn.message)))
+
+    def trim(self, stream: str, upto: int) -> None:
+        self._batch.append((TRIM, (stream, upto)))
+
+    def flush(self) -> None:
+        """Write the batch in one transaction, in the order in which it came.
+
+        Raises:
+            RigError: the disk would not have it. The batch stays.
+        """
+        with self._lock:
+            batch = [self._batch.popleft() for _ in range(len(self._batch))]
+            if not batch:
+                return
+            try:
+                self._db.execute("BEGIN")
+                for statement, row in batch:
+                    self._db.execute(statement, row)
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._batch.extendleft(reversed(batch))
+                raise RigError(f"the event log cannot be written: {error}") from None
+
+    def close(self) -> None:
+        self.flush()
+        self._db.close()
+
+    def stream_user(self, stream: str) -> str | None:
+        rows = self._rows("SELECT user FROM streams WHERE stream = ?", (stream,))
+        return str(rows[0][0]) if rows else None
+
+    def bounds(self, stream: str) -> tuple[int, int]:
+        first, last = self._rows("SELECT min(seq), max(seq) FROM events WHERE stream = ?", (stream,))[0]
+        return (first, last) if last is not None else (1, 0)
+
+    def read(self, stream: str, after: int, upto: int) -> list[Entry]:
+        return [_entry(row) for row in self._rows(OF_STREAM, (stream, after, upto))]
+
+    def thread(self, user: str, thread: str, limit: int) -> list[Entry]:
+        return [_entry(row) for row in reversed(self._rows(OF_THREAD, (user, thread, limit)))]
+
+    def turns(self, limit: int) -> list[tuple[Turn, bool]]:
+        query = "SELECT owner, message, stream, user, thread, run, ended FROM turns ORDER BY ordinal DESC LIMIT ?"
+        return [(_turn(row), bool(row[6])) for row in reversed(self._rows(query, (limit,)))]
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        self.flush()
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    stream, seq, user, thread, kind, at_s, frame = row
+    return Entry(stream=stream, seq=seq, user=user, thread=thread, kind=kind, at_s=at_s, frame=frame)
+
+
+def _turn(row: tuple[Any, ...]) -> Turn:
+    owner, message, stream, user, thread, run, _ = row
+    return Turn(owner=owner, message=message, stream=stream, user=user, thread=thread, run=run)

@@ -1,0 +1,223 @@
+"""The durable event log: numbers each stream's events, answers a resume honestly, rebuilds a thread.
+
+Pure over its storage; knows no connection. An event is in the log before anybody may deliver it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["ANONYMOUS", "Claim", "Entry", "EventLog", "MemoryStorage", "Storage", "Turn"]
+
+#: How the users begin that came without credentials, one a connection.
+ANONYMOUS = "anon"
+
+REMEMBERED_TURNS = 100_000
+HISTORY_EVENTS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One execution. ``owner`` is within what a message id is executed once: a stream, or a user."""
+
+    owner: str
+    stream: str
+    user: str
+    thread: str
+    run: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One numbered event, with the very frame that was or will be sent."""
+
+    stream: str
+    seq: int
+    user: str
+    thread: str
+    kind: str
+    at_s: float
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The answer to a resume: with ``resumed`` every event after ``after`` up to ``head`` is in ``missed``."""
+
+    resumed: bool
+    stream: str
+    after: int
+    head: int = 0
+    reason: str = ""
+    user: str = ""
+    missed: tuple[Entry, ...] = ()
+    #: the last one that the client says it has
+    last_had: Entry | None = None
+
+
+class Storage(Protocol):
+    """Where the log lives. Reads see every write made before, durable or not yet."""
+
+    def add_stream(self, stream: str, user: str) -> None: ...
+    def stream_user(self, stream: str) -> str | None: ...
+    def append(self, entry: Entry) -> None: ...
+    def bounds(self, stream: str) -> tuple[int, int]:
+        """First kept number and last number; (1, 0) for an empty stream."""
+
+    def read(self, stream: str, after: int, upto: int) -> list[Entry]: ...
+    def thread(self, user: str, thread: str, limit: int) -> list[Entry]: ...
+    def begin(self, turn: Turn) -> None: ...
+    def end(self, turn: Turn) -> None: ...
+    def turns(self, limit: int) -> list[tuple[Turn, bool]]:
+        """The latest turns, oldest first, and whether each has ended."""
+
+    def trim(self, stream: str, upto: int) -> None: ...
+
+
+class MemoryStorage:
+    """The storage of ``:memory:``, tests and simulation."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, str] = {}
+        self._entries: dict[str, list[Entry]] = {}
+        self._trimmed: dict[str, int] = {}
+        self._turns: dict[tuple[str, str], tuple[Turn, bool]] = {}
+
+    def add_stream(self, stream: str, user: str) -> None:
+        self._users[stream] = user
+
+    def stream_user(self, stream: str) -> str | None:
+        return self._users.get(stream)
+
+    def append(self, entry: Entry) -> None:
+        self._entries.setdefault(entry.stream, []).append(entry)
+
+    def bounds(self, stream: str) -> tuple[int, int]:
+        trimmed = self._trimmed.get(stream, 0)
+        return trimmed + 1, trimmed + len(self._entries.get(stream, ()))
+
+    def read(self, stream: str, after: int, upto: int) -> list[Entry]:
+        trimmed = self._trimmed.get(stream, 0)
+        return self._entries.get(stream, [])[max(0, after - trimmed) : max(0, upto - trimmed)]
+
+    def thread(self, user: str, thread: str, limit: int) -> list[Entry]:
+        mine = [s for s, owner in self._users.items() if owner == user]
+        found = [e for s in mine for e in self._entries.get(s, ()) if e.thread == thread]
+        return sorted(found, key=lambda e: (e.at_s, e.stream, e.seq))[-limit:]
+
+    def begin(self, turn: Turn) -> None:
+        self._turns[turn.owner, turn.message] = (turn, False)
+
+    def end(self, turn: Turn) -> None:
+        self._turns[turn.owner, turn.message] = (turn, True)
+
+    def turns(self, limit: int) -> list[tuple[Turn, bool]]:
+        return list(self._turns.values())[-limit:]
+
+    def trim(self, stream: str, upto: int) -> None:
+        trimmed = self._trimmed.get(stream, 0)
+        if upto > trimmed:
+            del self._entries[stream][: upto - trimmed]
+            self._trimmed[stream] = upto
+
+
+class EventLog:
+    """Numbers from 1 without holes, one series a stream."""
+
+    def __init__(self, storage: Storage, keep_events: int = 10_000) -> None:
+        self._storage = storage
+        self._keep_events = keep_events
+        self._heads: dict[str, int] = {}
+        #: streams that no message came on yet; they cost the storage nothing
+        self._unused: dict[str, str] = {}
+        self._turns: OrderedDict[tuple[str, str], bool] = OrderedDict()
+        for turn, ended in storage.turns(REMEMBERED_TURNS):
+            self._turns[turn.owner, turn.message] = ended
+
+    def open(self, stream: str, user: str) -> None:
+        """A new stream, empty."""
+        self._unused[stream] = user
+        self._heads[stream] = 0
+
+    def forget(self, stream: str) -> None:
+        """Free what is held in memory for a stream that nobody came back to; what is stored stays."""
+        self._heads.pop(stream, None)
+        self._unused.pop(stream, None)
+
+    def head(self, stream: str) -> int:
+        if stream not in self._heads:
+            self._heads[stream] = self._storage.bounds(stream)[1]
+        return self._heads[stream]
+
+    def begin(self, turn: Turn) -> bool:
+        """Note that a message is being executed; False when it was or is already."""
+        key = turn.owner, turn.message
+        if key in self._turns:
+            return False
+        self._store_stream(turn.stream)
+        self._turns[key] = False
+        if len(self._turns) > REMEMBERED_TURNS:
+            self._turns.popitem(last=False)
+        self._storage.begin(turn)
+        return True
+
+    def end(self, turn: Turn) -> None:
+        if (turn.owner, turn.message) in self._turns:
+            self._turns[turn.owner, turn.message] = True
+        self._storage.end(turn)
+
+    def unended(self) -> list[Turn]:
+        """Turns that a former process left behind."""
+        return [turn for turn, ended in self._storage.turns(REMEMBERED_TURNS) if not ended]
+
+    def append(self, turn: Turn, kind: str, at_s: float, frame: Callable[[int], bytes]) -> Entry:
+        """The turn's next event; ``frame`` makes its bytes from its number."""
+        self._store_stream(turn.stream)
+        seq = self.head(turn.stream) + 1
+        entry = Entry(
+            stream=turn.stream,
+            seq=seq,
+            user=turn.user,
+            thread=turn.thread,
+            kind=kind,
+            at_s=at_s,
+            frame=frame(seq),
+        )
+        self._storage.append(entry)
+        self._heads[turn.stream] = seq
+        # Trimming by batches: a delete an event would cost more than the event.
+        if seq % 256 == 0 and seq > self._keep_events:
+            self._storage.trim(turn.stream, seq - self._keep_events)
+        return entry
+
+    def claim(self, stream: str, user: str, after: int) -> Claim:
+        """What a client that has everything up to ``after`` has missed, or why nobody can say.
+
+        Between clients without credentials, knowing the stream's secret name is the proof.
+        """
+        owner = self._unused.get(stream) or self._storage.stream_user(stream)
+        if owner is None or (owner != user and not (owner.startswith(ANONYMOUS) and user.startswith(ANONYMOUS))):
+            # One answer for both: whether another user's stream exists is nobody's business.
+            return Claim(resumed=False, stream=stream, after=after, reason="unknown stream")
+        head = self.head(stream)
+        if after > head:
+            return Claim(resumed=False, stream=stream, after=after, head=head, reason="ahead of the log")
+        if after + 1 < self._storage.bounds(stream)[0]:
+            return Claim(resumed=False, stream=stream, after=after, head=head, reason="events were trimmed")
+        entries = self._storage.read(stream, max(0, after - 1), head)
+        had = entries[0] if entries and entries[0].seq == after else None
+        missed = tuple(entry for entry in entries if entry.seq > after)
+        return Claim(resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed, last_had=had)
+
+    def history(self, user: str, thread: str) -> list[Entry]:
+        """A thread's latest events in the order in which they happened; nothing of another user's."""
+        return self._storage.thread(user, thread, HISTORY_EVENTS)
+
+    def _store_stream(self, stream: str) -> None:
+        user = self._unused.pop(stream, None)
+        if user is not None:
+            self._storage.add_stream(stream, user)

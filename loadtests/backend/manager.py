@@ -1,0 +1,193 @@
+"""Who is connected, and by which way each stream's events reach a client: live, kept for later, or by the log alone.
+
+Pure over links and a timer: a link is one connection as delivery sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from loadtests.backend.frames import FrameWriter
+from loadtests.backend.world import World
+
+__all__ = ["Link", "Mailbox", "Parcel", "WebSocketManager"]
+
+RETRY_MS = (50.0, 100.0, 200.0)
+FLUSH_MS = 100.0
+MOST_KEPT = 10_000
+GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One frame on its way. Only what carries a ``seq`` is an event, and worth keeping."""
+
+    frame: bytes
+    kind: str = ""
+    stream: str = ""
+    seq: int = 0
+    #: close the connection after this one
+    close_code: int = 0
+    #: what ``frame`` was before it was packed as a stored message
+    live: bytes = b""
+
+
+class Link(Protocol):
+    """One connection. ``stream`` is what it owns now."""
+
+    stream: str
+    user: str
+
+    def put(self, parcel: Parcel, *, whole: bool = False) -> bool:
+        """Take a frame for sending; False when closed, or too far behind (unless ``whole``)."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send nothing more, close."""
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """Where events of one stream, or of one user's streams, wait for a connection, in order."""
+
+    #: undelivered events outlive the connection here; otherwise the log has them, or nobody wants them
+    keeps: bool
+    links: list[Link] = field(default_factory=list)
+    backlog: deque[Parcel] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    #: a flush is due: nothing may overtake it
+    held: bool = False
+    retrying: bool = False
+    left_at_s: float = 0.0
+
+    def link_for(self, stream: str) -> Link | None:
+        """The connection that began the stream, else the user's latest."""
+        return next((link for link in self.links if link.stream == stream), self.links[-1] if self.links else None)
+
+
+class WebSocketManager:
+    """Connections by stream and by user."""
+
+    def __init__(self, world: World, frames: FrameWriter) -> None:
+        self._world = world
+        self._frames = frames
+        self._streams: dict[str, Mailbox] = {}
+        self._users: dict[str, Mailbox] = {}
+
+    def join(self, link: Link, *, keeps: bool) -> None:
+        """A welcomed connection, with an own stream; with ``keeps`` it shares its user's mailbox."""
+        box = self._users.setdefault(link.user, Mailbox(keeps=True)) if keeps else Mailbox(keeps=False)
+        self._streams[link.stream] = box
+        box.links.append(link)
+        if box.backlog:
+            box.held = True
+            self._world.schedule(FLUSH_MS, lambda: self._flush(box))
+
+    def take_over(self, link: Link, stream: str, parcels: Iterable[Parcel]) -> None:
+        """Give ``stream`` to this connection: the replay now, then live events; the former owner gets nothing more."""
+        old = self._streams[link.stream]
+        old.links.remove(link)
+        if link.stream != stream:
+            del self._streams[link.stream]
+        box = self._streams.setdefault(stream, Mailbox(keeps=False))
+        for former in box.links:
+            former.close(GOING_AWAY, "resumed on another connection")
+        box.links = [link]
+        box.backlog.clear()
+        link.stream = stream
+        for parcel in parcels:
+            link.put(parcel, whole=True)
+
+    def leave(self, link: Link, unsent: Iterable[Parcel]) -> None:
+        """A connection is gone; ``unsent`` is what it took and could not send, in order."""
+        box = self._streams.get(link.stream)
+        if box is None or link not in box.links:
+            return
+        box.links.remove(link)
+        box.left_at_s = self._world.now_s()
+        if not box.keeps:
+            box.backlog.clear()
+            return
+        events = [replace(p, frame=p.live or p.frame, live=b"", close_code=0) for p in unsent if p.seq]
+        box.backlog.extendleft(reversed(events))
+        if box.backlog and box.links:
+            self._retry(box, 0)
+
+    def post(self, parcel: Parcel) -> bool:
+        """Deliver or keep one event; says whether a live connection took it."""
+        box = self._streams.get(parcel.stream)
+        link = box.link_for(parcel.stream) if box else None
+        if box is None or (link is None and not box.keeps):
+            return False
+        # Behind what waits, unless that is all for another connection of the user.
+        waits = bool(box.backlog) and (
+            link is None or link is box.links[-1] or any(p.stream == parcel.stream for p in box.backlog)
+        )
+        if link is not None and not waits and link.put(parcel):
+            return True
+        if parcel.seq:
+            box.backlog.append(parcel)
+            if link is not None:
+                self._retry(box, 0)
+        return False
+
+    def send_once(self, parcel: Parcel) -> bool:
+        """To the stream's live connection or nowhere."""
+        box = self._streams.get(parcel.stream)
+        link = box.link_for(parcel.stream) if box and not box.held else None
+        return link is not None and link.put(parcel)
+
+    def lives_elsewhere(self, stream: str, other: str) -> bool:
+        """Whether ``other`` belongs to a different client that is connected now."""
+        box = self._streams.get(other)
+        return box is not None and bool(box.links) and box is not self._streams.get(stream)
+
+    def sweep(self, retention_s: float) -> list[str]:
+        """Drop mailboxes that nobody came back to; the streams that were theirs."""
+        before_s = self._world.now_s() - retention_s
+        gone = [s for s, box in self._streams.items() if not box.links and box.left_at_s < before_s]
+        for stream in gone:
+            del self._streams[stream]
+        alive = {id(box) for box in self._streams.values()}
+        self._users = {user: box for user, box in self._users.items() if id(box) in alive}
+        return gone
+
+    def _flush(self, box: Mailbox) -> None:
+        box.held = False
+        while box.backlog and box.links:
+            parcel = box.backlog[0]
+            frame = self._frames.stored(parcel.kind, parcel.frame, self._world.now_s())
+            stored = replace(parcel, frame=frame, live=parcel.frame, close_code=0)
+            if not box.links[-1].put(stored, whole=True):
+                break
+            box.backlog.popleft()
+
+    def _retry(self, box: Mailbox, attempt: int) -> None:
+        if box.retrying or box.held:
+            return
+        box.retrying = True
+        self._world.schedule(RETRY_MS[attempt], lambda: self._try_again(box, attempt))
+
+    def _try_again(self, box: Mailbox, attempt: int) -> None:
+        """By whatever connection the stream has now; a client that never takes its events must come back for them."""
+        box.retrying = False
+        if box.held:
+            return
+        while box.backlog:
+            link = box.link_for(box.backlog[0].stream)
+            if link is None:
+                break
+            if not link.put(box.backlog[0]):
+                if attempt + 1 < len(RETRY_MS):
+                    self._retry(box, attempt + 1)
+                else:
+                    log.warning("%d events undelivered after %d tries", len(box.backlog), len(RETRY_MS))
+                    link.close(TRY_AGAIN_LATER, "too far behind")
+                break
+            box.backlog.popleft()
+        if not box.keeps and not box.links:
+            box.backlog.clear()

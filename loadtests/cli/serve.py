@@ -1,0 +1,46 @@
+"""``gauntlet serve``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
+    db: Annotated[
+        str, typer.Option(help="File of the durable event log; :memory: keeps it only while it runs.")
+    ] = ":memory:",
+    seed: Annotated[int, typer.Option(help="Of think and tool times, tools and nested agents.")] = 1,
+    defect: Annotated[str, typer.Option(help="Plant a defect; 'list' shows them.")] = "",
+    shape: Annotated[str, typer.Option(help="Envelope of events: flat, data, payload or wrapped.")] = "flat",
+    require_token: Annotated[bool, typer.Option("--require-token", help="Refuse who has none.")] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serves wss://.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+) -> None:
+    """Serve the embedded reference backend, for trying out and for tests.
+
+    Example: [bold]gauntlet serve --port 8000 --defect lost-event[/bold]
+    """
+    from loadtests.backend.defects import DEFECTS
+    from loadtests.backend.server import ServerOptions, run
+    from loadtests.configfile import nearest
+    from loadtests.errors import ConfigError
+
+    if defect == "list":
+        for name, row in DEFECTS.items():
+            typer.echo(f"{name:<20} {row.sentence}")
+        return
+    if defect and defect not in DEFECTS:
+        raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(DEFECTS)))
+    options = ServerOptions(
+        host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
+        tls_key=tls_key,
+    )  # fmt: skip
+    asyncio.run(run(options))

@@ -1,0 +1,131 @@
+"""What the command line asks of a run, and what that amounts to once scenario, contract and plan are read."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtests import contract, scenario
+from loadtests.contract.compile import Contract
+from loadtests.dial import Target
+from loadtests.errors import ConfigError
+from loadtests.metrics import Gate, parse_gates
+from loadtests.scenario import Overrides, Scenario
+
+if TYPE_CHECKING:
+    from chaos.plan import Plan
+
+__all__ = ["Prepared", "RunOptions", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    scenario: str
+    target: str = ""
+    contract: str = ""
+    token_env: str = ""
+    users: int | None = None
+    duration_s: float | None = None
+    seed: int = 1
+    processes: int = 1
+    chaos: bool = True
+    toxiproxy_url: str = ""
+    allow_target: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    ca: str = ""
+    resolve: str = ""
+    out: Path | None = None
+    web: bool = False
+    defect: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything that can be known, and be wrong, before any traffic."""
+
+    options: RunOptions
+    declared: Scenario
+    scenario: Scenario
+    contract: Contract
+    plan: Plan
+    gates: list[Gate]
+    #: None: the embedded backend, whose address is known once it listens
+    target: Target | None
+
+    @property
+    def chaos(self) -> bool:
+        return bool(self.plan.windows)
+
+
+def prepare(options: RunOptions) -> Prepared:
+    """Read and check everything.
+
+    Raises:
+        ConfigError: whatever is wrong, with file and place, before any traffic.
+    """
+    from chaos.plan import PhaseSpec, make_plan
+
+    declared, where = scenario.load(options.scenario)
+    ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
+    compiled = contract.load(options.contract or ("netra" if options.target else declared.contract))
+    if options.defect:
+        _check_defect(options)
+    if options.processes < 1:
+        raise ConfigError("--processes", "", f"{options.processes}", "at least 1")
+    if options.toxiproxy_url and not ours.has_faults:
+        raise ConfigError("--toxiproxy-url", "", "this run has no faults", "a scenario with faults, and not --no-chaos")
+    names = list(dict.fromkeys([phase.name for phase in [*declared.phases, *ours.phases]]))
+    gates = parse_gates(compiled.gates(), compiled, names, compiled.source, fault="none")
+    gates += parse_gates(ours.gates, compiled, names, where)
+    plan = make_plan([PhaseSpec(phase.name, phase.s, phase.fault) for phase in ours.phases], options.seed, where)
+    target = Target.parse(options.target, compiled.file.endpoint, options.resolve) if options.target else None
+    if target is not None:
+        _check_allowed(target, options.allow_target)
+    from loadtests.assignment import token_template
+    from loadtests.dial import tls_context
+
+    token_template(options.token_env)
+    if target is not None:
+        tls_context(target.scheme, options.ca)
+    return Prepared(
+        options=options, declared=declared, scenario=ours, contract=compiled, plan=plan, gates=gates, target=target
+    )
+
+
+def _check_defect(options: RunOptions) -> None:
+    from loadtests.backend.defects import DEFECTS
+    from loadtests.configfile import nearest
+
+    if options.target:
+        raise ConfigError("--defect", "", "only the embedded backend has planted defects", "no --target")
+    if options.defect not in DEFECTS:
+        raise ConfigError("--defect", "", f"no defect {options.defect!r}", nearest(options.defect, list(DEFECTS)))
+
+
+def _check_allowed(target: Target, allowed: tuple[str, ...]) -> None:
+    """Load goes to loopback, or to a host that was named.
+
+    Raises:
+        ConfigError: it would go elsewhere.
+    """
+    if target.host in allowed or _is_loopback(target.address):
+        return
+    raise ConfigError(
+        "--target",
+        "",
+        f"{target.host} is not loopback, and load is sent only where it is allowed",
+        f"--allow-target {target.host}",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        # Nowhere at all is for the preflight to say, unless it could become somewhere else by then.
+        return host == "localhost"
+    return all(ipaddress.ip_address(str(info[4][0]).partition("%")[0]).is_loopback for info in infos)

@@ -1,0 +1,174 @@
+"""The run's child processes: the embedded backend and Locust. Each carries the run's tag, so that the guard finds it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from loadtests.assignment import ENVIRONMENT
+from loadtests.errors import RigError
+
+__all__ = ["Backend", "Load", "ask_probe"]
+
+BACKEND_START_S = 30.0
+STOP_S = 20.0
+LISTENING = "listening "
+
+
+def _environment(tag: Mapping[str, str], without: str = "") -> dict[str, str]:
+    return {**{name: value for name, value in os.environ.items() if name != without}, **tag}
+
+
+def _end(process: subprocess.Popen[bytes], wait_s: float) -> None:
+    """SIGTERM, then SIGKILL; returns when it is gone."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(wait_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Backend:
+    """The embedded reference backend."""
+
+    def __init__(
+        self, run_dir: Path, tag: Mapping[str, str], seed: int, defect: str, token_env: str, build: str
+    ) -> None:
+        """Start it and wait until it listens.
+
+        Raises:
+            RigError: it did not come up; its log says why.
+        """
+        arguments = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--seed",
+            str(seed),
+            "--db",
+            str(run_dir / "backend.sqlite"),
+            "--lifeline",
+        ]
+        arguments += ["--build", build or "embedded", *(["--defect", defect] if defect else [])]
+        self._log = run_dir / "backend.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "loadtests.backend", *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_environment(tag, without=token_env),
+            )  # fmt: skip
+        self.url = self._listening()
+
+    def _listening(self) -> str:
+        stdout = self._process.stdout
+        if stdout is None:
+            raise RigError("the embedded backend has no output")
+        readable, _, _ = select.select([stdout], [], [], BACKEND_START_S)
+        line = stdout.readline().decode() if readable else ""
+        if not line.startswith(LISTENING):
+            _end(self._process, 1.0)
+            raise RigError(f"the embedded backend did not start: see {self._log}")
+        return line.removeprefix(LISTENING).strip()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        _end(self._process, STOP_S)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+class Load:
+    """Locust, with one worker or a master and several."""
+
+    def __init__(self, run_dir: Path, tag: Mapping[str, str], users: int, workers: int, url: str, *, web: bool) -> None:
+        from importlib.util import find_spec
+
+        locustfile = Path(str(getattr(find_spec("loadtests"), "origin", ""))).parent / "locustfile.py"
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "locust",
+            "-f",
+            str(locustfile),
+            "--host",
+            url,
+            "-u",
+            str(users),
+            "-r",
+            str(users),
+        ]
+        self.web_url = ""
+        if web:
+            port = _free_port()
+            command += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(port)]
+            self.web_url = f"http://127.0.0.1:{port}"
+        else:
+            command += ["--headless", "--only-summary"]
+        if workers > 1:
+            port = str(_free_port())
+            command += ["--processes", str(workers), "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+            command += ["--master-host", "127.0.0.1", "--master-port", port]
+        self.log = run_dir / "locust.log"
+        env = _environment({**tag, ENVIRONMENT: str(run_dir / "assignment.json"), "PYTHONUNBUFFERED": "1"})
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=run_dir,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> bool:
+        """Ask for an orderly end; false: it had to be killed."""
+        _end(self._process, STOP_S)
+        return self._process.returncode != -signal.SIGKILL
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def ask_probe(run_dir: Path, tag: Mapping[str, str], limit_s: float) -> bytes:
+    """The preflight in a process of its own, since it runs on gevent; its one line of JSON.
+
+    Raises:
+        RigError: it crashed or hung.
+    """
+    command = [sys.executable, "-P", "-m", "loadtests.probe", str(run_dir / "assignment.json")]
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(tag), timeout=limit_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RigError(f"the preflight did not end within {time.monotonic() - began:.0f} s") from None
+    lines = done.stdout.strip().splitlines()
+    if not lines:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise RigError(f"the preflight crashed: {words[-1] if words else 'no output'}")
+    return lines[-1]

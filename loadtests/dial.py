@@ -1,0 +1,124 @@
+"""Where a connection goes and what it says there: two different things.
+
+Address is not identity: a session dials its cohort's Toxiproxy listener on loopback and presents the target's own Host,
+Origin, server name and credentials, and checks the target's certificate, so ``wss://`` works unchanged behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from loadtests.contract.schema import Auth, Endpoint
+from loadtests.errors import ConfigError
+
+__all__ = ["Dial", "Target", "tls_context"]
+
+DEFAULT_PORTS = {"ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """One connection to make: TCP ``address``, then an upgrade request for ``uri`` with these headers."""
+
+    address: tuple[str, int]
+    uri: str
+    origin: str
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+    def via(self, address: tuple[str, int]) -> Dial:
+        """The same identity at another address."""
+        return replace(self, address=address)
+
+    def __repr__(self) -> str:
+        """Without query, headers and subprotocols: they may carry a token."""
+        return f"Dial({self.address[0]}:{self.address[1]} as {self.uri.partition('?')[0]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A backend's address and identity, from ``--target`` and the contract's endpoint."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+    #: where to connect, when ``--resolve`` says so
+    address: str
+
+    @classmethod
+    def parse(cls, url: str, endpoint: Endpoint, resolve: str = "") -> Target:
+        """``ws://host:port/path``; the contract's path stands in when the URL has none, its query is added.
+
+        Raises:
+            ConfigError: no WebSocket URL, credentials in it, or a bad ``--resolve``.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigError("--target", "", f"{url!r}: {error}", "ws://HOST:PORT/PATH") from None
+        if parts.scheme not in DEFAULT_PORTS or not host:
+            raise ConfigError("--target", "", f"{url!r} is no WebSocket URL", "ws:// or wss://HOST[:PORT][/PATH]")
+        if parts.username or parts.password:
+            raise ConfigError("--target", "", "credentials in the URL", "--token-env VAR")
+        address = host
+        if resolve:
+            name, _, address = resolve.partition("=")
+            if not address:
+                raise ConfigError("--resolve", "", f"{resolve!r}", "HOST=ADDRESS")
+            address = address if name == host else host
+        query = "&".join(q for q in (parts.query, urlencode(endpoint.query)) if q)
+        path = parts.path if parts.path not in {"", "/"} else endpoint.path
+        return cls(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], path, query, address)
+
+    @property
+    def url(self) -> str:
+        """Without the query, which may carry a credential."""
+        return f"{self.scheme}://{self._netloc}{self.path}"
+
+    @property
+    def _netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def dial(self, auth: Auth, token: str | None, tls: ssl.SSLContext | None) -> Dial:
+        """The connection of one user; without a token no credentials are offered."""
+        headers: tuple[tuple[str, str], ...] = ()
+        subprotocols: tuple[str, ...] = ()
+        query = self.query
+        if token is not None and auth.mode != "none":
+            value = auth.value.replace("{token}", token)
+            if auth.mode == "subprotocol":
+                subprotocols = (value,)
+            elif auth.mode == "header":
+                headers = ((auth.name or "Authorization", value),)
+            else:
+                query = "&".join(q for q in (query, f"{quote(auth.name or 'token')}={quote(value)}") if q)
+        uri = urlunsplit((self.scheme, self._netloc, self.path, query, ""))
+        origin = f"{'https' if self.scheme == 'wss' else 'http'}://{self._netloc}"
+        name = self.host if self.scheme == "wss" else None
+        return Dial((self.address, self.port), uri, origin, headers, subprotocols, tls, name)
+
+
+def tls_context(scheme: str, ca: str | Path | None) -> ssl.SSLContext | None:
+    """A context that checks the certificate, against ``--ca`` if given; None for ``ws``.
+
+    Raises:
+        ConfigError: the CA file cannot be read or is none.
+    """
+    if scheme != "wss":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=os.fspath(ca) if ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"--ca {ca}", "", f"cannot be used: {error}", "a PEM file with CA certificates") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context

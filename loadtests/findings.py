@@ -1,0 +1,76 @@
+"""Typed findings: every way in which a backend can break its contract, as one table.
+
+A tracker emits them, live and when rows are read again; a checker counts the kinds that belong to it. The id of the
+checker and its subject are ``design.md``'s; ``text`` is a sentence for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["BY_NAME", "KINDS", "Finding", "Kind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of finding. ``warning`` kinds never move the verdict."""
+
+    code: int
+    name: str
+    checker: str
+    text: str
+    warning: bool = False
+    #: a fault that is on, or was just healed, in the session's own cohort explains it
+    excused_by_fault: bool = False
+
+
+class Finding(NamedTuple):
+    """One violation: ``row`` is the witness (index in the history), ``detail`` a cursor, code or event index."""
+
+    kind: Kind
+    session: int
+    turn: int
+    row: int
+    at_ns: int
+    detail: int = 0
+
+
+_TABLE = (
+    ("unapproved", "vocabulary", "an event of a type that the contract does not approve"),
+    ("legacy", "vocabulary", "an event of a type that the contract forbids as legacy"),
+    ("deprecated", "vocabulary", "an event under a deprecated name"),
+    ("not-json", "schema", "a frame that is no JSON object"),
+    ("no-type", "schema", "a frame that does not say what it is"),
+    ("wrong-type", "schema", "a field of the wrong type"),
+    ("field-missing", "schema", "a required field is absent"),
+    ("role-missing", "complete", "the turn ended well without a demanded event"),
+    ("misplaced", "order", "an event where the contract's order forbids it"),
+    ("went-back", "order", "an event whose number is lower than one already received"),
+    ("close-without-open", "pairing", "a tool completed that never began"),
+    ("open-without-close", "pairing", "a tool began and never completed"),
+    ("wrong-execution", "pairing", "a tool completed under an execution id that was never opened"),
+    ("never-ended", "terminal", "a turn began and never ended"),
+    ("second-end", "terminal", "a turn ended twice"),
+    ("after-end", "terminal", "an event after the turn's end"),
+    ("silent", "silence", "a message was accepted and nothing ever came"),
+    ("silent-cut", "silence", "a message got no event, and its connection was cut"),
+    ("never-ready", "silence", "connected and never ready"),
+    ("redelivered", "duplicate", "one event was delivered twice"),
+    ("hole", "loss", "events are missing and never came"),
+    ("hole-at-cut", "loss", "events are missing after a cut, and the backend did not say so"),
+    ("claimed-over-hole", "honesty", "the backend claimed continuity over missing events"),
+    ("partial-replay", "honesty", "the backend declared loss and replayed a part all the same"),
+    ("foreign", "leak", "another session's id or content"),
+    ("unknown-turn", "phantom", "an event of a turn that this session never began"),
+    ("closed-early", "close", "a clean close before ready or in the middle of a turn"),
+    ("abnormal-close", "close", "the connection broke without a close, or with an error code"),
+)
+_WARNINGS = {"deprecated"}
+_EXCUSED = {"silent", "silent-cut", "never-ready", "abnormal-close"}
+
+KINDS: tuple[Kind, ...] = tuple(
+    Kind(code, name, checker, text, name in _WARNINGS, name in _EXCUSED)
+    for code, (name, checker, text) in enumerate(_TABLE)
+)
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,0 +1,144 @@
+"""The record: what a row is, and how rows are read back. The run directory is the product; this is its alphabet.
+
+A row is 96 bytes, little-endian, without padding, so ``struct`` writes what ``numpy`` reads. Times are CLOCK_MONOTONIC
+nanoseconds. Strings stand once in the process's ``.strings`` file; a row carries their number (0: none).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "COHORTS",
+    "DTYPE",
+    "ROW",
+    "SCHEMA",
+    "UNKNOWN_TURN",
+    "End",
+    "Flag",
+    "RowKind",
+    "When",
+    "Window",
+    "attribute",
+    "phase_at",
+]
+
+SCHEMA = 1  # of rows, strings, frames, manifest; a change that old readers cannot bear raises it
+
+
+class RowKind(IntEnum):
+    """What happened. ``code`` means: an end (END), a close code (CLOSE), a status or errno (OPEN, FAILED)."""
+
+    EVENT = 1  # a text frame arrived
+    SEND = 2  # a turn's message was sent
+    DIAL = 3  # a connection is being made
+    FAILED = 4  # … and could not be
+    OPEN = 5  # upgraded
+    READY = 6  # messages may be sent
+    CLOSE = 7
+    ASK = 8  # resume asked for, ``cursor`` is the last one seen
+    CLAIM = 9  # the backend's answer: flag RESUMED or not; ``cursor`` is its head, -1 if it says none
+    END = 10  # how the client saw its turn end
+    DROP = 11  # a planned turn that was not sent
+    RESEND = 12
+    STOP = 13  # the session is over
+    GAVE_UP = 14  # no more retries in this outage
+
+
+class End(IntEnum):
+    """``code`` of an END row."""
+
+    OK = 0
+    FAILED = 1
+    TIMEOUT = 2
+    CUT_BY_STOP = 3  # the run ended first: censored
+    IN_DOUBT = 4  # a fault may have swallowed the message: censored
+    ABANDONED = 5  # the contract lets a cut turn go
+
+
+class Flag(IntFlag):
+    """Bits of ``flags``."""
+
+    RECOVERED = 1
+    RESUMED = 2
+    DEPRECATED = 4
+    LEGACY = 8
+    UNAPPROVED = 16
+    OURS = 32  # the client closed
+    ASSUMED_TURN = 64  # the frame names no turn; the one in flight was taken
+    OTHER_STREAM = 128
+    STALE = 256  # names a turn of an earlier run
+    NEVER_READY = 512
+    FATAL = 1024
+    MID_TURN = 2048  # closed while a turn was in flight
+
+
+UNKNOWN_TURN = 0xFFFF_FFFF
+
+#: Cohort numbers in rows.
+COHORTS = ("direct", "control", "treated")
+
+_FIELDS = (
+    ("kind", "B"), ("cohort", "B"), ("flags", "H"), ("event", "H"), ("schema", "H"),
+    ("session", "I"), ("connection", "I"), ("turn", "I"), ("raw", "I"), ("agent", "I"), ("tool", "I"),
+    ("execution", "I"), ("foreign", "i"), ("code", "i"), ("size", "I"), ("labels", "I"), ("text", "I"),
+    ("intended", "q"), ("sent", "q"), ("received", "q"), ("cursor", "q"), ("key", "Q"),
+)  # fmt: skip
+ROW = struct.Struct("<" + "".join(code for _, code in _FIELDS))
+DTYPE = np.dtype(
+    [(name, "<" + {"B": "u1", "H": "u2", "I": "u4", "i": "i4", "q": "i8", "Q": "u8"}[c]) for name, c in _FIELDS]
+)
+assert ROW.size == DTYPE.itemsize == 96  # noqa: S101  # the format on disk
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One fault on one cohort. An end of None: it never healed. Bounds are those around the calls."""
+
+    id: str
+    kind: str
+    cohort: str
+    phase: str
+    start_ns: int
+    end_ns: int | None
+    asked: dict[str, Any]
+    disconnects: bool
+    #: bytes on their way may be lost, so a message may have been swallowed
+    swallows: bool
+
+
+class When(NamedTuple):
+    """Where an observation stands: ``during`` or ``grace`` of window ``id``, or ``clear`` of all."""
+
+    place: str
+    id: str
+
+
+def attribute(start_ns: int, end_ns: int, cohort: str, windows: Iterable[Window], grace_ns: int) -> When:
+    """Attribution, one pure function: overlap with a window counts as during it, else within its grace, else clear.
+
+    Only windows of the observation's own cohort explain anything. Among several, during beats grace.
+    """
+    grace = ""
+    for window in windows:
+        if window.cohort != cohort or end_ns < window.start_ns:
+            continue
+        if window.end_ns is None or start_ns <= window.end_ns:
+            return When("during", window.id)
+        if start_ns <= window.end_ns + grace_ns:
+            grace = window.id
+    return When("grace", grace) if grace else When("clear", "")
+
+
+def phase_at(at_ns: int, phases: Sequence[tuple[str, int, int]]) -> str:
+    """Name of the phase [start, end) that holds a time; before the first and after the last: an empty name."""
+    for name, start_ns, end_ns in phases:
+        if start_ns <= at_ns < end_ns:
+            return name
+    return ""

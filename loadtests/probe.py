@@ -1,0 +1,280 @@
+"""One connection and one turn, step by step: the preflight before any load, ``gauntlet try``, and ``gauntlet doctor``.
+
+A process of its own when the conductor asks, since it runs on gevent: ``python -m loadtests.probe ASSIGNMENT``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import gevent
+import gevent.event
+import msgspec
+
+from loadtests import assignment, contract
+from loadtests.contract.compile import Contract
+from loadtests.dial import Dial, Target, tls_context
+from loadtests.errors import ConfigError
+from loadtests.findings import Finding
+from loadtests.history import End
+from loadtests.session import Identity, Session
+from loadtests.transport import Connection, DialError
+from loadtests.turn import Rules
+
+__all__ = ["PROBE_SESSION", "Frame", "Probe", "Report", "main"]
+
+PROBE_SESSION = 0xFFFFFF  # no user of a run has this number
+CONNECT_TIMEOUT_S = 10.0
+SHOWN_FRAMES = 8
+SHOWN_BYTES = 300
+MOST_TURN_S = 15.0  # the preflight waits no longer, even where the contract would
+NS_PER_MS = 1e6
+
+Fit = Literal["refused", "no-websocket", "unreachable", "silent", "misfit", "fits"]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One text frame as the contract saw it; ``at_ms`` since the message was sent (or since dialling, before)."""
+
+    at_ms: float
+    event: str
+    standing: str
+    text: str
+    findings: tuple[str, ...] = ()
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """``steps``: name, ok, milliseconds, text. ``fit`` says whether a run makes sense."""
+
+    fit: Fit = "fits"
+    problem: str = ""
+    steps: list[tuple[str, bool, float, str]] = []
+    frames: list[Frame] = []
+    approved: int = 0
+    outcome: str = ""
+    build: str = ""
+
+
+class _Memory:
+    """A record that is kept nowhere: the probe only shows."""
+
+    frames_received = 0
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {"": 0}
+        self._rows = 0
+
+    def row(self, *_: int) -> int:
+        self._rows += 1
+        return self._rows - 1
+
+    def intern(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None:
+        """Shown as they come, not kept."""
+
+
+class Probe:
+    """Walks one session through connect, ready and a turn, and tells what it sees."""
+
+    def __init__(
+        self, compiled: Contract, dial: Dial, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None
+    ) -> None:  # fmt: skip
+        self._contract = compiled
+        self._dial = dial
+        self._secret = secret
+        self._show = show
+        self.report = Report()
+        self._found: list[str] = []
+        record = _Memory()
+        rules = Rules(compiled, frozenset(record.intern(name) for name in compiled.file.agents.root))
+        self._session = Session(compiled, rules, Identity(nonce, PROBE_SESSION), record, self._finding, _wall)
+        self._woken = gevent.event.Event()
+        self._session.wake = self._woken.set
+        self._connection: Connection | None = None
+        self._since_ns = time.monotonic_ns()
+        self._close = ""
+        self._fatal = False
+
+    def run(self, content: str) -> Report:
+        """All steps, as far as they go."""
+        try:
+            if self._connect() and self._ready():
+                self._turn(content)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+        self._judge_fit()
+        return self.report
+
+    def _finding(self, finding: Finding) -> None:
+        self._found.append(f"{finding.kind.checker}: {finding.kind.text}")
+
+    def _step(self, name: str, ok: bool, took_ms: float, text: str = "") -> None:  # noqa: FBT001
+        self.report.steps.append((name, ok, round(took_ms, 1), self._redact(text)))
+
+    def _redact(self, text: str) -> str:
+        return self._secret.sub("[redacted]", text) if self._secret else text
+
+    def _connect(self) -> bool:
+        session, dial = self._session, self._dial
+        connection = self._connection = Connection(dial, self._text, self._binary, self._closed, session.opened)
+        began = time.monotonic_ns()
+        session.dial(began)
+        try:
+            connection.connect(CONNECT_TIMEOUT_S)
+        except DialError as error:
+            self._connection = None
+            for step in ("dns", "tcp", "tls", "upgrade"):
+                if step == error.step:
+                    break
+                if step != "tls" or dial.tls is not None:
+                    self._step(step, True, 0.0)
+            self._step(error.step, False, (time.monotonic_ns() - began) / NS_PER_MS, error.text)
+            refused = error.code in {401, 403}
+            self.report.fit = "refused" if refused else "no-websocket" if error.step == "upgrade" else "unreachable"
+            self.report.problem = self._redact(str(error))
+            return False
+        timing = connection.timing
+        self._step("dns", True, (timing.resolved - began) / NS_PER_MS)
+        self._step(
+            "tcp", True, (timing.connected - timing.resolved) / NS_PER_MS, f"{dial.address[0]}:{dial.address[1]}"
+        )
+        if timing.secured:
+            self._step("tls", True, (timing.secured - timing.connected) / NS_PER_MS, f"as {dial.server_name}")
+        last = timing.secured or timing.connected
+        self._step("upgrade", True, (timing.upgraded - last) / NS_PER_MS, "101")
+        offered = "a token" if dial.headers or dial.subprotocols or "?" in dial.uri else "no credentials"
+        self._step(
+            "auth",
+            True,
+            0.0,
+            f"offered {offered}" if self._contract.file.auth.mode != "none" else "none in the contract",
+        )
+        return True
+
+    def _ready(self) -> bool:
+        began = time.monotonic()
+        deadline = began + self._contract.file.handshake.timeout_ms / 1000
+        self._wait(lambda: self._session.ready or not self._session.open, deadline)
+        took_ms = (time.monotonic() - began) * 1000
+        wanted = self._contract.file.handshake.ready or "nothing to wait for"
+        if self._session.ready:
+            self._step("handshake", True, took_ms, wanted)
+            return True
+        self._step(
+            "handshake",
+            False,
+            took_ms,
+            self._close or f"no {wanted} within {self._contract.file.handshake.timeout_ms} ms",
+        )
+        self.report.problem = self._close or f"connected, and no {wanted} came"
+        return False
+
+    def _turn(self, content: str) -> None:
+        session, connection = self._session, self._connection
+        if connection is None:
+            return
+        began = self._since_ns = time.monotonic_ns()
+        session.begin(began, content, began)
+        while session.outbox:
+            connection.send_text(session.outbox.pop(0))
+        limit_s = min(self._contract.file.turn.deadline_ms / 1000, MOST_TURN_S)
+        self._wait(lambda: session.flight is None or not session.open, time.monotonic() + limit_s)
+        now = time.monotonic_ns()
+        ended = session.flight is None
+        session.give_up(now, End.TIMEOUT)
+        self.report.outcome = session.last_end.name.lower() if ended else "closed" if self._close else "no end"
+        self._step(
+            "turn", ended and session.last_end == End.OK, (now - began) / NS_PER_MS, self._close or self.report.outcome
+        )
+        gevent.sleep(0.05)  # what comes after the end belongs to the picture
+        session.stop(time.monotonic_ns())
+
+    def _wait(self, done: Callable[[], bool], deadline: float) -> None:
+        connection = self._connection
+        while not done():
+            self._woken.clear()
+            while self._session.outbox and connection is not None:
+                connection.send_text(self._session.outbox.pop(0))
+            if not self._woken.wait(max(0.0, deadline - time.monotonic())):
+                return
+
+    def _text(self, raw: bytes, at_ns: int) -> None:
+        index, standing, schema, _, kind, _ = self._contract.decode(raw)
+        before = len(self._found)
+        self._session.frame(raw, at_ns)
+        if index and not schema & 3:
+            self.report.approved += 1
+        text = self._redact(raw[:SHOWN_BYTES].decode("utf-8", "replace"))
+        names = ("approved", "deprecated", "legacy", "not approved")
+        frame = Frame(
+            round((at_ns - self._since_ns) / NS_PER_MS, 1), self._contract.label(index) if index else kind, names[standing], text,
+            tuple(self._found[before:]),
+        )  # fmt: skip
+        if self._show is not None:
+            self._show(frame)
+        if len(self.report.frames) < SHOWN_FRAMES:
+            self.report.frames.append(frame)
+
+    def _binary(self, raw: bytes, at_ns: int) -> None:
+        self._session.binary(raw, at_ns)
+        if len(self.report.frames) < SHOWN_FRAMES:
+            self.report.frames.append(Frame(0.0, "", "binary", f"{len(raw)} bytes of binary"))
+
+    def _closed(self, code: int, reason: str, at_ns: int) -> None:
+        self._close = self._redact(f"closed by the other side with {code} {reason}".rstrip())
+        self._fatal = self._session.is_fatal(code)
+        self._session.closed(at_ns, code, reason)
+
+    def _judge_fit(self) -> None:
+        """Refused, or frames of which none fits: no run makes sense. Connected and silent does: that is a finding."""
+        report = self.report
+        if report.fit != "fits":
+            return
+        if self._fatal and not report.outcome:
+            report.fit, report.problem = "refused", self._close
+        elif report.frames and not report.approved:
+            report.fit, report.problem = "misfit", f"none of the frames fits contract {self._contract.name}"
+        elif not report.frames:
+            report.fit = "silent"
+
+
+def _wall() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def probe_assignment(one: assignment.Assignment, content: str, show: Callable[[Frame], None] | None = None) -> Report:
+    """Probe the target of a run as its users will meet it, directly.
+
+    Raises:
+        ConfigError: the token's variable or the CA file.
+    """
+    compiled = contract.load(one.contract)
+    template = assignment.token_template(one.token_env)
+    target = Target.parse(one.target, compiled.file.endpoint, one.resolve)
+    token = assignment.token_for(template, random.Random(one.nonce).randrange(10**6))
+    dial = target.dial(compiled.file.auth, token, tls_context(target.scheme, one.ca))
+    return Probe(compiled, dial, one.nonce, assignment.secret_pattern(template), show).run(content)
+
+
+def main() -> None:
+    """Print the report as one JSON line; exit 2 on a configuration error."""
+    try:
+        report = probe_assignment(assignment.read(sys.argv[1]), "Preflight: say hello.")
+    except ConfigError as error:
+        print(json.dumps({"error": str(error)}))
+        sys.exit(2)
+    print(msgspec.json.encode(report).decode())
+
+
+if __name__ == "__main__":
+    main()

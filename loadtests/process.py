@@ -1,0 +1,180 @@
+"""One load generator process: its recorder, its users, its share of the time axis. Made after the fork, at test start."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.event
+
+from loadtests import arrivals, cohorts, contract, livestats, scenario
+from loadtests.assignment import Assignment, secret_pattern, token_for, token_template
+from loadtests.chat import Chat
+from loadtests.dial import Target, tls_context
+from loadtests.findings import Finding
+from loadtests.health import Health
+from loadtests.history import COHORTS, End
+from loadtests.recorder import Recorder
+from loadtests.session import Identity, Session
+from loadtests.turn import Rules
+
+__all__ = ["LoadProcess"]
+
+log = logging.getLogger("gauntlet")
+BARRIER_POLL_S = 0.02
+FLUSH_S = 1.0
+NS_PER_S = 1_000_000_000
+STRIDE = 1 << 16  # user numbers of workers whose count is not known beforehand
+
+
+class LoadProcess:
+    """Owns everything that one Locust worker needs; ``environment`` is Locust's."""
+
+    def __init__(self, assignment: Assignment, environment: Any, index: int) -> None:
+        self.assignment = assignment
+        self.environment = environment
+        self.index = index
+        self.contract = contract.load(assignment.contract)
+        self.scenario, _ = scenario.load(assignment.scenario)
+        self._template = token_template(assignment.token_env)
+        self._target = Target.parse(assignment.target, self.contract.file.endpoint, assignment.resolve)
+        self._tls = tls_context(self._target.scheme, assignment.ca)
+        self._treated = (
+            cohorts.treated(assignment.seed, assignment.users, assignment.treated_share)
+            if assignment.listeners
+            else frozenset()
+        )
+        run_dir = Path(assignment.run_dir)
+        self._rows = run_dir / "rows"
+        self.name = f"worker-{index}"
+        self.recorder = Recorder(self._rows, self.name, secret=secret_pattern(self._template))
+        self.recorder.on_flush = self._feed
+        self._rules = Rules(self.contract, self.recorder.names(self.contract.file.agents.root))
+        self._shown = ["" if rule.role == "other" else rule.name for rule in self.contract.events]
+        self._shown.insert(0, "")
+        self.findings: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.over = gevent.event.Event()
+        self.started = gevent.event.Event()
+        self.start_ns = 0
+        self.end_ns = 0
+        self._made = 0
+        self.chats: list[Chat] = []
+        health = Health(run_dir / "health.jsonl", self.name)
+        self._greenlets = [gevent.spawn(health.run), gevent.spawn(self._flush_for_ever), gevent.spawn(self._begin)]
+
+    def _begin(self) -> None:
+        """Agree on the time axis, then watch for the end."""
+        if self.assignment.barrier:
+            (self._rows / f"{self.name}.up").write_text(str(time.monotonic_ns()))
+            start = Path(self.assignment.run_dir) / "start.json"
+            while not start.exists():
+                gevent.sleep(BARRIER_POLL_S)
+            self.start_ns = int(json.loads(start.read_bytes())["start_ns"])
+            self.end_ns = self.start_ns + int(self.scenario.total_s * NS_PER_S)
+        else:
+            self.start_ns = time.monotonic_ns()
+            self.end_ns = 1 << 62
+        self.started.set()
+        if self.assignment.barrier:
+            gevent.sleep(max(0.0, (self.end_ns - time.monotonic_ns()) / NS_PER_S))
+            while not all(chat.stopped for chat in self.chats):
+                gevent.sleep(BARRIER_POLL_S)
+            self.recorder.flush()
+            (self._rows / f"{self.name}.done").write_text(str(time.monotonic_ns()))
+
+    def chat(self) -> tuple[int, Chat]:
+        """A new user: its number in the run, and its conversation."""
+        a = self.assignment
+        number = self._made * a.workers + self.index if a.barrier else self.index * STRIDE + self._made
+        self._made += 1
+        cohort = "direct"
+        dial = self._target.dial(self.contract.file.auth, token_for(self._template, number), self._tls)
+        if a.listeners:
+            cohort = "treated" if number in self._treated else "control"
+            host, port = a.listeners[cohort]
+            dial = dial.via((host, port))
+        session = Session(
+            self.contract,
+            self._rules,
+            Identity(a.nonce, number, COHORTS.index(cohort)),
+            self.recorder,
+            self._found,
+            _wall,
+        )
+        rng = random.Random(f"retry:{a.seed}:{number}")
+        one = Chat(session, self.contract, dial, self.scenario.retry, rng, self.over)
+        self.chats.append(one)
+        return number, one
+
+    def converse(self, number: int, chat: Chat, content: Any, pace_ms: int) -> None:
+        """A user's whole life. Our own mistakes are counted against us and never end the user."""
+        self.started.wait()
+        schedule = arrivals.paced(self.assignment.seed, number, pace_ms, self._offset_ms())
+        while not chat.stopped:
+            try:
+                chat.live(schedule, self.start_ns, self.end_ns, pace_ms, content)
+            except Exception as error:
+                self.errors[type(error).__name__] += 1
+                log.exception("user %d", number)
+                gevent.sleep(FLUSH_S)
+
+    def _offset_ms(self) -> float:
+        """Without a barrier users come whenever Locust spawns them, and plan from then on."""
+        return 0.0 if self.assignment.barrier else (time.monotonic_ns() - self.start_ns) / 1e6
+
+    def fire_turn(self, end: End, took_ms: float, size: int) -> None:
+        """One Locust ``request`` a turn; what was cut by the end of the run is neither good nor bad."""
+        if end in {End.CUT_BY_STOP, End.IN_DOUBT}:
+            return
+        self.environment.events.request.fire(
+            request_type="TURN", name="turn", response_time=took_ms, response_length=size, context={}, response=None,
+            exception=None if end is End.OK else _TurnFailed(end.name.lower()),
+        )  # fmt: skip
+
+    def _found(self, finding: Finding) -> None:
+        first = not self.findings[finding.kind.name]
+        self.findings[finding.kind.name] += 1
+        if first:
+            log.warning(
+                "provisional finding %s: %s (session %d)", finding.kind.checker, finding.kind.text, finding.session
+            )
+
+    def _feed(self, block: bytes) -> None:
+        livestats.feed(self.environment.stats, self._shown, block, time.time())
+
+    def _flush_for_ever(self) -> None:
+        while True:
+            gevent.sleep(FLUSH_S)
+            self.recorder.flush()
+
+    def stop(self) -> None:
+        """End of the test: cut what still runs, write our own account. Idempotent."""
+        self.over.set()
+        for chat in self.chats:
+            chat.cut()
+        gevent.killall(self._greenlets, block=False)
+        sessions = [chat.session for chat in self.chats]
+        self.recorder.close(
+            {
+                "users": len(self.chats),
+                "turns": sum(session.turns for session in sessions),
+                "errors": dict(self.errors),
+                "provisional": dict(self.findings),
+            }
+        )
+
+
+class _TurnFailed(Exception):
+    """How a turn failed, from a fixed list, so that Locust's table of failures stays short."""
+
+
+def _wall() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

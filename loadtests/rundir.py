@@ -1,0 +1,191 @@
+"""Reading a run directory: rows of all processes as one array, strings under one numbering, journal, health, frames.
+
+Whatever state a run was cut in, this reads what is whole and names what is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loadtests import contract, scenario
+from loadtests.contract.compile import Contract
+from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED
+from loadtests.errors import ConfigError
+from loadtests.history import DTYPE, Flag, RowKind, Window
+from loadtests.journal import read_journal
+from loadtests.manifest import read_manifest
+from loadtests.scenario import Scenario
+
+__all__ = ["RunData", "frames", "read_run", "windows_of"]
+
+Rows = np.ndarray[Any, np.dtype[Any]]
+_STRING_COLUMNS = ("raw", "agent", "tool", "labels", "text")
+
+
+@dataclass(slots=True, kw_only=True)
+class RunData:
+    """``rows`` are in the order of ``workers`` and, within one, as written; ``first_row`` is where each begins."""
+
+    path: Path
+    manifest: dict[str, Any]
+    contract: Contract
+    scenario: Scenario
+    rows: Rows
+    strings: list[str]
+    workers: list[str]
+    first_row: list[int]
+    accounts: dict[str, dict[str, Any] | None]
+    journal: list[dict[str, Any]]
+    health: list[dict[str, Any]]
+    #: what could not be read whole
+    problems: list[str]
+    start_ns: int
+
+    def seconds(self, at_ns: int) -> float:
+        """Seconds since the run's start."""
+        return (at_ns - self.start_ns) / 1e9
+
+
+def read_run(path: Path, contract_name: str | None = None) -> RunData:
+    """Read a run, under its own contract or another.
+
+    Raises:
+        ConfigError: no run directory, or one of another format.
+    """
+    manifest = read_manifest(path)
+    if not (path / "contract.yaml").is_file() or not (path / "scenario.yaml").is_file():
+        raise ConfigError(
+            str(path), "", "is no run directory", "a folder with manifest.json, contract.yaml and scenario.yaml"
+        )
+    own = contract.load(path / "contract.yaml")
+    used = contract.load(contract_name) if contract_name else own
+    own_scenario, _ = scenario.load(str(path / "scenario.yaml"))
+    problems: list[str] = []
+    rows, strings, workers, first_row, accounts = _read_rows(path / "rows", problems)
+    if used.digest != own.digest:
+        _reclassify(rows, strings, own, used)
+    start = _json_file(path / "start.json")
+    start_ns = int(start.get("start_ns", 0)) if start else 0
+    if not start_ns and len(rows):
+        start_ns = int(rows["received"][rows["received"] > 0].min(initial=1 << 62))
+    return RunData(
+        path=path, manifest=manifest, contract=used, scenario=own_scenario, rows=rows, strings=strings, workers=workers,
+        first_row=first_row, accounts=accounts, journal=read_journal(path / "history.jsonl"),
+        health=read_journal(path / "health.jsonl"), problems=problems, start_ns=start_ns,
+    )  # fmt: skip
+
+
+def _json_file(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _read_rows(
+    folder: Path, problems: list[str]
+) -> tuple[Rows, list[str], list[str], list[int], dict[str, dict[str, Any] | None]]:
+    strings, numbers = [""], {"": 0}
+    parts: list[Rows] = []
+    workers: list[str] = []
+    first_row: list[int] = []
+    accounts: dict[str, dict[str, Any] | None] = {}
+    total = 0
+    for file in sorted(folder.glob("*.bin"), key=lambda f: (len(f.stem), f.stem)):
+        data = file.read_bytes()
+        whole = len(data) - len(data) % DTYPE.itemsize
+        account = accounts[file.stem] = _json_file(file.with_suffix(".json"))
+        if whole != len(data) and account is not None:
+            problems.append(f"{file.name} ends in the middle of a row")
+        rows = np.frombuffer(data[:whole], DTYPE).copy()
+        _renumber(rows, _strings(file.with_suffix(".strings")), strings, numbers)
+        if len(rows) and not np.isin(rows["kind"], [int(kind) for kind in RowKind]).all():
+            problems.append(f"{file.name} holds rows of an unknown kind")
+            rows = rows[np.isin(rows["kind"], [int(kind) for kind in RowKind])]
+        parts.append(rows)
+        workers.append(file.stem)
+        first_row.append(total)
+        total += len(rows)
+    return (np.concatenate(parts) if parts else np.empty(0, DTYPE)), strings, workers, first_row, accounts
+
+
+def _strings(path: Path) -> list[str]:
+    found = [""]
+    if path.exists():
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                text = json.loads(line)
+            except ValueError:
+                continue
+            found.append(text if isinstance(text, str) else "")
+    return found
+
+
+def _renumber(rows: Rows, local: list[str], strings: list[str], numbers: dict[str, int]) -> None:
+    """One numbering for all processes: a worker's own numbers become the run's."""
+    table = np.zeros(len(local) + 1, dtype=np.uint32)
+    for i, text in enumerate(local):
+        if text not in numbers:
+            numbers[text] = len(strings)
+            strings.append(text)
+        table[i] = numbers[text]
+    for column in _STRING_COLUMNS:
+        # A number beyond the file's last string: the process died between the two writes.
+        rows[column] = table[np.minimum(rows[column], len(local))]
+
+
+def _reclassify(rows: Rows, strings: list[str], own: Contract, used: Contract) -> None:
+    """Another contract's vocabulary over the recorded types. Fields cannot be looked for again, so the bits of absent
+    ones stay only where both contracts ask the same of an event."""
+    standing_flags = {DEPRECATED: Flag.DEPRECATED, LEGACY: Flag.LEGACY, UNAPPROVED: Flag.UNAPPROVED}
+    events = rows["kind"] == RowKind.EVENT
+    clear = ~np.uint16(Flag.DEPRECATED | Flag.LEGACY | Flag.UNAPPROVED)
+    for raw in np.unique(rows["raw"][events]):
+        mine = events & (rows["raw"] == raw)
+        index, standing = used.decoder.classify(strings[raw])
+        before = own.by_name.get(own.label(int(rows["event"][mine][0])))
+        after = used.by_name.get(used.label(index))
+        rows["event"][mine] = index
+        rows["flags"][mine] = (rows["flags"][mine] & clear) | np.uint16(standing_flags.get(standing, 0))
+        if before is None or after is None or before.fields != after.fields:
+            rows["schema"][mine] &= 7
+
+
+def windows_of(data: RunData) -> list[Window]:
+    """Fault windows from the journal, paired by id; one that never healed keeps an end of None."""
+    declared = {str(one.get("id")): one for one in data.manifest.get("windows", []) if isinstance(one, dict)}
+    starts: dict[str, dict[str, Any]] = {}
+    ends: dict[str, int] = {}
+    for record in data.journal:
+        if record.get("type") == "window":
+            if record.get("step") == "applying":
+                starts.setdefault(str(record["id"]), record)
+            elif record.get("step") == "healed":
+                ends[str(record["id"])] = int(record["at_ns"])
+    return [
+        Window(
+            id=id_, kind=str(record.get("kind", "")), cohort=str(record.get("cohort", "")), phase=str(record.get("phase", "")),
+            start_ns=int(record["at_ns"]), end_ns=ends.get(id_), asked=dict(record.get("asked") or {}),
+            disconnects=bool(declared.get(id_, {}).get("disconnects")), swallows=bool(declared.get(id_, {}).get("swallows")),
+        )
+        for id_, record in starts.items()
+    ]  # fmt: skip
+
+
+def frames(path: Path) -> Iterator[dict[str, Any]]:
+    """Kept frames of all processes, with the worker's name added."""
+    for file in sorted((path / "rows").glob("*.frames")):
+        for line in file.read_bytes().split(b"\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield {**record, "worker": file.stem}

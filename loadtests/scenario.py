@@ -1,0 +1,145 @@
+"""A scenario: how many users do what for how long, which faults they meet, and what must hold. Data, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from loadtests.configfile import convert, nearest, read_yaml
+from loadtests.contract.schema import GateRule
+from loadtests.errors import ConfigError
+from loadtests.retry import Policy
+
+__all__ = ["BUILT_IN", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load"]
+
+BUILT_IN = Path(__file__).parent / "scenarios"
+LEAST_CONTROL = 0.2
+STEADY = "steady"
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``fault`` is read by the chaos package, which alone knows the kinds."""
+
+    name: str
+    s: Annotated[float, msgspec.Meta(gt=0)]
+    fault: dict[str, Any] | None = None
+
+
+class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits beyond which our own timing cannot be trusted."""
+
+    loop_lag_p99_ms: float = 50.0
+    cpu_p95: float = 0.9
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    scenario: Literal[1]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    users: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    #: each user means to send a turn about this often
+    pace_ms: Annotated[int, msgspec.Meta(ge=1)]
+    prompts: Annotated[list[str], msgspec.Meta(min_length=1)]
+    phases: Annotated[list[Phase], msgspec.Meta(min_length=1)]
+    title: str = ""
+    contract: str = "reference"
+    #: share of the users whose network is broken; the others are the control group
+    treated_share: Annotated[float, msgspec.Meta(ge=0, le=1 - LEAST_CONTROL)] = 0.5
+    retry: Policy = Policy()
+    gates: dict[str, list[str | GateRule]] = {}
+    generator: Generator = Generator()
+
+    @property
+    def total_s(self) -> float:
+        return sum(phase.s for phase in self.phases)
+
+    @property
+    def has_faults(self) -> bool:
+        return any(phase.fault for phase in self.phases)
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line changes. Phases are scaled by share; without faults their time goes to steady."""
+
+    users: int | None = None
+    duration_s: float | None = None
+    chaos: bool = True
+
+    def apply(self, scenario: Scenario) -> Scenario:
+        """The scenario that will run.
+
+        Raises:
+            ConfigError: a number that makes no run.
+        """
+        phases = list(scenario.phases)
+        if not self.chaos and scenario.has_faults:
+            phases = _without_faults(phases)
+        if self.duration_s is not None:
+            if self.duration_s <= 0:
+                raise ConfigError("--duration", "", f"{self.duration_s:g} s", "more than nothing")
+            share = self.duration_s / sum(phase.s for phase in phases)
+            phases = [msgspec.structs.replace(phase, s=round(phase.s * share, 3)) for phase in phases]
+        users = self.users if self.users is not None else scenario.users
+        if users < 1:
+            raise ConfigError("--users", "", f"{users}", "at least 1")
+        if any(phase.fault for phase in phases) and round(users * scenario.treated_share) in {0, users}:
+            raise ConfigError("--users", "", f"{users} users cannot be split into two cohorts", "more, or --no-chaos")
+        return msgspec.structs.replace(scenario, phases=phases, users=users)
+
+
+def _without_faults(phases: list[Phase]) -> list[Phase]:
+    """Fault phases and the recoveries that follow them give their time to the steady phase."""
+    kept, freed, after_fault = [], 0.0, False
+    for i, phase in enumerate(phases):
+        last = i == len(phases) - 1
+        if phase.fault or (after_fault and not last):
+            freed += phase.s
+            after_fault = True
+        else:
+            kept.append(phase)
+    at = next((i for i, phase in enumerate(kept) if phase.name == STEADY), 0)
+    kept[at] = msgspec.structs.replace(kept[at], s=kept[at].s + freed)
+    return kept
+
+
+def load(name_or_path: str) -> tuple[Scenario, str]:
+    """A built-in scenario or a YAML file, and where it came from.
+
+    Raises:
+        ConfigError: no such scenario, or a mistake in it.
+    """
+    built_in = {path.stem: path for path in sorted(BUILT_IN.glob("*.yaml"))}
+    path, where = built_in.get(name_or_path), f"scenario {name_or_path}"
+    if path is None:
+        path, where = Path(name_or_path), name_or_path
+        if path.suffix not in {".yaml", ".yml"} and not path.is_file():
+            hint = nearest(name_or_path, list(built_in)) + " or a YAML file"
+            raise ConfigError("SCENARIO", "", f"no scenario {name_or_path!r}", hint)
+    scenario = convert(read_yaml(path), Scenario, where)
+    names = [phase.name for phase in scenario.phases]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ConfigError(where, f"phases[{i}].name", f"{name!r} stands twice", "a name of its own")
+    if scenario.phases[-1].fault:
+        raise ConfigError(
+            where, f"phases[{len(names) - 1}]", "the last phase has a fault", "a quiet one, to recover in"
+        )
+    return scenario, where
+
+
+def duration_s(text: str, where: str = "--duration") -> float:
+    """``90s``, ``5m``, ``1h30m`` or plain seconds.
+
+    Raises:
+        ConfigError: none of these.
+    """
+    import re
+
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not text.strip() or found is None or not any(found.groups()):
+        raise ConfigError(where, "", f"{text!r}", "a duration such as 90s, 5m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,391 @@
+"""A chat session without I/O: messages and times in, messages and records out.
+
+The shell dials, reads and writes; the session says what to send, when it must be ticked, and whether to come back. It
+knows neither socket nor clock nor greenlet, so the same session runs live and in a simulation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from loadtests.contract.compile import Contract
+from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED, at_path
+from loadtests.findings import Finding
+from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
+from loadtests.tracker import SessionTracker
+from loadtests.turn import OTHER, Rules
+
+__all__ = ["Identity", "Record", "Session", "fill", "tag_of"]
+
+NS_PER_MS = 1_000_000
+STANDING_FLAGS = {0: 0, DEPRECATED: int(Flag.DEPRECATED), LEGACY: int(Flag.LEGACY), UNAPPROVED: int(Flag.UNAPPROVED)}
+TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d+)\Z")
+MOST_CURSOR = 1 << 62
+TEXT_CAP = 256
+KEPT_FRAMES = 64  # of one turn; enough for any that a person will read
+SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
+SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
+
+
+class Record(Protocol):
+    """What a session writes to; ``loadtests.recorder.Recorder`` is the real one."""
+
+    frames_received: int
+
+    def row(self, *values: int) -> int: ...
+    def intern(self, text: str) -> int: ...
+    def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None: ...
+
+
+def tag_of(nonce: str, session: int) -> str:
+    """The session's mark in every id and message it makes; another session's mark in its frames is a leak."""
+    return f"{nonce}s{session:06x}"
+
+
+def fill(template: Any, values: dict[str, Any]) -> Any:
+    """A JSON template with ``{name}`` replaced; a string that is nothing but one placeholder keeps the value's type."""
+    if isinstance(template, dict):
+        return {key: fill(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, values) for value in template]
+    if isinstance(template, str) and "{" in template:
+        if template[1:-1] in values and template == "{" + template[1:-1] + "}":
+            return values[template[1:-1]]
+        for name, value in values.items():
+            template = template.replace("{" + name + "}", str(value))
+    return template
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a session is within its run. ``cohort`` is a number of ``history.COHORTS``."""
+
+    nonce: str
+    number: int
+    cohort: int = 0
+    labels: int = 0
+
+
+class _Flight:
+    """The turn in flight."""
+
+    __slots__ = ("events", "frames", "intended", "message", "number", "sent")
+
+    def __init__(self, number: int, intended: int, sent: int, message: bytes) -> None:
+        self.number, self.intended, self.sent, self.message = number, intended, sent, message
+        self.events = 0
+        self.frames: list[tuple[int, int, bytes]] = []
+
+
+class Session:
+    """One virtual user's conversation over all its connections."""
+
+    def __init__(
+        self, contract: Contract, rules: Rules, identity: Identity, record: Record, emit: Callable[[Finding], None], wall: Callable[[], str]
+    ) -> None:  # fmt: skip
+        self.contract = contract
+        self.identity = identity
+        self.record = record
+        self.emit = emit
+        self.wall = wall
+        self.findings = 0
+        self.tracker = SessionTracker(rules, identity.number, self._found)
+        self._rules = rules
+        self._number = identity.number
+        self._cohort = identity.cohort
+        tag = tag_of(identity.nonce, identity.number)
+        self.tag = tag
+        self._nonce = identity.nonce.encode()
+        self._own_tag = tag.encode()
+        self._turn_prefix = f"run_{tag}t"
+        self.outbox: list[bytes] = []
+        self.connection = 0
+        self.open = False
+        self.ready = False
+        self.turns = 0
+        self.flight: _Flight | None = None
+        #: what the shell's greenlet waits for: ready, a turn's end, a lost connection
+        self.wake: Callable[[], None] = lambda: None
+        self.last_end = End.OK
+        self.stream = ""
+        self.expects_answer = False
+        self.dialled_ns = 0
+        self._slowest_ns = 0
+        self._decode = contract.decode
+        self._ready_type = contract.file.handshake.ready
+        self._answer_type = contract.file.resume.answer if contract.resumes else ""
+
+    # Connections
+
+    def dial(self, at_ns: int) -> None:
+        """The shell begins to connect."""
+        self.connection += 1
+        self.dialled_ns = at_ns
+        self._row(RowKind.DIAL, at_ns)
+
+    def dial_failed(self, at_ns: int, code: int, text: str, *, fatal: bool = False) -> None:
+        """``code`` is an HTTP status (positive) or an errno (negative)."""
+        self._row(RowKind.FAILED, at_ns, code=code, text=text, flags=Flag.FATAL if fatal else 0)
+
+    def opened(self, at_ns: int, status: int = 101) -> None:
+        """Upgraded. Without a handshake in the contract that is ready too."""
+        self.open = True
+        self._row(RowKind.OPEN, at_ns, code=status)
+        self.tracker.opened(self.connection)
+        if not self._ready_type:
+            self._become_ready(at_ns)
+
+    def closed(self, at_ns: int, code: int, reason: str, *, ours: bool = False, never_ready: bool = False) -> None:
+        """The connection is gone: by whom, with which code (1006: without a close frame)."""
+        mid_turn = self.flight is not None
+        flags = (
+            (Flag.OURS if ours else 0) | (Flag.NEVER_READY if never_ready else 0) | (Flag.MID_TURN if mid_turn else 0)
+        )
+        if self.ready:
+            flags |= Flag.RESUMED  # on a CLOSE row: it had been ready
+        row = self._row(RowKind.CLOSE, at_ns, code=code, text=reason, flags=int(flags))
+        self.tracker.closed(row, at_ns, code, ours=ours, ready=self.ready, never_ready=never_ready, mid_turn=mid_turn)
+        self.open = self.ready = self.expects_answer = False
+        self.outbox.clear()
+        if mid_turn and self.contract.file.turn.interrupted == "abandoned" and not ours:
+            self._end(at_ns, End.ABANDONED)
+        self.wake()
+
+    def gave_up(self, at_ns: int, *, fatal: bool) -> None:
+        self._row(RowKind.GAVE_UP, at_ns, flags=Flag.FATAL if fatal else 0)
+
+    def is_fatal(self, code: int) -> bool:
+        """After this close code, or this HTTP status, the client must not come back."""
+        return code in self.contract.file.closes.fatal or code in {401, 403}
+
+    # Frames
+
+    def frame(self, raw: bytes, at_ns: int) -> None:
+        """One text frame, as bytes; anything may be in it."""
+        index, standing, schema, recovered, kind, ids = self._decode(raw)
+        turn_id, agent, execution, tool, event_id, stream, _, _, cursor = ids
+        record = self.record
+        record.frames_received += 1
+        flags = (1 if recovered else 0) | (STANDING_FLAGS[standing] if standing else 0)
+        foreign = -1
+        if raw.count(self._nonce) != raw.count(self._own_tag):
+            foreign = self._foreign(raw)
+        flight = self.flight
+        turn = 0
+        if turn_id is not None:
+            if flight is not None and turn_id == self._turn_prefix + str(flight.number):
+                turn = flight.number
+            else:
+                turn, stale = self._turn_of(turn_id)
+                flags |= stale
+        elif flight is not None and index and self._rules.roles[index] != OTHER:
+            turn = flight.number
+            flags |= Flag.ASSUMED_TURN
+        if stream is not None and cursor is not None and stream != self.stream and self.stream:
+            flags |= Flag.OTHER_STREAM
+        agent_id = record.intern(agent) if agent else 0
+        tool_id = record.intern(tool) if tool else 0
+        execution_id = _short(execution) if execution else 0
+        key = _key(event_id) if event_id else 0
+        place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
+        in_flight = flight is not None and turn == flight.number
+        number = record.row(
+            1, self._cohort, flags, index, schema, self._number, self.connection, turn,
+            record.intern(kind), agent_id, tool_id, execution_id, foreign, 0, len(raw), self.identity.labels,
+            record.intern(turn_id) if turn == UNKNOWN_TURN else 0,
+            flight.intended if in_flight else 0, flight.sent if in_flight else 0, at_ns, place, key,
+        )  # fmt: skip
+        tracker = self.tracker
+        before = self.findings
+        tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
+        if in_flight:
+            flight.events += 1
+            if len(flight.frames) < KEPT_FRAMES:
+                flight.frames.append((number, at_ns, raw))
+            current = tracker.current
+            if current.ended and current.number == turn:
+                self._end(at_ns, End.FAILED if current.failed else End.OK)
+        elif self.findings > before or index == 0:
+            record.keep(self._number, turn, number, at_ns, "in", raw)
+        if kind == self._ready_type:
+            if not self.ready and not self.expects_answer:
+                self._welcomed(raw, at_ns)
+        elif self.expects_answer and kind == self._answer_type:
+            self._answered(raw, at_ns)
+
+    def binary(self, raw: bytes, at_ns: int) -> None:
+        """A binary frame is no event of any text contract."""
+        self.frame(raw if raw[:1] not in {b"{", b"["} else b"\x00" + raw, at_ns)
+
+    def _foreign(self, raw: bytes) -> int:
+        """The session whose mark stands in a frame of ours; -1 if none."""
+        for found in re.finditer(re.escape(self._nonce) + rb"s([0-9a-f]{6})", raw):
+            session = int(found[1], 16)
+            if session != self._number:
+                return session
+        return -1
+
+    def _turn_of(self, turn_id: str) -> tuple[int, int]:
+        """Our own turn's number, or UNKNOWN_TURN; and the STALE flag for a turn of an earlier run."""
+        found = TURN_ID.match(turn_id)
+        if found is None:
+            return UNKNOWN_TURN, 0
+        if found[1] != self.identity.nonce:
+            return UNKNOWN_TURN, int(Flag.STALE)
+        number = int(found[3])
+        if int(found[2], 16) == self._number and 1 <= number <= self.turns:
+            return number, 0
+        return UNKNOWN_TURN, 0
+
+    def _welcomed(self, raw: bytes, at_ns: int) -> None:
+        resume = self.contract.file.resume
+        if not self.contract.resumes:
+            self._become_ready(at_ns)
+            return
+        stream = _text(at_path(_json(raw), resume.stream))
+        if self.stream:
+            self.expects_answer = True
+            values = {"stream": self.stream, "cursor": self.tracker.high}
+            self._row(RowKind.ASK, at_ns, cursor=self.tracker.high)
+            self.outbox.append(json.dumps(fill(resume.ask, values)).encode())
+            self._next_stream = stream
+            self.wake()  # there is something to send
+            return
+        self.stream = stream
+        self._become_ready(at_ns)
+
+    _next_stream = ""
+
+    def _answered(self, raw: bytes, at_ns: int) -> None:
+        resume = self.contract.file.resume
+        answer = _json(raw)
+        resumed = at_path(answer, resume.resumed) is True
+        head = at_path(answer, resume.head) if resume.head else None
+        head = head if isinstance(head, int) and not isinstance(head, bool) else -1
+        asked = self.tracker.high
+        row = self._row(RowKind.CLAIM, at_ns, cursor=head, flags=Flag.RESUMED if resumed else 0)
+        self.expects_answer = False
+        if not resumed:
+            self.stream = self._next_stream
+        self.tracker.claim(row, at_ns, resumed, head, asked)
+        self._become_ready(at_ns)
+        flight = self.flight
+        if flight is not None and not flight.events and self.contract.file.send.resend:
+            # In doubt: the cut may have swallowed the message, and sending it again is safe.
+            self._row(RowKind.RESEND, at_ns, turn=flight.number)
+            self.outbox.append(flight.message)
+
+    def _become_ready(self, at_ns: int) -> None:
+        self.ready = True
+        self._row(RowKind.READY, at_ns, intended=self.dialled_ns)
+        self.wake()
+
+    # Turns
+
+    def begin(self, intended_ns: int, content: str, at_ns: int) -> None:
+        """Put a new turn's message into the outbox, to be sent at once.
+
+        Its row is written before the bytes leave, so that no answer can overtake it.
+        """
+        self.turns += 1
+        number = self.turns
+        values = {
+            "content": f"{content} [{self.tag}]",
+            "thread": f"thread_{self.tag}",
+            "turn": f"{self._turn_prefix}{number}",
+            "message": f"msg_{self.tag}t{number}",
+            "now": self.wall(),
+        }
+        message = json.dumps(fill(self.contract.file.send.template, values)).encode()
+        flight = self.flight = _Flight(number, intended_ns, at_ns, message)
+        row = self._row(RowKind.SEND, at_ns, turn=number)
+        flight.frames.append((row, at_ns, message))
+        self.tracker.sent(row, number)
+        self.outbox.append(message)
+
+    def deadline_ns(self) -> int:
+        """When the turn in flight must be given up."""
+        flight = self.flight
+        return flight.sent + self.contract.file.turn.deadline_ms * NS_PER_MS if flight else 0
+
+    def give_up(self, at_ns: int, end: End) -> None:
+        """Stop waiting for the turn in flight."""
+        if self.flight is not None:
+            self._end(at_ns, end)
+
+    def dropped(self, intended_ns: int, at_ns: int, reason: str) -> None:
+        """A planned turn that is not sent."""
+        self._row(RowKind.DROP, at_ns, intended=intended_ns, text=reason)
+
+    def stop(self, at_ns: int) -> None:
+        """The session is over; settles what is open."""
+        if self.flight is not None:
+            self._end(at_ns, End.CUT_BY_STOP)
+        self._row(RowKind.STOP, at_ns)
+        self.tracker.finish(at_ns)
+
+    def _end(self, at_ns: int, end: End) -> None:
+        flight = self.flight
+        if flight is None:
+            return
+        self._row(RowKind.END, at_ns, turn=flight.number, code=int(end))
+        self.tracker.ended(flight.number, end)
+        took = at_ns - flight.intended
+        slow = took > self._slowest_ns * SLOW_FACTOR
+        if slow:
+            self._slowest_ns = took
+        number = flight.number
+        suspicious = self.findings > self._findings_at_end or end not in {End.OK, End.CUT_BY_STOP}
+        self._findings_at_end = self.findings
+        if suspicious or (number + self._number) % SAMPLE_EVERY == 0 or (slow and number > 1):
+            for i, (row, frame_at, raw) in enumerate(flight.frames):
+                direction = "out" if i == 0 else "in"
+                self.record.keep(self._number, number, row, frame_at, direction, raw)
+        self.flight = None
+        self.last_end = end
+        self.wake()
+
+    _findings_at_end = 0
+
+    def _found(self, finding: Finding) -> None:
+        self.findings += 1
+        self.emit(finding)
+
+    def _row(
+        self, kind: RowKind, at_ns: int, *, turn: int = 0, code: int = 0, text: str = "", flags: int = 0, cursor: int = -1, intended: int = 0
+    ) -> int:  # fmt: skip
+        flight = self.flight
+        if flight is not None and flight.number == turn:
+            intended, sent = flight.intended, flight.sent
+        else:
+            sent = 0
+        return self.record.row(
+            int(kind), self._cohort, int(flags), 0, 0, self._number, self.connection, turn, 0, 0, 0, 0, -1, code, 0,
+            self.identity.labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
+        )  # fmt: skip
+
+
+def _short(text: str) -> int:
+    """32 bits of an execution id: enough to tell the few tools of one turn apart."""
+    return zlib.crc32(text.encode("utf-8", "replace")) or 1
+
+
+def _key(event_id: str) -> int:
+    return int.from_bytes(blake2b(event_id.encode("utf-8", "replace"), digest_size=8).digest(), "little") or 1
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(value: Any) -> str:
+    return value[:TEXT_CAP] if isinstance(value, str) else ""

@@ -1,0 +1,257 @@
+"""One session's tracker: cursor, repeats, leaks, phantoms, continuity claims, closes, and its turns. Pure.
+
+The session feeds it live, and the judge feeds it the same facts from rows again: one code, the same findings. A row is
+judged once, by the first rule it breaks: leak, phantom, duplicate, vocabulary, schema, terminal, pairing, order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loadtests.findings import BY_NAME, Finding, Kind
+from loadtests.history import UNKNOWN_TURN, End, Flag
+from loadtests.turn import OTHER, Rules, TurnTracker
+
+__all__ = ["SessionTracker"]
+
+FOREIGN = BY_NAME["foreign"]
+UNKNOWN = BY_NAME["unknown-turn"]
+REDELIVERED = BY_NAME["redelivered"]
+LEGACY = BY_NAME["legacy"]
+UNAPPROVED = BY_NAME["unapproved"]
+DEPRECATED = BY_NAME["deprecated"]
+WENT_BACK = BY_NAME["went-back"]
+HOLE = BY_NAME["hole"]
+HOLE_AT_CUT = BY_NAME["hole-at-cut"]
+CLAIMED_OVER_HOLE = BY_NAME["claimed-over-hole"]
+PARTIAL_REPLAY = BY_NAME["partial-replay"]
+NEVER_READY = BY_NAME["never-ready"]
+CLOSED_EARLY = BY_NAME["closed-early"]
+ABNORMAL_CLOSE = BY_NAME["abnormal-close"]
+SCHEMA_KINDS = (BY_NAME["not-json"], BY_NAME["no-type"], BY_NAME["wrong-type"])
+FIELD_MISSING = BY_NAME["field-missing"]
+
+KEPT_TURNS = 8  # a session remembers so many turns; of older ones only that they are over
+KEPT_KEYS = 2048  # event ids remembered twice over, where there is no cursor
+CLEAN_CLOSE = 1000
+
+F_RECOVERED, F_OTHER_STREAM, F_STALE = int(Flag.RECOVERED), int(Flag.OTHER_STREAM), int(Flag.STALE)
+F_STANDING = int(Flag.LEGACY | Flag.UNAPPROVED | Flag.DEPRECATED)
+F_LEGACY, F_UNAPPROVED = int(Flag.LEGACY), int(Flag.UNAPPROVED)
+
+
+class _Hole:
+    """Missing numbers first..last of the stream; ``row`` is the event that showed it."""
+
+    __slots__ = ("at_ns", "first", "kind", "last", "row", "turn")
+
+    def __init__(self, first: int, last: int, kind: Kind, row: int, at_ns: int, turn: int) -> None:
+        self.first, self.last, self.kind, self.row, self.at_ns, self.turn = first, last, kind, row, at_ns, turn
+
+
+class SessionTracker:
+    """State of one session over all its connections. ``emit`` is called with every finding."""
+
+    __slots__ = (
+        "asked", "begun", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "last_turn",
+        "old_keys", "reconnected", "rules", "session", "turns",
+    )  # fmt: skip
+
+    def __init__(self, rules: Rules, session: int, emit: Callable[[Finding], None]) -> None:
+        self.rules = rules
+        self.session = session
+        self.emit = emit
+        self.turns: dict[int, TurnTracker] = {}
+        self.begun = 0
+        self.current: TurnTracker | None = None
+        self.last_turn: TurnTracker | None = None
+        self.high = rules.first_cursor - 1
+        self.holes: list[_Hole] = []
+        self.keys: set[int] = set()
+        self.old_keys: set[int] = set()
+        self.connection = 0
+        self.asked = self.claimed_head = self.claim_row = -1
+        self.reconnected = False
+
+    def sent(self, row: int, turn: int) -> None:
+        """A new turn's message was sent."""
+        self.begun = max(self.begun, turn)
+        self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
+        if len(self.turns) > KEPT_TURNS:
+            for number in sorted(self.turns)[:-KEPT_TURNS]:
+                old = self.turns[number]
+                if old.ended or old.given_up:
+                    self._settle(old, 0)
+                    del self.turns[number]
+
+    def event(
+        self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
+        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int,
+    ) -> Kind | None:  # fmt: skip
+        """One frame; returns the rule that its row breaks first. Ends of turns show in ``current``."""
+        found = None
+        if foreign >= 0:
+            if turn == UNKNOWN_TURN or turn == 0 or flags & F_OTHER_STREAM:
+                return self._report(FOREIGN, turn, row, at_ns, foreign)
+            found = FOREIGN
+        if flags & F_STALE:
+            return None
+        tracker = self.turns.get(turn) if turn else None
+        if cursor >= 0 and not flags & F_OTHER_STREAM:
+            if cursor == self.high + 1:
+                self.high = cursor
+                self.last_turn = tracker or self.last_turn
+            else:
+                found = found or self._cursor(row, at_ns, cursor, tracker, turn)
+                if found is REDELIVERED:
+                    return self._report(found, turn, row, at_ns, cursor)
+        elif key and not self.rules.numbered:
+            if key in self.keys or key in self.old_keys:
+                return self._report(found or REDELIVERED, turn, row, at_ns)
+            self._remember(key)
+        if turn == UNKNOWN_TURN:
+            return self._report(found or UNKNOWN, turn, row, at_ns)
+        if flags & F_STANDING:
+            kind = LEGACY if flags & F_LEGACY else UNAPPROVED if flags & F_UNAPPROVED else DEPRECATED
+            if not (schema and kind is UNAPPROVED):
+                if kind is DEPRECATED:
+                    self._report(kind, turn, row, at_ns)
+                else:
+                    found = found or kind
+        if schema:
+            found = found or _schema_kind(schema)
+        if flags & F_OTHER_STREAM and foreign < 0:
+            found = found or PARTIAL_REPLAY
+        detail = event
+        if event and tracker is not None:
+            broken = tracker.event(row, event, bool(flags & F_RECOVERED), agent, tool, execution)
+            if broken is not None and (found is None or found is WENT_BACK):
+                found, row = broken
+            if tracker.ended and not tracker.settled and not tracker.cut:
+                self._settle(tracker, at_ns)
+        elif event and turn and self.rules.roles[event] != OTHER:
+            found = found or BY_NAME["after-end"]  # of a turn so old that only its being over is remembered
+        if found is not None:
+            self._report(found, turn, row, at_ns, detail)
+        return found
+
+    def _cursor(self, row: int, at_ns: int, cursor: int, tracker: TurnTracker | None, turn: int) -> Kind | None:
+        """A number that is not the next one: a hole begins, one is filled late, or it was there before."""
+        if cursor > self.high:
+            first = self.high + 1
+            claimed = (
+                self.claim_row >= 0 and first > self.asked and (self.claimed_head < 0 or first <= self.claimed_head)
+            )
+            kind = CLAIMED_OVER_HOLE if claimed else HOLE_AT_CUT if self.reconnected else HOLE
+            last = cursor - 1
+            if claimed and 0 <= self.claimed_head < last:
+                self.holes.append(_Hole(first, self.claimed_head, kind, row, at_ns, turn))
+                first, kind = self.claimed_head + 1, HOLE
+            self.holes.append(_Hole(first, last, kind, row, at_ns, turn))
+            self.high = cursor
+            for touched in (self.last_turn, self.current, tracker):
+                if touched is not None and not touched.settled:
+                    touched.holed = True
+            self.last_turn = tracker or self.last_turn
+            return None
+        for i, hole in enumerate(self.holes):
+            if hole.first <= cursor <= hole.last:
+                rest = [(hole.first, cursor - 1), (cursor + 1, hole.last)]
+                self.holes[i : i + 1] = [
+                    _Hole(a, b, hole.kind, hole.row, hole.at_ns, hole.turn) for a, b in rest if a <= b
+                ]
+                if not self.holes:
+                    for one in self.turns.values():
+                        one.holed = False
+                return WENT_BACK
+        return REDELIVERED
+
+    def _remember(self, key: int) -> None:
+        self.keys.add(key)
+        if len(self.keys) >= KEPT_KEYS:
+            self.old_keys, self.keys = self.keys, set()
+
+    def opened(self, connection: int) -> None:
+        """A new connection of this session was upgraded."""
+        self.reconnected = self.connection > 0
+        self.connection = connection
+        if self.rules.numbered and not self.rules.resumes:
+            self._new_stream()
+
+    def claim(self, row: int, at_ns: int, resumed: bool, head: int, asked: int) -> None:
+        """The backend's answer to a resume."""
+        if resumed:
+            self.claim_row, self.claimed_head, self.asked = row, head, asked
+            self.reconnected = False
+            return
+        self._flush_holes(at_ns)
+        self._new_stream()
+        for turn in self.turns.values():
+            if not turn.ended:
+                turn.declared = True
+
+    def _new_stream(self) -> None:
+        self.high = self.rules.first_cursor - 1
+        self.claim_row = self.claimed_head = self.asked = -1
+        self.reconnected = False
+
+    def closed(
+        self, row: int, at_ns: int, code: int, *, ours: bool, ready: bool, never_ready: bool, mid_turn: bool
+    ) -> None:
+        """A connection ended; ``ours``: the client closed it."""
+        turn = self.current
+        number = turn.number if turn else 0
+        if turn is not None and not turn.ended:
+            turn.cut = True
+        if never_ready:
+            self._report(NEVER_READY, 0, row, at_ns)
+        if ours:
+            return
+        if code == CLEAN_CLOSE:
+            if mid_turn or not ready:
+                self._report(CLOSED_EARLY, number if mid_turn else 0, row, at_ns, code)
+        elif code not in self.rules.normal_closes:
+            self._report(ABNORMAL_CLOSE, number if mid_turn else 0, row, at_ns, code)
+
+    def ended(self, turn: int, end: int) -> None:
+        """The client stopped waiting for a turn."""
+        tracker = self.turns.get(turn)
+        if tracker is not None and end in {End.TIMEOUT, End.IN_DOUBT}:
+            tracker.given_up = True
+
+    def finish(self, at_ns: int) -> None:
+        """The session is over: settle what is open."""
+        head = self.claimed_head
+        if head > self.high and self.claim_row >= 0 and not self._in_flight():
+            self.holes.append(_Hole(self.high + 1, head, CLAIMED_OVER_HOLE, self.claim_row, at_ns, 0))
+            for turn in self.turns.values():
+                turn.holed = turn.holed or not turn.settled
+        self._flush_holes(at_ns)
+        for number in sorted(self.turns):
+            self._settle(self.turns[number], at_ns)
+
+    def _in_flight(self) -> bool:
+        turn = self.current
+        return turn is not None and not turn.ended and not turn.given_up
+
+    def _flush_holes(self, at_ns: int) -> None:
+        for hole in self.holes:
+            self._report(hole.kind, hole.turn, hole.row, hole.at_ns or at_ns, hole.first)
+        self.holes = []
+
+    def _settle(self, tracker: TurnTracker, at_ns: int) -> None:
+        if tracker.settled:
+            return
+        for kind, row, detail in tracker.settle():
+            self._report(kind, tracker.number, row, at_ns, detail)
+
+    def _report(self, kind: Kind, turn: int, row: int, at_ns: int, detail: int = 0) -> Kind:
+        self.emit(Finding(kind, self.session, turn, row, at_ns, detail))
+        return kind
+
+
+def _schema_kind(bits: int) -> Kind:
+    for bit, kind in enumerate(SCHEMA_KINDS):
+        if bits >> bit & 1:
+            return kind
+    return FIELD_MISSING

@@ -1,0 +1,441 @@
+"""One WebSocket pumped by gevent: a persistent read watcher, no greenlet of its own, no decisions.
+
+The watcher's callback receives, splits and hands frames on, so that a user's greenlet wakes once a turn and not once an
+event. What a callback must not do shaped this file: it never blocks (sends queue behind a write watcher), never lets an
+exception out (gevent would stop the watcher and the waiter would hang for ever), and always ends in the order stop
+watcher, close watcher, close socket (a reused descriptor would otherwise feed the old callback). Sockets are the standard
+library's own, so it works with and without monkey patching. TLS goes through two memory buffers, public interface only,
+so the socket side is the same for ``ws`` and ``wss``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket as patched_socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent
+import gevent.event
+import gevent.monkey
+import gevent.socket
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import parse_uri
+
+from loadtests.dial import Dial
+from loadtests.framing import Splitter
+
+__all__ = ["ABNORMAL", "Connection", "DialError", "Timing"]
+
+READ_BYTES = 65_536
+LIMIT_BYTES = 16 * 1024 * 1024
+HEAD_LIMIT_BYTES = 65_536
+BODY_SHOWN_BYTES = 200
+CLOSE_WAIT_S = 1.0
+ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
+plain_socket: Any = gevent.monkey.get_original("socket", "socket")
+_READ, _WRITE = 1, 2
+
+
+class DialError(Exception):
+    """A connection that could not be made: at which ``step`` (dns, tcp, tls, upgrade), and how.
+
+    ``code`` is an HTTP status, or a negative errno, or 0.
+    """
+
+    def __init__(self, step: str, code: int, text: str) -> None:
+        super().__init__(step, code, text)
+        self.step, self.code, self.text = step, code, text
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.text}"
+
+
+class Timing(NamedTuple):
+    """When each step of a connect was done, nanoseconds; 0 for a step that was not needed."""
+
+    resolved: int
+    connected: int
+    secured: int
+    upgraded: int
+
+
+_resolved: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+
+
+def _resolve(address: tuple[str, int]) -> list[tuple[Any, ...]]:
+    """Cached for the process: a herd that comes back must not wait for a resolver."""
+    if address not in _resolved:
+        _resolved[address] = gevent.socket.getaddrinfo(*address, 0, patched_socket.SOCK_STREAM)
+    return _resolved[address]
+
+
+class Connection:
+    """``on_text`` and ``on_binary`` get (payload, received_ns); ``on_close`` gets (code, reason, received_ns), once.
+
+    ``on_open`` gets the time of the upgrade, before any frame: the first often comes in the same packet.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        on_text: Callable[[bytes, int], None],
+        on_binary: Callable[[bytes, int], None],
+        on_close: Callable[[int, str, int], None],
+        on_open: Callable[[int], None],
+    ) -> None:
+        self._dial = dial
+        self._on_open = on_open
+        self._on_close = on_close
+        self.at_ns = 0
+        self._protocol = ClientProtocol(
+            parse_uri(dial.uri),
+            origin=Origin(dial.origin),
+            subprotocols=[Subprotocol(p) for p in dial.subprotocols] or None,
+            max_size=LIMIT_BYTES,
+        )
+        self._splitter = Splitter(
+            self._protocol, LIMIT_BYTES, lambda raw: on_text(raw, self.at_ns), lambda raw: on_binary(raw, self.at_ns)
+        )
+        self._socket: Any = None
+        self._reader: Any = None
+        self._writer: Any = None
+        self._queue = b""
+        self._head: bytes | None = b""
+        self._changed = gevent.event.Event()
+        self._error: Exception | None = None
+        self._tls: ssl.SSLObject | None = None
+        self._secured = False
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.is_open = False
+        self._closed = False
+        self.timing = Timing(0, 0, 0, 0)
+        self.response: Response | None = None
+
+    # Connecting, in the user's greenlet
+
+    def connect(self, timeout_s: float) -> None:
+        """TCP, TLS, upgrade.
+
+        Raises:
+            DialError: whatever went wrong, and nothing is left open.
+        """
+        step, deadline = "dns", time.monotonic() + timeout_s
+        try:
+            addresses = self._resolve()
+            resolved = time.monotonic_ns()
+            step = "tcp"
+            self._connect_tcp(addresses, deadline)
+            connected = time.monotonic_ns()
+            secured = 0
+            self._watch()
+            if self._dial.tls is not None:
+                step = "tls"
+                self._secure(deadline)
+                secured = time.monotonic_ns()
+            step = "upgrade"
+            self._upgrade(deadline)
+            self.timing = Timing(resolved, connected, secured, time.monotonic_ns())
+        except DialError:
+            self.abort()
+            raise
+        except ssl.SSLCertVerificationError as error:
+            self.abort()
+            raise DialError("tls", 0, f"certificate refused: {error.verify_message}") from None
+        except TimeoutError:
+            self.abort()
+            raise DialError(step, -errno.ETIMEDOUT, f"no answer within {timeout_s:g} s") from None
+        except OSError as error:
+            self.abort()
+            raise DialError(step, -(error.errno or 0), error.strerror or str(error)) from None
+        except BaseException:
+            self.abort()
+            raise
+
+    def _resolve(self) -> list[tuple[Any, ...]]:
+        try:
+            return _resolve(self._dial.address)
+        except OSError as error:
+            raise DialError("dns", -(error.errno or 0), f"{self._dial.address[0]}: {error.strerror or error}") from None
+
+    def _connect_tcp(self, addresses: list[tuple[Any, ...]], deadline: float) -> None:
+        failure = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        for family, kind, proto, _, address in addresses:
+            one = plain_socket(family, kind, proto)
+            one.setblocking(False)
+            code = one.connect_ex(address)
+            if code == errno.EINPROGRESS:
+                try:
+                    gevent.socket.wait_write(one.fileno(), timeout=max(0.0, deadline - time.monotonic()))
+                    code = one.getsockopt(patched_socket.SOL_SOCKET, patched_socket.SO_ERROR)
+                except TimeoutError:
+                    code = errno.ETIMEDOUT
+                except BaseException:
+                    one.close()
+                    raise
+            if code == 0:
+                one.setsockopt(patched_socket.IPPROTO_TCP, patched_socket.TCP_NODELAY, 1)
+                self._socket = one
+                return
+            one.close()
+            failure = OSError(code, os.strerror(code))
+        raise failure
+
+    def _watch(self) -> None:
+        loop = gevent.get_hub().loop
+        fileno = self._socket.fileno()
+        self._writer = loop.io(fileno, _WRITE)
+        self._reader = loop.io(fileno, _READ)
+        self._reader.start(self._readable)
+
+    def _wait(self, deadline: float) -> None:
+        """Until the callback has seen something new."""
+        if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        self._changed.clear()
+        if self._error is not None:
+            raise self._error
+
+    def _secure(self, deadline: float) -> None:
+        context, name = self._dial.tls, self._dial.server_name
+        if context is None:
+            return
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush_tls()
+                if self._incoming.eof:
+                    raise DialError("tls", 0, "the server closed during the TLS handshake") from None
+                self._wait(deadline)
+            except ssl.SSLCertVerificationError:
+                self._flush_tls()
+                raise
+            except ssl.SSLError as error:
+                raise DialError("tls", 0, f"no TLS here: {error.reason or error}") from None
+            else:
+                self._flush_tls()
+                self._secured = True
+                return
+
+    def _upgrade(self, deadline: float) -> None:
+        request = self._protocol.connect()
+        for name, value in self._dial.headers:
+            request.headers[name] = value
+        self._protocol.send_request(request)
+        self._send_pending()
+        while not self.is_open:
+            if self._closed:
+                raise DialError("upgrade", self._status(), self._refusal())
+            self._wait(deadline)
+
+    def _status(self) -> int:
+        error = self._protocol.handshake_exc
+        return error.response.status_code if isinstance(error, InvalidStatus) else 0
+
+    def _refusal(self) -> str:
+        error = self._protocol.handshake_exc
+        if isinstance(error, InvalidStatus):
+            body = bytes(error.response.body or b"")[:BODY_SHOWN_BYTES].decode("utf-8", "replace")
+            return f"HTTP {error.response.status_code} {error.response.reason_phrase}" + (f": {body}" if body else "")
+        if error is None:
+            return "closed before an answer"
+        cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+        return f"no WebSocket upgrade: {error}{cause}"
+
+    # Reading, in the hub
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.at_ns = time.monotonic_ns()
+            self._lost(errno.errorcode.get(error.errno or 0, str(error)))
+            return
+        self.at_ns = time.monotonic_ns()
+        try:
+            if self._dial.tls is not None:
+                self._incoming.write(data) if data else self._incoming.write_eof()
+                self._drain_tls() if self._secured else self._changed.set()
+            elif data:
+                self._feed(data)
+            else:
+                self._eof()
+        except Exception as error:  # noqa: BLE001  # an exception here would stop the watcher and hang the user
+            self._error = error
+            self._lost(f"{type(error).__name__}: {error}")
+
+    def _drain_tls(self) -> None:
+        """All that OpenSSL can decrypt: what stays inside it would never wake the watcher again."""
+        while self._tls is not None and not self._closed:
+            try:
+                plain = self._tls.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                plain = b""
+            if not plain:
+                self._eof()
+                return
+            self._feed(plain)
+        self._flush_tls()
+
+    def _feed(self, data: bytes) -> None:
+        if self._head is not None:
+            data = self._feed_head(data)
+            if not data:
+                return
+        self._splitter.feed(data)
+        if self._protocol.writes:
+            self._send_pending()
+        if self._protocol.state is not OPEN and self._head is None and self._is_over():
+            self._finish(self._protocol.close_code or ABNORMAL, self._protocol.close_reason or self._close_text())
+
+    def _feed_head(self, data: bytes) -> bytes:
+        """The answer to the upgrade goes to the library exactly to its blank line; returns what comes behind."""
+        head = (self._head or b"") + data
+        end = head.find(b"\r\n\r\n")
+        if end < 0 and len(head) < HEAD_LIMIT_BYTES:
+            self._head = head
+            return b""
+        switching = head[:12].endswith(b" 101")
+        cut = end + 4 if switching and end >= 0 else len(head)
+        self._protocol.receive_data(head[:cut])
+        events = self._protocol.events_received()
+        if not switching:
+            self._head = b""  # a refusal's body may still be coming; the library reads on to its end
+            if self._protocol.handshake_exc is not None:
+                self._finish(ABNORMAL, "refused")
+            return b""
+        self._head = None
+        if self._protocol.handshake_exc is not None or not events:
+            self._finish(ABNORMAL, "refused")
+            return b""
+        self.response = events[0] if isinstance(events[0], Response) else None
+        self.is_open = True
+        self._on_open(self.at_ns)
+        self._changed.set()
+        return head[cut:]
+
+    def _eof(self) -> None:
+        if self._head is not None:
+            self._protocol.receive_eof()
+            self._protocol.events_received()
+        else:
+            self._splitter.finish()
+        self._finish(self._protocol.close_code or ABNORMAL, self._protocol.close_reason or self._close_text())
+
+    def _is_over(self) -> bool:
+        """The other side's close frame is here, or the library has failed the connection; our own close alone is not it."""
+        return self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None
+
+    def _close_text(self) -> str:
+        error = self._protocol.parser_exc
+        return f"{type(error).__name__}: {error}" if error else ""
+
+    def _lost(self, text: str) -> None:
+        self._finish(ABNORMAL, text)
+
+    def _finish(self, code: int, reason: str) -> None:
+        """Over: tell once, then let go of watchers and socket."""
+        if self._closed:
+            return
+        self._closed = True
+        was_open, self.is_open = self.is_open, False
+        self._release()
+        self._changed.set()
+        if was_open:
+            self._on_close(code, reason, self.at_ns or time.monotonic_ns())
+
+    # Writing, from anywhere
+
+    def send_text(self, payload: bytes) -> None:
+        """Queue and send as far as the socket takes it; never blocks. Silent on a closed connection: the close tells."""
+        if not self.is_open:
+            return
+        self._protocol.send_text(payload)
+        self._send_pending()
+
+    def send_ping(self, payload: bytes) -> None:
+        """A protocol ping (RFC 6455 5.5.2)."""
+        if self.is_open:
+            self._protocol.send_ping(payload)
+            self._send_pending()
+
+    def _send_pending(self) -> None:
+        for data in self._protocol.data_to_send():
+            if not data:
+                continue  # the library's sign for a half-close, which a close of the socket does anyway
+            if self._tls is not None:
+                self._tls.write(data)
+            else:
+                self._write(data)
+        self._flush_tls()
+
+    def _flush_tls(self) -> None:
+        if self._outgoing.pending and not self._closed:
+            self._write(self._outgoing.read())
+
+    def _write(self, data: bytes) -> None:
+        if self._queue:
+            self._queue += data
+            return
+        try:
+            sent = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            # The reader is told as well and knows better why; but it may never become readable.
+            self.at_ns = time.monotonic_ns()
+            self._lost(errno.errorcode.get(error.errno or 0, str(error)))
+            return
+        if sent < len(data):
+            self._queue = data[sent:]
+            self._writer.start(self._writable)
+
+    def _writable(self) -> None:
+        data, self._queue = self._queue, b""
+        self._writer.stop()
+        if data and not self._closed:
+            self._write(data)
+
+    # Ending
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """A polite close: our frame, a bounded wait for the other's, then let go. Blocks the calling greenlet."""
+        if self.is_open:
+            self._protocol.send_close(code, reason)
+            self._send_pending()
+            deadline = time.monotonic() + CLOSE_WAIT_S
+            self._changed.clear()
+            while not self._closed and self._changed.wait(max(0.0, deadline - time.monotonic())):
+                self._changed.clear()
+        self.abort()
+
+    def abort(self) -> None:
+        """Let go at once; ``on_close`` is not called."""
+        self._closed = True
+        self.is_open = False
+        self._release()
+
+    def _release(self) -> None:
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._reader = self._writer = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._queue = b""

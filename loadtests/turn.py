@@ -1,0 +1,200 @@
+"""One turn's tracker: order, pairs, terminals. Pure; knows no clock, no socket, no cursor.
+
+It is fed one event after the other and says which rule each breaks first; what only the turn's end can show, it says
+when the turn is settled.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from loadtests.contract.compile import Contract
+from loadtests.findings import BY_NAME, Kind
+
+__all__ = ["ROLE_CODES", "Rules", "TurnTracker", "Verdicts"]
+
+ROLE_CODES = {
+    "other": 0,
+    "started": 1,
+    "thinking": 2,
+    "tool-open": 3,
+    "tool-close": 4,
+    "done": 5,
+    "failed": 6,
+    "content": 7,
+}
+OTHER, STARTED, THINKING, OPEN, CLOSE, DONE, FAILED, CONTENT = range(8)
+
+MISPLACED = BY_NAME["misplaced"]
+CLOSE_WITHOUT_OPEN = BY_NAME["close-without-open"]
+OPEN_WITHOUT_CLOSE = BY_NAME["open-without-close"]
+WRONG_EXECUTION = BY_NAME["wrong-execution"]
+SECOND_END = BY_NAME["second-end"]
+AFTER_END = BY_NAME["after-end"]
+ROLE_MISSING = BY_NAME["role-missing"]
+NEVER_ENDED = BY_NAME["never-ended"]
+SILENT = BY_NAME["silent"]
+SILENT_CUT = BY_NAME["silent-cut"]
+
+#: (kind, row of the witness, detail)
+Verdicts = list[tuple[Kind, int, int]]
+
+
+class Rules:
+    """A contract's tables in the form the trackers index by event number; made once a process."""
+
+    def __init__(self, contract: Contract, roots: frozenset[int]) -> None:
+        self.contract = contract
+        self.roots = roots
+        self.roles = tuple(ROLE_CODES[role] for role in contract.roles)
+        self.ordered = contract.ordered
+        self.automaton = contract.automaton
+        self.start = contract.file.order.start
+        closers = set(contract.closes)
+        self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
+        self.pair_of = {**contract.opens, **contract.closes}
+        self.recovers = contract.file.turn.interrupted == "recovered-or-error"
+        self.numbered = contract.has_cursor
+        self.resumes = contract.resumes
+        self.first_cursor = contract.file.cursor.start
+        self.recovery_ns = contract.file.turn.recovery_ms * 1_000_000
+        self.normal_closes = frozenset(contract.file.closes.normal)
+
+
+class _Open(NamedTuple):
+    pair: int
+    execution: int
+    tool: int
+    row: int
+
+
+class TurnTracker:
+    """State of one turn. Agents, tools and executions are numbers; 0 means that the frame names none."""
+
+    __slots__ = (
+        "cut", "declared", "early", "end_row", "ended", "events", "failed", "given_up", "holed", "missing", "number", "opened",
+        "pending", "root", "rules", "seen", "send_row", "settled", "state",
+    )  # fmt: skip
+
+    def __init__(self, rules: Rules, number: int, send_row: int) -> None:
+        self.rules = rules
+        self.number = number
+        self.send_row = send_row
+        self.end_row = -1
+        self.state = rules.start
+        self.seen = 0
+        self.events = 0
+        self.root = 0
+        self.ended = self.failed = self.cut = self.given_up = self.settled = False
+        #: events are missing: found out by their numbers, or declared by the backend itself
+        self.holed = self.declared = False
+        self.opened: list[_Open] = []
+        self.early: list[_Open] = []
+        #: an event that came too early, and the event indices one of which should have come before it
+        self.pending = -1
+        self.missing: dict[int, str] | None = None
+
+    def event(
+        self, row: int, event: int, recovered: bool, agent: int, tool: int, execution: int
+    ) -> tuple[Kind, int] | None:
+        """Feed one approved event of this turn; returns the first rule it breaks, with the witness row."""
+        rules = self.rules
+        role = rules.roles[event]
+        self.seen |= 1 << event
+        self.events += 1
+        if agent in rules.roots:
+            self.root = agent
+        elif role == STARTED and not self.root:
+            self.root = agent
+        if self.ended and role != OTHER and not (recovered and rules.recovers):
+            return (SECOND_END if role in (DONE, FAILED) and self._is_root(agent) else AFTER_END), row
+        found = None
+        if role == OPEN:
+            found = self._open(_Open(rules.pair_of.get(event, -1), execution, tool, row), recovered)
+        elif role == CLOSE:
+            found = self._close(_Open(rules.pair_of.get(event, -1), execution, tool, row))
+        elif (role == DONE or role == FAILED) and self._is_root(agent):
+            self.ended, self.failed, self.end_row = True, role == FAILED, row
+        if rules.ordered[event]:
+            misplaced = self._step(row, event, recovered)
+            found = found or misplaced
+        return found
+
+    def _is_root(self, agent: int) -> bool:
+        return agent == 0 or agent == self.root or agent in self.rules.roots
+
+    def _step(self, row: int, event: int, recovered: bool) -> tuple[Kind, int] | None:
+        found = None
+        if self.missing is not None and event in self.missing and self.pending >= 0:
+            # What should have come before has come after: that is an inversion, not a loss.
+            if not (recovered and self.rules.recovers):
+                found = MISPLACED, self.pending
+            self.pending, self.missing = -1, None
+        after = self.rules.automaton[self.state].get(event)
+        if after is not None:
+            self.state = after
+            return found
+        if recovered and self.rules.recovers:
+            return found
+        if self.pending < 0:
+            self.pending, self.missing = row, self.rules.automaton[self.state]
+        for state, allowed in self.rules.automaton.items():
+            if event in allowed and state != self.state:
+                self.state = allowed[event]
+                break
+        return found
+
+    def _open(self, one: _Open, recovered: bool) -> tuple[Kind, int] | None:
+        for i, early in enumerate(self.early):
+            if early.pair == one.pair and _match(early, one):
+                del self.early[i]
+                return None if recovered and self.rules.recovers else (CLOSE_WITHOUT_OPEN, early.row)
+        self.opened.append(one)
+        return None
+
+    def _close(self, one: _Open) -> tuple[Kind, int] | None:
+        opened = self.opened
+        if len(opened) == 1 and opened[0].execution == one.execution and opened[0].pair == one.pair:
+            opened.clear()
+            return None
+        for i, candidate in enumerate(opened):
+            if candidate.pair == one.pair and _match(candidate, one):
+                del opened[i]
+                return None
+        # By id nothing fits: the id is wrong if a tool of that name is open, else there was no opening (yet).
+        for i, candidate in enumerate(opened):
+            if candidate.pair == one.pair and (candidate.tool == one.tool or not one.tool):
+                del opened[i]
+                return WRONG_EXECUTION, one.row
+        self.early.append(one)
+        return None
+
+    def settle(self) -> Verdicts:
+        """What only the end shows; call once, when nothing of the turn can legally come any more."""
+        self.settled = True
+        if self.holed:
+            return []  # whatever is missing is a consequence of the hole, which is a finding of its own
+        if self.declared:
+            return self._unfinished()
+        found: Verdicts = [(CLOSE_WITHOUT_OPEN, early.row, 0) for early in self.early]
+        if self.ended and not self.failed:
+            missing = [event for event in self.rules.demanded if not self.seen >> event & 1]
+            found += [(ROLE_MISSING, self.end_row, event) for event in missing]
+            found += [(OPEN_WITHOUT_CLOSE, one.row, 0) for one in self.opened]
+            if self.pending >= 0 and not (self.missing and missing and set(missing) & set(self.missing)):
+                found.append((MISPLACED, self.pending, 0))
+        return found + self._unfinished()
+
+    def _unfinished(self) -> Verdicts:
+        if self.ended or not self.given_up:
+            return []
+        if self.events:
+            return [(NEVER_ENDED, self.send_row, 0)]
+        return [(SILENT_CUT if self.cut else SILENT, self.send_row, 0)]
+
+
+def _match(a: _Open, b: _Open) -> bool:
+    """By execution id if both carry one, else by tool name if both carry one, else by count."""
+    if a.execution and b.execution:
+        return a.execution == b.execution
+    return a.tool == b.tool if a.tool and b.tool else True

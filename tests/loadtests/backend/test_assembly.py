@@ -1,0 +1,149 @@
+"""The backend as one: welcome, resume in the middle of a turn exactly once, recovery without a cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_the_welcome_comes_first_and_names_a_stream_that_is_nobody_else_s(stage: Any) -> None:
+    links = [stage.join() for _ in range(3)]
+    welcomes = [link.sent[0] for link in links]
+    assert {w["type"] for w in welcomes} == {"connection_established"}
+    data = welcomes[0]["data"]
+    assert set(data) == {"mode", "connection_id", "user_id", "node", "build", "stream_id", "last_seq"}
+    for name in ("connection_id", "user_id", "stream_id"):
+        assert len({w["data"][name] for w in welcomes}) == 3
+
+
+def test_a_token_s_user_keeps_its_name_and_nobody_gets_an_anonymous_one(stage: Any) -> None:
+    assert stage.join("ann").user == "ann"
+    anonymous = stage.join().user
+    assert stage.join(anonymous).user != anonymous
+
+
+@pytest.mark.parametrize("received", range(7))
+def test_a_resume_in_the_middle_of_a_turn_delivers_every_event_once_and_in_order(stage: Any, received: int) -> None:
+    link = stage.join()
+    stage.ask(link)
+    while len(link.events) < received:
+        stage.run(1)
+    stage.cut(link)
+    had = link.events
+    stage.run(40)
+    back = stage.join()
+    stage.resume(back, link.stream, len(had))
+    stage.run()
+    assert back.kinds[:2] == ["connection_established", "session_restored"]
+    answer = back.sent[1]["data"]
+    assert (answer["resumed"], answer["from_seq"], answer["stream_id"]) == (True, len(had), link.stream)
+    seqs = [f["seq"] for f in had + back.events]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert back.events[-1]["type"] == "agent_completed"
+    assert back.events[-1]["user_id"] == link.user
+
+
+def test_the_head_in_the_answer_is_what_the_replay_reaches(stage: Any) -> None:
+    link = stage.join()
+    stage.ask(link)
+    stage.run(100)
+    stage.cut(link)
+    stage.run(100)
+    back = stage.join()
+    stage.resume(back, link.stream, 1)
+    assert back.sent[-1]["seq"] == back.sent[1]["data"]["last_seq"]
+
+
+def test_a_resumed_stream_can_be_asked_on_and_resumed_again(stage: Any) -> None:
+    first = stage.join()
+    stage.ask(first)
+    stage.run()
+    second = stage.join()
+    stage.resume(second, first.stream, len(first.events))
+    assert first.closed == (1001, "resumed on another connection")
+    stage.ask(second, "m2")
+    stage.run()
+    third = stage.join()
+    stage.resume(third, first.stream, 0)
+    assert [f["seq"] for f in third.events] == list(range(1, len(first.events) + len(second.events) + 1))
+    assert {f["stream_id"] for f in third.events} == {first.stream}
+
+
+def test_a_refused_resume_says_why_and_leaves_the_new_stream_usable(stage: Any) -> None:
+    link = stage.join()
+    own = link.stream
+    stage.resume(link, "st_nobody", 4)
+    answer = link.sent[-1]["data"]
+    assert (answer["resumed"], answer["reason"]) == (False, "unknown stream")
+    stage.ask(link)
+    stage.run()
+    assert (link.events[0]["seq"], link.events[0]["stream_id"]) == (1, own)
+
+
+def test_another_user_s_stream_is_not_given_away(stage: Any) -> None:
+    ann = stage.join("ann")
+    stage.ask(ann)
+    stage.run()
+    for user in ("bob", ""):
+        thief = stage.join(user)
+        stage.resume(thief, ann.stream, 0)
+        assert thief.sent[-1]["data"]["resumed"] is False
+        assert thief.events == []
+
+
+def test_a_message_sent_again_after_a_resume_is_executed_once(stage: Any) -> None:
+    link = stage.join()
+    stage.ask(link)
+    stage.cut(link)
+    back = stage.join()
+    stage.resume(back, link.stream, 0)
+    stage.ask(back)
+    stage.run()
+    assert sum(f["type"] == "agent_completed" and f["agent_name"] == "supervisor" for f in back.events) == 1
+
+
+def test_a_message_that_never_arrived_is_executed_when_sent_again(stage: Any) -> None:
+    link = stage.join()
+    stage.cut(link)
+    back = stage.join()
+    stage.resume(back, link.stream, 0)
+    assert back.sent[-1]["data"]["resumed"] is True
+    stage.ask(back)
+    stage.run()
+    assert back.events[-1]["type"] == "agent_completed"
+
+
+def test_without_a_cursor_a_known_user_gets_the_rest_marked_recovered(stage: Any) -> None:
+    link = stage.join("ann", cursor=False)
+    stage.ask(link)
+    stage.run(60)
+    stage.cut(link)
+    had = link.events
+    stage.run(150)
+    back = stage.join("ann", cursor=False)
+    stage.run()
+    late = [f for f in back.sent if f.get("recovered")]
+    assert late
+    seqs = [f["seq"] for f in [*had, *(f["data"] for f in late), *back.events]]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+def test_an_idle_client_hears_a_heartbeat(stage: Any) -> None:
+    link = stage.join()
+    stage.backend.idle(link)
+    assert link.kinds[-1] == "heartbeat"
+
+
+def test_a_client_that_stays_away_long_loses_its_unused_stream_only(stage: Any) -> None:
+    used, unused = stage.join(), stage.join()
+    stage.ask(used)
+    stage.run()
+    stage.cut(used)
+    stage.cut(unused)
+    stage.run(3_600_000)
+    stage.backend.sweep()
+    for link, resumed in ((used, True), (unused, False)):
+        back = stage.join()
+        stage.resume(back, link.stream, 0)
+        assert back.sent[1]["data"]["resumed"] is resumed

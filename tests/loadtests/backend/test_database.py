@@ -1,0 +1,67 @@
+"""SQLite: group commits, visible at once, durable after a flush, an unusable file said plainly."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from loadtests.backend.database import SqliteStorage
+from loadtests.backend.eventlog import Entry, Turn
+from loadtests.errors import RigError
+
+
+def entry(seq: int) -> Entry:
+    return Entry(stream="s", seq=seq, user="u", thread="t", kind="k", at_s=1.5, frame=b'{"n":1}')
+
+
+def test_an_append_is_read_back_before_any_flush_and_is_on_disk_after_it(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    storage.append(entry(1))
+    assert storage.dirty
+    with sqlite3.connect(tmp_path / "log.db") as other:
+        assert other.execute("SELECT count(*) FROM events").fetchone() == (0,)
+        assert storage.read("s", 0, 9) == [entry(1)]
+        assert other.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    assert not storage.dirty
+    storage.close()
+
+
+def test_it_is_wal_without_a_sync_for_every_commit(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    assert storage._rows("PRAGMA journal_mode", ()) == [("wal",)]
+    assert storage._rows("PRAGMA synchronous", ()) == [(1,)]
+    storage.close()
+
+
+def test_a_failed_flush_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    storage.append(entry(1))
+    storage.append(entry(1))
+    with pytest.raises(RigError, match="cannot be written"):
+        storage.flush()
+    assert storage.dirty
+    storage._batch.pop()
+    storage.flush()
+    assert storage.bounds("s") == (1, 1)
+    storage.close()
+
+
+def test_a_file_that_is_no_database_is_a_rig_error(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    path.write_text("certainly no database, and longer than a header of one " * 20)
+    with pytest.raises(RigError, match="--db"):
+        SqliteStorage(path)
+
+
+def test_turns_come_back_oldest_first_with_their_state(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    first = Turn(owner="o", stream="s", user="u", thread="t", run="r1", message="m1")
+    second = Turn(owner="o", stream="s", user="u", thread="t", run="r2", message="m2")
+    storage.begin(first)
+    storage.begin(second)
+    storage.end(first)
+    assert storage.turns(10) == [(first, True), (second, False)]
+    assert storage.turns(1) == [(second, False)]
+    storage.close()

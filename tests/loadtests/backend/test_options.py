@@ -1,0 +1,28 @@
+"""Options: safe defaults, and certificates that are checked before anything listens."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from loadtests.backend.options import ServerOptions, server_tls
+from loadtests.errors import ConfigError
+
+
+def test_by_default_it_is_on_loopback_in_memory_and_without_defect() -> None:
+    options = ServerOptions()
+    assert (options.host, options.port, options.db, options.defect) == ("127.0.0.1", 0, ":memory:", "")
+    assert server_tls(options) is None
+
+
+def test_a_certificate_and_its_key_make_a_server_context(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("chat.test")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    context = server_tls(ServerOptions(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"))
+    assert isinstance(context, ssl.SSLContext)
+    with pytest.raises(ConfigError, match="--tls-cert"):
+        server_tls(ServerOptions(tls_cert=tmp_path / "key.pem", tls_key=tmp_path / "cert.pem"))

@@ -1,0 +1,10 @@
+"""A step says of itself that it is no planted one."""
+
+from __future__ import annotations
+
+from loadtests.backend.script import Step
+
+
+def test_a_plain_step_is_delivered_once_under_its_roles_own_name() -> None:
+    step = Step(delay_ms=1.0, role="started", agent="a")
+    assert (step.deliveries, step.planted_kind, step.run_id, step.close_code, step.foreign_frame) == (1, "", "", 0, b"")
