@@ -1,0 +1,38 @@
+"""Drop: a black hole; bytes are thrown away, and the heal closes every connection of that direction."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic
+
+__all__ = ["Drop"]
+
+
+class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    kind: ClassVar[str] = "drop"
+    disconnects: ClassVar[bool] = True
+
+    direction: Direction = "both"
+
+    @property
+    def toxics(self) -> tuple[Toxic, ...]:
+        return tuple(Toxic("timeout", stream, (("timeout", 0),)) for stream in STREAMS[self.direction])
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """No ping of the window ever came back, and the connection ended."""
+        measured = {
+            "what": "pings lost",
+            "unit": "pings",
+            "value": during.lost,
+            "answered": len(during.answered_ms) + len(during.held_ms),
+            "ended": during.ended or "not",
+            "direction": "read back, not measured" if self.direction != "both" else "both",
+        }
+        if during.answered_ms or during.held_ms:
+            return Bite("absent", measured, PINGS)
+        if not during.lost or not before.round_trips_ms:
+            return Bite("not-probed", measured | {"reason": "no ping was sent on a live connection"}, PINGS)
+        if not during.ended:
+            return Bite("not-probed", measured | {"reason": "the heal did not end the connection"}, PINGS)
+        return Bite("confirmed", measured, PINGS)

@@ -1,0 +1,41 @@
+"""Jam: bytes are held, nothing is lost; at the heal they arrive intact on the same connection."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic
+
+__all__ = ["Jam"]
+
+
+class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    kind: ClassVar[str] = "jam"
+    delays: ClassVar[bool] = True
+    holds: ClassVar[bool] = True
+    heals_intact: ClassVar[bool] = True
+
+    direction: Direction = "both"
+
+    @property
+    def toxics(self) -> tuple[Toxic, ...]:
+        # not ``timeout: 0``: healing that one kills every connection, this one delivers what it held
+        return tuple(Toxic("bandwidth", stream, (("rate", 0),)) for stream in STREAMS[self.direction])
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """No ping of the window came back inside it; ``intact`` says that all came back after the heal."""
+        intact = bool(during.held_ms) and not during.lost and during.ended in {"", "heal"}
+        measured = {
+            "what": "longest ping held",
+            "unit": "ms",
+            "value": round(max(during.held_ms), 2) if during.held_ms else None,
+            "held": during.unanswered,
+            "answered": len(during.answered_ms),
+            "intact": intact,
+            "direction": "read back, not measured" if self.direction != "both" else "both",
+        }
+        if during.answered_ms:
+            return Bite("absent", measured, PINGS)
+        if not during.unanswered or not before.round_trips_ms:
+            return Bite("not-probed", measured | {"reason": "no ping was sent on a live connection"}, PINGS)
+        return Bite("confirmed", measured, PINGS)

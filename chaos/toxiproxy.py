@@ -1,0 +1,227 @@
+"""Typed control of one Toxiproxy server: deadlines, validation before a write, read-back after it, only our proxies.
+
+Built on toxiproxy-python's APIConsumer; never calls ``/reset`` or ``/populate``, which touch other people's proxies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+
+from chaos.faults.fault import Toxic
+from loadtests.errors import ConfigError, RigError
+
+__all__ = ["Control", "ControlError", "ProxyState", "ToxicState", "Wedged"]
+
+DEADLINE_S = 1.0
+#: toxics with all their attributes and bounds: Toxiproxy itself takes a misspelt attribute and then does nothing
+ATTRIBUTES: dict[str, dict[str, range]] = {
+    "latency": {"latency": range(60_001), "jitter": range(60_001)},
+    "bandwidth": {"rate": range(10_000_001)},
+    "timeout": {"timeout": range(600_001)},
+}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
+REFUSALS: dict[type[Exception], str] = {ProxyExists: "exists already", NotFound: "not found", InvalidToxic: "invalid"}
+
+
+class ControlError(RigError):
+    """A call was refused, or what was read back is not what was written."""
+
+
+class Wedged(ControlError):  # noqa: N818  # a state of the server, not a mistake of the caller
+    """The control plane hangs or is gone; only a restart of the process helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicState:
+    name: str
+    toxic: Toxic
+    toxicity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyState:
+    name: str
+    listen: str
+    upstream: str
+    enabled: bool
+    toxics: tuple[ToxicState, ...]
+
+
+class Control:
+    """The control plane at ``url``, for proxies whose names begin with ``prefix``."""
+
+    def __init__(self, url: str, prefix: str, deadline_s: float = DEADLINE_S) -> None:
+        host, port = _address(url)
+        self.url, self.prefix, self.deadline_s = url, prefix, deadline_s
+        # the library keeps its address in the class: a class of our own for each server
+        self._api: Any = type("Api", (APIConsumer,), {"host": f"[{host}]" if ":" in host else host, "port": port})
+
+    def version(self) -> str:
+        """What the server says; "git" when it was built with ``go install``."""
+        text = self._call("version", self._api.get, "/version").strip()
+        found = re.search(r'"version"\s*:\s*"([^"]*)"', text)
+        return found[1] if found else text
+
+    def proxies(self) -> dict[str, ProxyState]:
+        """All of ours; others are left out."""
+        answer = self._json("list", self._api.get, "/proxies")
+        return {name: _proxy(name, state) for name, state in answer.items() if name.startswith(self.prefix)}
+
+    def proxy(self, name: str) -> ProxyState | None:
+        return self.proxies().get(name)
+
+    def create(self, name: str, listen: str, upstream: str) -> ProxyState:
+        body = {"name": self._ours(name), "listen": listen, "upstream": upstream, "enabled": True}
+        self._call(f"create {name}", self._api.post, "/proxies", json=body)
+        state = self._read(name)
+        self._same(f"create {name}", (listen, upstream, True), (state.listen, state.upstream, state.enabled))
+        return state
+
+    def delete(self, name: str) -> None:
+        """Gone afterwards, also when it was gone before."""
+        self._gone(f"delete {name}", f"/proxies/{self._ours(name)}")
+        self._same(f"delete {name}", None, self.proxy(name))
+
+    def enable(self, name: str) -> None:
+        self._switch(name, enabled=True)
+
+    def disable(self, name: str) -> None:
+        self._switch(name, enabled=False)
+
+    def add_toxic(self, proxy: str, name: str, toxic: Toxic) -> ToxicState:
+        body = {"name": _valid(name), "type": toxic.type, "stream": toxic.stream, "toxicity": 1.0}
+        body["attributes"] = _checked(toxic)
+        self._call(f"add {name}", self._api.post, f"/proxies/{self._ours(proxy)}/toxics", json=body)
+        return self._bites(proxy, name, toxic)
+
+    def update_toxic(self, proxy: str, name: str, toxic: Toxic) -> ToxicState:
+        body = {"toxicity": 1.0, "attributes": _checked(toxic)}
+        self._call(f"update {name}", self._api.post, f"/proxies/{self._ours(proxy)}/toxics/{_valid(name)}", json=body)
+        return self._bites(proxy, name, toxic)
+
+    def remove_toxic(self, proxy: str, name: str) -> None:
+        """Gone afterwards, also when it was gone before."""
+        self._gone(f"remove {name}", f"/proxies/{self._ours(proxy)}/toxics/{_valid(name)}")
+        state = self.proxy(proxy)
+        self._same(f"remove {name}", [], [t for t in state.toxics if t.name == name] if state else [])
+
+    def _bites(self, proxy: str, name: str, toxic: Toxic) -> ToxicState:
+        state = next((t for t in self._read(proxy).toxics if t.name == name), None)
+        self._same(f"toxic {name}", (toxic, 1.0), state and (state.toxic, state.toxicity))
+        return ToxicState(name, toxic, 1.0)
+
+    def _switch(self, name: str, *, enabled: bool) -> None:
+        doing = f"{'enable' if enabled else 'disable'} {name}"
+        self._call(doing, self._api.post, f"/proxies/{self._ours(name)}", json={"enabled": enabled})
+        self._same(doing, enabled, self._read(name).enabled)
+
+    def _read(self, name: str) -> ProxyState:
+        state = self.proxy(name)
+        if state is None:
+            raise ControlError(f"Toxiproxy at {self.url}: {name} is gone")
+        return state
+
+    def _same(self, doing: str, wanted: object, found: object) -> None:
+        if wanted != found:
+            raise ControlError(f"Toxiproxy at {self.url}: {doing}: wrote {wanted}, read back {found}")
+
+    def _ours(self, name: str) -> str:
+        if not name.startswith(self.prefix):
+            raise ControlError(f"{name} is not a proxy of this run ({self.prefix}…), so it is not touched")
+        return _valid(name)
+
+    def _gone(self, doing: str, path: str) -> None:
+        self._call(doing, self._api.delete, path, absent_is_fine=True)
+
+    def _json(self, doing: str, method: Callable[..., Any], path: str) -> dict[str, Any]:
+        try:
+            answer = json.loads(self._call(doing, method, path))
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError(f"{self.url} does not answer as Toxiproxy does; check --toxiproxy-url")
+        return answer
+
+    def _call(
+        self, doing: str, method: Callable[..., Any], path: str, *, absent_is_fine: bool = False, **body: Any
+    ) -> str:
+        """One call, within the deadline.
+
+        Raises:
+            Wedged: it hung, answered 503, or nobody listens.
+            ControlError: it was refused.
+        """
+        where = f"Toxiproxy at {self.url}: {doing}"
+        try:
+            # an empty proxy keeps the environment's HTTP_PROXY away from loopback
+            response = method(path, timeout=self.deadline_s, proxies={"http": "", "https": ""}, **body)
+        except (requests.Timeout, requests.ConnectionError) as error:
+            what = f"no answer in {self.deadline_s:g} s" if isinstance(error, requests.Timeout) else "nobody answers"
+            raise Wedged(f"{where}: {what}") from None
+        except NotFound as error:
+            if absent_is_fine:
+                return ""
+            raise ControlError(f"{where}: not found ({_words(error)})") from None
+        except (ProxyExists, InvalidToxic) as error:
+            raise ControlError(f"{where}: {REFUSALS[type(error)]} ({_words(error)})") from None
+        if response.status_code == requests.codes.service_unavailable:
+            raise Wedged(f"{where}: 503, the control plane hangs")
+        if not response.ok:
+            raise ControlError(f"{where}: {response.status_code} ({response.text.strip()[:200]})")
+        return str(response.text)
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    else:
+        if parts.scheme != "http" or parts.username or parts.path not in {"", "/"} or parts.query:
+            host = None
+    if not host or not port:
+        raise ConfigError("--toxiproxy-url", "", f"{url!r} is no Toxiproxy address", "http://HOST:PORT")
+    return host, port
+
+
+def _valid(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ControlError(f"{name!r} cannot be a name in Toxiproxy")
+    return name
+
+
+def _checked(toxic: Toxic) -> Mapping[str, int]:
+    known = ATTRIBUTES.get(toxic.type)
+    given = dict(toxic.attributes)
+    if known is None:
+        raise ControlError(f"unknown toxic {toxic.type!r}; one of {', '.join(sorted(ATTRIBUTES))}")
+    if given.keys() != known.keys():
+        raise ControlError(f"toxic {toxic.type}: attributes {sorted(given)}, expected {sorted(known)}")
+    for name, value in given.items():
+        if value not in known[name]:
+            raise ControlError(f"toxic {toxic.type}: {name} = {value}, expected 0 to {known[name].stop - 1}")
+    return given
+
+
+def _proxy(name: str, state: Mapping[str, Any]) -> ProxyState:
+    toxics = tuple(
+        ToxicState(t["name"], Toxic(t["type"], t["stream"], tuple(sorted(t["attributes"].items()))), t["toxicity"])
+        for t in state["toxics"]
+    )
+    return ProxyState(name, state["listen"], state["upstream"], state["enabled"], toxics)
+
+
+def _words(error: Exception) -> str:
+    content = error.args[0] if error.args else b""
+    text = content.decode(errors="replace") if isinstance(content, bytes) else str(content)
+    return text.strip()[:200]

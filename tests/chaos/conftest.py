@@ -1,0 +1,80 @@
+"""What the chaos tests share: the real Toxiproxy, and a small WebSocket server behind it that echoes."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from websockets.sync.server import serve
+
+from chaos.listeners import open_listeners
+from chaos.server import ToxiproxyServer, provide
+from loadtests.dial import Dial
+from loadtests.journal import Journal
+
+
+@pytest.fixture(scope="session")
+def toxiproxy_binary() -> Path:
+    return provide(print)
+
+
+@pytest.fixture
+def toxiproxy(toxiproxy_binary, tmp_path):
+    """A server as a stranger would run one."""
+    server = ToxiproxyServer.start(toxiproxy_binary, {}, tmp_path / "toxiproxy.log")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def echo_port():
+    server = serve(lambda connection: [connection.send(message) for message in connection], "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.socket.getsockname()[1]
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def dial(echo_port) -> Dial:
+    return Dial(("127.0.0.1", echo_port), f"ws://127.0.0.1:{echo_port}/ws", f"http://127.0.0.1:{echo_port}")
+
+
+@pytest.fixture
+def run_id() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def listeners(toxiproxy_binary, echo_port, run_id, tmp_path):
+    opened = open_listeners(
+        ["control", "treated"], ("127.0.0.1", echo_port), run_id, log_dir=tmp_path, binary=toxiproxy_binary
+    )
+    yield opened
+    for listener in opened.values():
+        listener.close()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    written = Journal(tmp_path / "history.jsonl")
+    yield written
+    written.close()
+
+
+@pytest.fixture
+def until():
+    """Wait for a condition, with a deadline."""
+
+    def wait(condition, timeout_s=5.0):
+        pause, deadline = threading.Event(), time.monotonic() + timeout_s
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            pause.wait(0.01)
+        return found
+
+    return wait

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from chaos.faults import Baseline, Measured, Toxic, parse_fault
+from loadtests.errors import ConfigError
+
+BEFORE = Baseline((1.0, 1.1, 0.9, 1.0, 1.0), "answered")
+
+
+def latency(**asked):
+    return parse_fault({"kind": "latency", **asked}, "s.yaml", "f")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, "latency_ms"),
+        ({"latency_ms": 0}, ">= 1"),
+        ({"latency_ms": 60_001}, "<= 60000"),
+        ({"latency_ms": 1.5}, "int"),
+        ({"latency_ms": 10, "jitter_ms": -1}, ">= 0"),
+        ({"latency_ms": 10, "jitter_ms": 11}, "more than latency_ms"),
+        ({"latency": 10}, "did you mean 'latency_ms'"),
+    ],
+    ids=str,
+)
+def test_bounds(asked, words):
+    with pytest.raises(ConfigError, match=words):
+        latency(**asked)
+
+
+def test_both_directions_are_two_toxics():
+    attributes = (("jitter", 5), ("latency", 60))
+    assert latency(latency_ms=60, jitter_ms=5, direction="both").toxics == (
+        Toxic("latency", "upstream", attributes),
+        Toxic("latency", "downstream", attributes),
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "pings", "effect"),
+    [
+        ({"latency_ms": 100}, (101.6,) * 10, "confirmed"),
+        ({"latency_ms": 100}, (90.0,) * 10, "absent"),
+        ({"latency_ms": 100}, (1.0,) * 10, "absent"),
+        ({"latency_ms": 100}, (101.0,) * 7 + (400.0,) * 6, "confirmed"),
+        ({"latency_ms": 100}, (150.0,) * 10, "not-probed"),
+        ({"latency_ms": 100}, (101.0,) * 2, "not-probed"),
+        ({"latency_ms": 10}, (12.0,) * 10, "confirmed"),
+        ({"latency_ms": 10}, (8.0,) * 10, "absent"),
+        ({"latency_ms": 60, "direction": "both"}, (122.0,) * 10, "confirmed"),
+        ({"latency_ms": 60, "direction": "both"}, (62.0,) * 10, "absent"),
+        ({"latency_ms": 50, "jitter_ms": 20}, (31.0, 71.0, 51.0, 60.0, 42.0), "confirmed"),
+        ({"latency_ms": 50, "jitter_ms": 20}, (11.0, 21.0, 1.0, 10.0, 12.0), "absent"),
+    ],
+    ids=str,
+)
+def test_the_added_round_trip_decides(asked, pings, effect):
+    assert latency(**asked).judge(BEFORE, Measured(answered_ms=pings)).effect == effect
+
+
+def test_measured_stands_beside_asked():
+    bite = latency(latency_ms=100).judge(BEFORE, Measured(answered_ms=(102.0,) * 10))
+    assert bite.measured["value"] == 101.0
+    assert (bite.measured["asked_ms"], bite.measured["unit"]) == (100.0, "ms")
+
+
+def test_without_a_baseline_nothing_is_claimed():
+    assert (
+        latency(latency_ms=100).judge(Baseline((1.0,) * 4), Measured(answered_ms=(102.0,) * 9)).effect == "not-probed"
+    )

@@ -1,0 +1,57 @@
+"""After the teardown nothing of ours is left, whatever state the proxies were in; and the journal says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.faults import parse_fault
+from chaos.listeners import open_listeners
+from chaos.teardown import teardown
+from chaos.toxiproxy import Control, ControlError
+from loadtests.journal import read_journal
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def foreign(toxiproxy, echo_port, tmp_path):
+    return open_listeners(["control", "treated"], ("127.0.0.1", echo_port), "r1", log_dir=tmp_path, url=toxiproxy.url)
+
+
+def cleanup(tmp_path):
+    (record,) = (record for record in read_journal(tmp_path / "history.jsonl") if record["type"] == "cleanup")
+    return record["ok"], record["left"]
+
+
+def test_private_processes_are_gone(listeners, journal, tmp_path):
+    assert teardown(listeners.values(), journal)
+    assert not any(listener.server.alive for listener in listeners.values())
+    assert cleanup(tmp_path) == (True, [])
+
+
+def test_a_process_that_died_before_is_no_trouble(listeners, journal, tmp_path):
+    listeners["treated"].server.kill()
+    assert teardown(listeners.values(), journal)
+    assert cleanup(tmp_path) == (True, [])
+
+
+def test_ours_go_from_a_strangers_toxiproxy_with_their_toxics_and_the_strangers_stay(
+    foreign, toxiproxy, journal, tmp_path
+):
+    theirs = Control(toxiproxy.url, "")
+    stranger = theirs.create("stranger", f"127.0.0.1:{foreign['control'].address[1] - 1}", "127.0.0.1:9")
+    treated = foreign["treated"]
+    treated.control.add_toxic(treated.proxy, "w1", parse_fault({"kind": "jam", "direction": "up"}, "", "").toxics[0])
+    foreign["control"].control.disable(foreign["control"].proxy)
+    assert teardown(foreign.values(), journal)
+    assert theirs.proxies() == {"stranger": stranger}
+    assert cleanup(tmp_path) == (True, [])
+
+
+def test_what_would_not_go_is_named(foreign, journal, tmp_path, monkeypatch):
+    def refuse(name):
+        raise ControlError(f"{name} will not go")
+
+    monkeypatch.setattr(foreign["treated"].control, "delete", refuse)
+    assert not teardown(foreign.values(), journal)
+    assert cleanup(tmp_path) == (False, ["gauntlet-r1-treated will not go"])
