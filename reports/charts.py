@@ -1,0 +1,153 @@
+"""Charts as SVG text, made from small frames with Altair and drawn without a browser or a network. Colours are CSS
+variables of the page with a fallback, so that one drawing fits a light and a dark screen. Knows nothing of a run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+__all__ = ["WIDTH_PX", "bar_chart", "funnel_chart", "line_chart"]
+
+WIDTH_PX = 1000
+FONT_PX = 11
+
+#: Okabe and Ito's colours, the darker first; a dark page lightens --s1
+SERIES = tuple(
+    f"var(--s{place},{colour})"
+    for place, colour in enumerate(
+        ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8f98"), start=1
+    )
+)
+DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3])
+TEXT, LINE, SHADE = "var(--mut,#5b5e66)", "var(--line,#dfe2e7)", "var(--shade,#8a8f98)"
+NUMBERS = {"decimal": ".", "thousands": "\u202f", "grouping": [3], "currency": ["", ""]}
+SVG = "{http://www.w3.org/2000/svg}"
+IDLE = frozenset({"class", "id", "role", "aria-label", "aria-hidden", "aria-roledescription", "pointer-events"})
+LONG = re.compile(r"-?\d+\.\d{2,}")
+TIME = "seconds since the run's start"
+
+CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "aria": False,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": TEXT, "titleColor": TEXT, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
+        "labelFontSize": FONT_PX, "titleFontSize": FONT_PX, "titleFontWeight": "normal",
+    },
+    "legend": {
+        "orient": "top", "title": None, "labelColor": TEXT, "labelFontSize": FONT_PX, "symbolStrokeWidth": 2.5,
+        "symbolSize": 260, "labelLimit": 300, "offset": 4, "columnPadding": 18,
+    },
+    "text": {"color": TEXT, "fontSize": FONT_PX},
+}  # fmt: skip
+
+
+def line_chart(
+    points: pd.DataFrame, *, x: str, y: str, series: str, order: Sequence[str], y_title: str, end_s: float,
+    windows: pd.DataFrame, phases: pd.DataFrame, limits: pd.DataFrame | None = None,
+    title: str, description: str, height_px: int = 220,
+) -> str:  # fmt: skip
+    """Lines over time, fault windows shaded, phases marked. ``limits`` (y, label, series) are drawn across as dashes."""
+    scale = {"domain": list(order), "range": list(SERIES[: len(order)])}
+    dashes = {"domain": list(order), "range": [DASHES[place % len(DASHES)] for place in range(len(order))]}
+    lines = alt.Chart(points).mark_line(strokeWidth=2, point={"size": 14, "filled": True}).encode(
+        x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)),
+        y=alt.Y(y, type="quantitative", title=y_title, scale=alt.Scale(zero=True)),
+        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale)),
+        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes)),
+    )  # fmt: skip
+    layers = [*_backdrop(windows, phases, end_s), lines]
+    if limits is not None and len(limits):
+        rule = alt.Chart(limits).encode(y=alt.Y("y", type="quantitative"))
+        colour = alt.Color("series", type="nominal", scale=alt.Scale(**scale))
+        layers.append(rule.mark_rule(strokeDash=[3, 3], strokeWidth=1.5).encode(color=colour))
+        layers.append(
+            rule.mark_text(align="right", baseline="bottom", dx=-4, dy=-2).encode(x=alt.value(WIDTH_PX), text="label:N")
+        )
+    return _svg(alt.layer(*layers), title, description, height_px)
+
+
+def bar_chart(
+    counts: pd.DataFrame, *, x: str, width_s: float, y: str, series: str, order: Sequence[str], y_title: str, end_s: float,
+    windows: pd.DataFrame, phases: pd.DataFrame, title: str, description: str, height_px: int = 150,
+) -> str:  # fmt: skip
+    """Stacked bars over time, one stack a bin, in the order given from below."""
+    colours = list(SERIES[: len(order)])
+    drawn = counts.assign(
+        until=(counts[x] + width_s * 0.9).clip(upper=end_s),
+        rank=counts[series].map({s: i for i, s in enumerate(order)}),
+    ).sort_values([x, "rank"])
+    drawn["above"] = drawn.groupby(x)[y].cumsum()
+    drawn["below"] = drawn["above"] - drawn[y]
+    bars = alt.Chart(drawn).mark_rect().encode(
+        x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)), x2="until",
+        y=alt.Y("below", type="quantitative", title=y_title), y2="above",
+        color=alt.Color(series, type="nominal", scale=alt.Scale(domain=list(order), range=colours)),
+    )  # fmt: skip
+    return _svg(alt.layer(*_backdrop(windows, phases, end_s), bars), title, description, height_px)
+
+
+def funnel_chart(steps: pd.DataFrame, *, title: str, description: str) -> str:
+    """Steps (step, turns, label) as horizontal bars, in the order given."""
+    y = alt.Y("step", type="nominal", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
+    base = alt.Chart(steps).encode(y=y)
+    x = alt.X("turns", type="quantitative", title=None, axis=None)
+    bars = base.mark_bar(color=SERIES[0], height={"band": 0.7}).encode(x=x)
+    labels = base.mark_text(align="left", dx=6).encode(x=x, text="label:N")
+    return _svg(alt.layer(bars, labels), title, description, max(60, 26 * len(steps)), WIDTH_PX - 360)
+
+
+def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list[alt.Chart]:
+    domain = alt.Scale(domain=[0, end_s], nice=False)
+    layers = []
+    if len(windows):
+        span = alt.Chart(windows).encode(x=alt.X("start_s", type="quantitative", scale=domain), x2="end_s")
+        layers.append(span.mark_rect(color=SHADE, opacity=0.22))
+        text = alt.Chart(windows).mark_text(align="left", baseline="top", dx=4, dy=4, fontWeight="bold")
+        layers.append(text.encode(x=alt.X("start_s", type="quantitative"), y=alt.value(0), text="label:N"))
+    if len(phases):
+        start = alt.Chart(phases).encode(x=alt.X("start_s", type="quantitative", scale=domain))
+        layers.append(start.mark_rule(color=SHADE, strokeWidth=1, strokeDash=[1, 3]))
+        text = start.mark_text(align="left", baseline="bottom", dx=2, dy=-3)
+        layers.append(text.encode(y=alt.value(0), text="label:N"))
+    return layers
+
+
+def _svg(chart: alt.LayerChart, title: str, description: str, height_px: int, width_px: int = WIDTH_PX) -> str:
+    spec = chart.properties(width=width_px, height=height_px).configure(**CONFIG).to_dict()
+    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    # no base addresses: whatever a spec says, nothing is fetched
+    drawn = vl_convert.vegalite_to_svg(spec, vl_version=version, allowed_base_urls=[], format_locale=NUMBERS)
+    ET.register_namespace("", SVG.strip("{}"))
+    root = ET.fromstring(drawn)  # noqa: S314  # our own renderer's text
+    _strip(root)
+    size = {name: root.attrib[name] for name in ("viewBox",)}
+    root.attrib.clear()
+    root.attrib.update(size, role="img", **{"aria-label": title})
+    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+        element = ET.Element(SVG + tag)
+        element.text = text
+        root.insert(place, element)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _strip(element: ET.Element) -> None:
+    """A page holds several drawings: nothing in one may answer to a name in another, and the page sets their size."""
+    for child in list(element):
+        if child.tag == SVG + "path" and not child.get("d", "").strip("M0,hvhZ"):
+            element.remove(child)
+            continue
+        for name in IDLE & child.attrib.keys():
+            del child.attrib[name]
+        for name in ("transform", "d"):
+            if name in child.attrib:
+                child.set(name, LONG.sub(lambda number: f"{float(number[0]):.1f}", child.attrib[name]))
+        _strip(child)

@@ -1,0 +1,227 @@
+"""Run directory -> pandas: turns, connections, outages, health. Times in seconds since the run's start, latencies in ms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from loadtests.history import COHORTS, UNKNOWN_TURN, End, Flag, RowKind, Window, attribute, phase_at
+from loadtests.rundir import RunData
+
+__all__ = ["OUTCOMES", "connections_frame", "events_frame", "health_frame", "outages_frame", "phases_of", "turns_frame"]
+
+OUTCOMES = {
+    End.OK: "ok",
+    End.FAILED: "failed",
+    End.TIMEOUT: "timeout",
+    End.CUT_BY_STOP: "cut",
+    End.IN_DOUBT: "in-doubt",
+    End.ABANDONED: "abandoned",
+}
+NS_PER_MS = 1e6
+NS_PER_S = 1_000_000_000
+
+
+def phases_of(data: RunData) -> list[tuple[str, int, int]]:
+    """Phases on the run's clock (ns), from the scenario that ran; a plain run has one, as long as its rows."""
+    at = data.start_ns
+    last = int(data.rows["received"].max(initial=at))
+    phases = []
+    for phase in data.scenario.phases:
+        end = at + int(phase.s * NS_PER_S)
+        if data.manifest.get("kind") == "plain-locust":
+            end = last + 1
+        phases.append((phase.name, at, end))
+        at = end
+    return phases
+
+
+def events_frame(data: RunData) -> pd.DataFrame:
+    """All rows with their strings, as they go into events.parquet; the index is the row number of witnesses."""
+    frame = pd.DataFrame({name: data.rows[name] for name in data.rows.dtype.names or ()})
+    strings = np.array(data.strings, dtype=object)
+    frame.insert(0, "worker", pd.Categorical.from_codes(_worker_codes(data), categories=data.workers))
+    for column in ("raw", "agent", "tool", "labels", "text"):
+        frame[column] = pd.Categorical(strings[frame[column]] if len(frame) else [])
+    kinds = {int(kind): kind.name.lower() for kind in RowKind}
+    frame["kind"] = pd.Categorical(frame["kind"].map(kinds))
+    frame["cohort"] = pd.Categorical(frame["cohort"].map(dict(enumerate(COHORTS))))
+    names = ["", *(rule.name for rule in data.contract.events)]
+    frame["event"] = pd.Categorical(frame["event"].map(dict(enumerate(names))))
+    return frame
+
+
+def _worker_codes(data: RunData) -> np.ndarray[Any, Any]:
+    codes = np.zeros(len(data.rows), dtype=np.int16)
+    for i, first in enumerate(data.first_row):
+        codes[first:] = i
+    return codes
+
+
+def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, int, int]]) -> pd.DataFrame:
+    """One row a turn; columns as ``reports.judgement.Judgement`` says."""
+    rows = data.rows
+    sends, ends = rows[rows["kind"] == RowKind.SEND], rows[rows["kind"] == RowKind.END]
+    frame = pd.DataFrame(
+        {
+            "session": sends["session"].astype(np.int64),
+            "turn": sends["turn"].astype(np.int64),
+            "cohort": [COHORTS[c] for c in sends["cohort"]],
+            "intended": sends["intended"],
+            "sent": sends["received"],
+        }
+    )
+    over = pd.DataFrame(
+        {
+            "session": ends["session"].astype(np.int64),
+            "turn": ends["turn"].astype(np.int64),
+            "end": ends["received"],
+            "code": ends["code"],
+        }
+    ).drop_duplicates(["session", "turn"])
+    frame = frame.merge(over, on=["session", "turn"], how="left")
+    last_ns = int(rows["received"].max(initial=data.start_ns))
+    frame["outcome"] = frame["code"].map({int(k): v for k, v in OUTCOMES.items()}).fillna("cut")
+    frame["end"] = frame["end"].fillna(last_ns).astype(np.int64)
+    frame = _with_events(frame, data)
+    grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
+    phase_of_window = {window.id: window.phase for window in windows}
+    place, fault, phase = [], [], []
+    for intended, end, cohort in zip(frame["intended"], frame["end"], frame["cohort"], strict=True):
+        when = attribute(intended, end, cohort, windows, grace_ns)
+        place.append(when.place)
+        fault.append(when.id)
+        phase.append(phase_of_window[when.id] if when.place == "during" else phase_at(intended, phases))
+    frame["place"], frame["fault"], frame["phase"] = place, fault, phase
+    frame["total_ms"] = np.where(
+        frame["outcome"].isin(["ok", "failed"]), (frame["end"] - frame["intended"]) / NS_PER_MS, np.nan
+    )
+    frame["service_ms"] = np.where(
+        frame["outcome"].isin(["ok", "failed"]), (frame["end"] - frame["sent"]) / NS_PER_MS, np.nan
+    )
+    for column in ("intended", "sent", "end"):
+        frame[f"{column}_s"] = (frame.pop(column) - data.start_ns) / NS_PER_S
+    return frame.drop(columns="code")
+
+
+def _with_events(frame: pd.DataFrame, data: RunData) -> pd.DataFrame:
+    """First occurrence of each event of a role in each turn, in ms since the intended send."""
+    rows = data.rows
+    own = (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
+    seen = rows[own]
+    events = pd.DataFrame(
+        {
+            "session": seen["session"].astype(np.int64),
+            "turn": seen["turn"].astype(np.int64),
+            "event": seen["event"],
+            "received": seen["received"],
+        }
+    ).drop_duplicates(["session", "turn", "event"])
+    merged = events.merge(frame[["session", "turn", "intended"]], on=["session", "turn"], how="inner")
+    merged["ms"] = (merged["received"] - merged["intended"]) / NS_PER_MS
+    wide = merged.pivot_table(index=["session", "turn"], columns="event", values="ms", aggfunc="first")
+    columns = {}
+    for rule in data.contract.events:
+        if rule.role != "other":
+            columns[f"event:{rule.name}"] = (
+                wide[rule.index] if rule.index in wide else pd.Series(np.nan, index=wide.index)
+            )
+    if not columns:
+        return frame
+    return frame.merge(pd.DataFrame(columns, index=wide.index).reset_index(), on=["session", "turn"], how="left")
+
+
+def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[str, int, int]]) -> pd.DataFrame:
+    """One row a connection attempt."""
+    rows = data.rows
+    key = ["session", "connection"]
+    dials = rows[rows["kind"] == RowKind.DIAL]
+    frame = pd.DataFrame(
+        {
+            "session": dials["session"].astype(np.int64),
+            "connection": dials["connection"].astype(np.int64),
+            "cohort": [COHORTS[c] for c in dials["cohort"]],
+            "dial": dials["received"],
+        }
+    )
+    for kind, name in (
+        (RowKind.OPEN, "open"),
+        (RowKind.READY, "ready"),
+        (RowKind.CLOSE, "close"),
+        (RowKind.FAILED, "failed"),
+    ):
+        mine = rows[rows["kind"] == kind]
+        part = pd.DataFrame(
+            {
+                "session": mine["session"].astype(np.int64),
+                "connection": mine["connection"].astype(np.int64),
+                name: mine["received"],
+            }
+        )
+        if kind in {RowKind.CLOSE, RowKind.FAILED}:
+            part[f"{name}_code"], part[f"{name}_text"] = mine["code"], [data.strings[t] for t in mine["text"]]
+        if kind is RowKind.CLOSE:
+            part["ours"] = (mine["flags"] & Flag.OURS) > 0
+            part["never_ready"] = (mine["flags"] & Flag.NEVER_READY) > 0
+        frame = frame.merge(part.drop_duplicates(key), on=key, how="left")
+    grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
+    last_ns = int(rows["received"].max(initial=data.start_ns))
+    until = frame["ready"].fillna(frame["close"]).fillna(frame["failed"]).fillna(last_ns).astype(np.int64)
+    whens = [
+        attribute(a, b, c, windows, grace_ns) for a, b, c in zip(frame["dial"], until, frame["cohort"], strict=True)
+    ]
+    frame["place"], frame["fault"] = [w.place for w in whens], [w.id for w in whens]
+    frame["phase"] = [phase_at(at, phases) for at in frame["dial"]]
+    frame["ready_ms"] = (frame["ready"] - frame["dial"]) / NS_PER_MS
+    frame["ours"] = frame["ours"].fillna(value=False).astype(bool)
+    frame["never_ready"] = frame["never_ready"].fillna(value=False).astype(bool)
+    frame["code"] = frame["close_code"].fillna(frame["failed_code"])
+    frame["text"] = frame["close_text"].fillna(frame["failed_text"]).fillna("")
+    for column in ("dial", "open", "ready", "close", "failed"):
+        frame[f"{column}_s"] = (frame.pop(column) - data.start_ns) / NS_PER_S
+    return frame.drop(columns=["close_code", "failed_code", "close_text", "failed_text"])
+
+
+def outages_frame(connections: pd.DataFrame, windows: list[Window], data: RunData) -> pd.DataFrame:
+    """One row for each time that a served session lost its connection: from the later of its close and the fault's heal
+    until it was ready again. ``censored``: the run ended before the recovery budget was over."""
+    budget_s = data.contract.file.turn.recovery_ms / 1000
+    stops = {int(r["session"]): data.seconds(int(r["received"])) for r in data.rows[data.rows["kind"] == RowKind.STOP]}
+    last_s = data.seconds(int(data.rows["received"].max(initial=data.start_ns)))
+    spans = [
+        (w.id, w.cohort, data.seconds(w.start_ns), data.seconds(w.end_ns) if w.end_ns is not None else last_s)
+        for w in windows
+    ]
+    out = []
+    cut = connections[connections["ready_s"].notna() & connections["close_s"].notna() & ~connections["ours"]]
+    by_session = {session: part.sort_values("connection") for session, part in connections.groupby("session")}
+    for one in cut.itertuples():
+        later = by_session[one.session]
+        back = later[(later["connection"] > one.connection) & later["ready_s"].notna()]["ready_s"]
+        since, fault = one.close_s, ""
+        for id_, cohort, start_s, end_s in spans:
+            # A close just before the journal's mark belongs to the window: the mark is written before the call.
+            if cohort == one.cohort and start_s <= one.close_s <= end_s + budget_s:
+                since, fault = max(one.close_s, end_s), id_
+        end_s = stops.get(one.session, last_s)
+        ready_s = float(back.iloc[0]) if len(back) else np.nan
+        out.append(
+            {
+                "session": one.session, "cohort": one.cohort, "close_s": one.close_s, "fault": fault, "code": one.code,
+                "ready_s": ready_s, "recovery_s": max(0.0, ready_s - since) if len(back) else np.nan,
+                "censored": not len(back) and end_s - since < budget_s, "phase": one.phase,
+            }
+        )  # fmt: skip
+    columns = ["session", "cohort", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]
+    frame = pd.DataFrame(out, columns=columns)
+    return frame.astype({"censored": bool, "recovery_s": float, "close_s": float, "ready_s": float})
+
+
+def health_frame(data: RunData) -> pd.DataFrame:
+    """Once a second and worker: loop lag, CPU, memory."""
+    columns = ["at_ns", "worker", "loop_lag_p99_ms", "loop_lag_max_ms", "cpu", "rss_mb", "descriptors"]
+    frame = pd.DataFrame([{c: r.get(c) for c in columns} for r in data.health], columns=columns)
+    frame["at_s"] = (frame.pop("at_ns").astype("float64") - data.start_ns) / NS_PER_S
+    return frame

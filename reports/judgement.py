@@ -1,0 +1,190 @@
+"""What a judge says of one run: records only, no computing. ``verdict.json`` and every page are made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+__all__ = [
+    "Books",
+    "Cause",
+    "Check",
+    "CheckVerdict",
+    "EventLine",
+    "FaultResult",
+    "GateResult",
+    "GateVerdict",
+    "GeneratorHealth",
+    "Judgement",
+    "Verdict",
+    "Witness",
+]
+
+Verdict = Literal["go", "no-go", "cannot-say"]
+CheckVerdict = Literal["valid", "invalid", "unknown", "not-exercised"]
+GateVerdict = Literal["pass", "fail", "unknown", "not-checked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """One finding that a person can look up: ``gauntlet show RUN session.turn``. ``row`` indexes events.parquet."""
+
+    kind: str
+    session: str
+    turn: str
+    row: int
+    text: str
+    at_s: float
+    phase: str
+    #: the fault window that this stands in, or in whose grace; empty: clear of all
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    id: str
+    subject: Literal["backend", "client", "harness"]
+    verdict: CheckVerdict
+    required: bool
+    #: what the verdict rests on: events, turns, connections or claims that were looked at
+    samples: int
+    violations: int
+    #: violations by finding kind
+    kinds: dict[str, int]
+    warnings: int
+    reason: str
+    #: at most 5 a finding kind
+    witnesses: tuple[Witness, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """``observed`` is the percentile in ms, or the share; ``interval`` is that of the share of bad samples."""
+
+    metric: str
+    rule: str
+    unit: Literal["ms", "share", "count"]
+    observed: float | None
+    samples: int
+    bad: int
+    interval: tuple[float, float] | None
+    verdict: GateVerdict
+    severity: Literal["fail", "warn"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultResult:
+    """One fault window, with proof that it bit and how its users recovered. Seconds since the run's start."""
+
+    id: str
+    kind: str
+    cohort: str
+    phase: str
+    start_s: float
+    end_s: float | None
+    asked: dict[str, Any]
+    measured: dict[str, Any]
+    effect: Literal["confirmed", "absent", "not-probed"]
+    by: str
+    #: sessions in the cohort, and those whose connection broke in this window
+    sessions: int
+    disconnected: int
+    reconnects_peak_per_s: int
+    #: seconds from the later of heal and close to ready again, over the disconnected; None: nobody was cut
+    recovery_s: float | None
+    recovery_max_s: float | None
+    unrecovered: int
+    #: turns that overlap the window, and how many of them failed or were lost
+    turns: int
+    turns_lost: int
+    #: 95th percentile of a turn in the window over that of the same cohort before it
+    slowdown: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """planned = sent + dropped; sent = ok + failed + censored. ``planned`` is counted from the scenario, not from rows."""
+
+    planned: int
+    dropped: int
+    sent: int
+    ok: int
+    failed: int
+    censored: int
+    balanced: bool
+    dropped_why: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorHealth:
+    fit: bool
+    loop_lag_p99_ms: float | None
+    cpu_p95: float | None
+    rows_lost: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLine:
+    """One of the contract's demanded events over all turns; latencies since the intended send, milliseconds."""
+
+    name: str
+    role: str
+    seen: int
+    missing: int
+    misplaced: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    budget_ms: float | None
+    #: percentile that the budget speaks of, 95 or so
+    budget_percent: float | None
+    verdict: GateVerdict | Literal["broken", "seen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One reason, with what follows from it beneath."""
+
+    title: str
+    detail: str
+    consequences: tuple[str, ...] = ()
+    #: witnesses' anchors
+    witnesses: tuple[Witness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """``turns``: one row a turn: session, turn, cohort, intended_s, sent_s, end_s, outcome (ok, failed, timeout, cut,
+    in-doubt, abandoned), phase, place (clear, during, grace), fault, total_ms, service_ms, and ``event:NAME`` in ms since
+    the intended send (NaN: not seen). ``connections``: one row a connection: session, connection, cohort, dial_s,
+    ready_s, close_s, code, ours, ready_ms. Seconds count from the run's start.
+    """
+
+    verdict: Verdict
+    sentence: str
+    causes: tuple[Cause, ...]
+    checks: tuple[Check, ...]
+    gates: tuple[GateResult, ...]
+    faults: tuple[FaultResult, ...]
+    books: Books
+    generator: GeneratorHealth
+    events: tuple[EventLine, ...]
+    #: sent -> roles in the contract's order -> done: (name, turns that reached it)
+    funnel: tuple[tuple[str, int], ...]
+    not_checked: tuple[str, ...]
+    #: name, start_s, end_s
+    phases: tuple[tuple[str, float, float], ...]
+    cleanup: str
+    run: str
+    manifest: dict[str, Any]
+    turns: pd.DataFrame = field(repr=False)
+    connections: pd.DataFrame = field(repr=False)
+    health: pd.DataFrame = field(repr=False)
+
+    def check(self, id_: str) -> Check:
+        """The checker of this id."""
+        return next(check for check in self.checks if check.id == id_)

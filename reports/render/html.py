@@ -1,0 +1,130 @@
+"""``report.html``: one offline page, whole without scripts. It asks nothing of the network, and every text that reaches
+the template is made harmless first, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from reports.judgement import Judgement, Witness
+from reports.render import wording
+from reports.render.panels import Panel, panels
+from reports.render.wording import shown
+
+__all__ = ["Fact", "anchors", "environment", "render_html"]
+
+TEMPLATES = Path(__file__).with_name("templates")
+#: foreign causes and reasons may be long; a first screen has room for these
+MOST_CAUSES, MOST_CONSEQUENCES, MOST_NOT_CHECKED, SHORT = 3, 2, 6, 180
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a table of names and values."""
+
+    name: str
+    value: str
+
+
+def render_html(judgement: Judgement) -> str:
+    """The text of ``report.html``."""
+    script, style = (_source(name) for name in ("report.js", "report.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    drawn = panels(judgement)
+    return _environment().get_template("report.html.j2").render(
+        j=judgement, manifest=judgement.manifest, first=drawn[0], panels=drawn[1:], anchors=anchors(judgement),
+        environment=environment(judgement.manifest), script=Markup(script), style=Markup(style), digest=digest,  # noqa: S704
+        limits={"causes": MOST_CAUSES, "consequences": MOST_CONSEQUENCES, "not_checked": MOST_NOT_CHECKED, "short": SHORT},
+        ran=_what_ran(judgement), control=wording.about_control(judgement), again=wording.again_command(judgement),
+    )  # fmt: skip
+
+
+def anchors(judgement: Judgement) -> dict[Witness, str]:
+    """Each witness once, with the id that it has on the page; those of checks first, since a cause cites them."""
+    witnesses = [w for check in judgement.checks for w in check.witnesses]
+    witnesses += [w for cause in judgement.causes for w in cause.witnesses]
+    return {witness: f"w{place}" for place, witness in enumerate(dict.fromkeys(witnesses), start=1)}
+
+
+def environment(manifest: Mapping[str, Any], under: str = "") -> list[Fact]:
+    """The manifest as flat names and values; addresses lose what could be a credential."""
+    facts: list[Fact] = []
+    for key, value in sorted(manifest.items(), key=lambda item: str(item[0])):
+        name = f"{under}{key}"
+        if isinstance(value, Mapping):
+            facts += environment(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            facts.append(Fact(name, wording.without_credentials(" ".join(shown(item) for item in value))))
+        else:
+            facts.append(Fact(name, wording.without_credentials(shown(value))))
+    return facts
+
+
+def _what_ran(judgement: Judgement) -> list[Fact]:
+    manifest = judgement.manifest
+    labels = manifest.get("labels") or {}
+    build = shown(labels["build"], 60) if "build" in labels else "not labelled (--label build=…)"
+    seconds = max((end for _, _, end in judgement.phases), default=None)
+    users, pace_ms = manifest.get("users"), manifest.get("pace_ms")
+    load = f"{shown(users, 20)} users" if users is not None else "unknown"
+    load += f", a turn each {wording.duration_s(pace_ms / 1000)} s" if isinstance(pace_ms, int | float) else ""
+    facts = [
+        ("target", wording.without_credentials(shown(manifest.get("target", "unknown"), 120))),
+        ("build", build),
+        ("scenario", shown(manifest.get("scenario", "unknown"), 60)),
+        ("contract", shown(manifest.get("contract", "unknown"), 60)),
+        ("load", load),
+        ("seed", shown(manifest.get("seed", "unknown"), 40)),
+        ("lasted", f"{wording.duration_s(seconds)} s"),
+        ("started", shown(manifest.get("started", "unknown"), 40)),
+    ]
+    return [Fact(name, value) for name, value in facts]
+
+
+@cache
+def _source(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, finalize=_harmless,
+    )  # fmt: skip
+    made.filters.update(
+        {name: getattr(wording, name) for name in (
+            "asked", "budget_used", "count", "duration_s", "fault_state", "gate_observed", "listed", "measured", "percent",
+            "shown",
+        )},
+        status=_status, svg=_svg, whole=escape, short=lambda value: shown(value, SHORT),
+    )  # fmt: skip
+    made.globals.update(VERDICTS=wording.VERDICTS, SIGNS=wording.SIGNS, show_command=wording.show_command)
+    return made
+
+
+def _harmless(value: Any) -> Any:
+    """What every expression of the template passes through, so that no place can be forgotten."""
+    if isinstance(value, Markup):
+        return value
+    return "—" if value is None else shown(value)
+
+
+def _status(state: str) -> Markup:
+    """Sign, word and tone: never a colour alone."""
+    sign, word, tone = wording.SIGNS[state]
+    return Markup('<span class="st {}"><span aria-hidden="true">{}</span> {}</span>').format(tone, sign, word)
+
+
+def _svg(panel: Panel) -> Markup:
+    """The drawings are ours, and their texts were escaped when they were drawn."""
+    return Markup(panel.svg)  # noqa: S704

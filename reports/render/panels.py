@@ -1,0 +1,175 @@
+"""The charts of a page: each with a title, a sentence that says what it shows, and the table behind it. A chart without
+data says why it is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from reports import charts
+from reports.judgement import Judgement
+from reports.render import series
+from reports.render.wording import count, duration_s, finite, percent, shown
+
+__all__ = ["Panel", "panels"]
+
+#: a budget further above the data than this is named in words, or it would flatten every line
+FAR = 1.6
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """``svg`` is empty when there is nothing to draw; then ``caption`` says why. ``columns`` and ``rows`` are ready text."""
+
+    id: str
+    title: str
+    caption: str
+    svg: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    end_s: float
+    width_s: int
+    windows: pd.DataFrame
+    phases: pd.DataFrame
+
+
+def panels(judgement: Judgement) -> tuple[Panel, ...]:
+    """Latency first: its top stands on the first screen."""
+    total_s = series.end_s(judgement)
+    axis = _Axis(
+        total_s,
+        series.bin_s(total_s),
+        series.windows(judgement, total_s, charts.WIDTH_PX),
+        series.phases(judgement, total_s, charts.WIDTH_PX),
+    )
+    return (
+        _latency(judgement, axis),
+        _funnel(judgement),
+        _outcomes(judgement, axis),
+        _connections(judgement, axis),
+        *_health(judgement, axis),
+    )
+
+
+def _pivot(frame: pd.DataFrame, columns: str, values: str, order: Sequence[str], none: str) -> tuple[tuple[str, ...], ...]:
+    wide = frame.pivot_table(index="at_s", columns=columns, values=values, aggfunc="first").reindex(columns=list(order))
+    return tuple(
+        (duration_s(at), *(none if finite(value) is None else count(value) for value in row))
+        for at, row in zip(wide.index, wide.to_numpy().tolist(), strict=True)
+    )
+
+
+def _latency(judgement: Judgement, axis: _Axis) -> Panel:
+    title = "Latency of each event over time"
+    points = series.events(judgement, axis.width_s)
+    if points.empty:
+        return Panel("latency", title, "No turn saw an event: there is no latency to draw.", "")
+    order = [name for event in judgement.events if (name := shown(event.name, 60)) in set(points["event"])]
+    top = float(points["ms"].max())
+    near, far = [], []
+    for event in judgement.events:
+        budget, name = finite(event.budget_ms), shown(event.name, 60)
+        if budget is None or name not in order:
+            continue
+        words = f"{name} p{event.budget_percent or 0:g} < {count(budget)} ms"
+        near.append((budget, f"budget {words}", name)) if budget <= FAR * top else far.append(words)
+    caption = (
+        f"95th percentile of each event in bins of {axis.width_s} s, counted from the intended send of its turn. Grey: fault "
+        "windows; dotted: phases. A turn that never saw the event is not in its line: see turns over time."
+    )
+    if near:
+        caption += " Dashed across: budgets."
+    if far:
+        caption += f" Budgets above the chart: {', '.join(far)}."
+    svg = charts.line_chart(
+        points, x="at_s", y="ms", series="event", order=order, y_title="p95, ms since intended send", end_s=axis.end_s,
+        windows=axis.windows, phases=axis.phases, limits=pd.DataFrame(near, columns=["y", "label", "series"]),
+        title=title, description=caption,
+    )  # fmt: skip
+    rows = _pivot(points, "event", "ms", order, "—")
+    return Panel("latency", title, caption, svg, ("from s", *(f"{name} p95 ms" for name in order)), rows)
+
+
+def _funnel(judgement: Judgement) -> Panel:
+    title = "How far the turns came"
+    steps = [(shown(name, 60), turns) for name, turns in judgement.funnel]
+    first = steps[0][1] if steps else 0
+    if not first:
+        return Panel("funnel", title, "No turn was sent: there is no way to follow.", "")
+    rows = tuple((name, count(turns), percent(turns / first)) for name, turns in steps)
+    caption = f"Of {count(first)} turns, how many reached each step at all; order within a turn is the checkers' matter."
+    frame = pd.DataFrame(
+        [(name, turns, f"{count(turns)}  ({percent(turns / first)})") for name, turns in steps],
+        columns=["step", "turns", "label"],
+    )
+    svg = charts.funnel_chart(frame, title=title, description=caption)
+    return Panel("funnel", title, caption, svg, ("step", "turns", "of all"), rows)
+
+
+def _outcomes(judgement: Judgement, axis: _Axis) -> Panel:
+    title = "Turns over time, by how they ended"
+    counts = series.outcomes(judgement, axis.width_s)
+    if counts.empty:
+        return Panel("turns", title, "No turn was sent.", "")
+    order = list(dict.fromkeys(counts.sort_values("rank")["outcome"]))
+    caption = f"Turns by the moment they were meant to be sent, in bins of {axis.width_s} s."
+    svg = charts.bar_chart(
+        counts, x="at_s", width_s=axis.width_s, y="turns", series="outcome", order=order, y_title=f"turns in {axis.width_s} s",
+        end_s=axis.end_s, windows=axis.windows, phases=axis.phases, title=title, description=caption,
+    )  # fmt: skip
+    return Panel("turns", title, caption, svg, ("from s", *order), _pivot(counts, "outcome", "turns", order, "0"))
+
+
+def _connections(judgement: Judgement, axis: _Axis) -> Panel:
+    title = "Connections over time"
+    counts = series.connections(judgement, axis.width_s)
+    if counts.empty:
+        return Panel("connections", title, "No connection became ready.", "")
+    order = [what for what in ("first ready", "ready again", "lost") if what in set(counts["what"])]
+    caption = (
+        f"Sessions ready for the first time, ready again after a cut, and connections that ended without our closing them, "
+        f"in bins of {axis.width_s} s. The most that came back in one bin: "
+        f"{count(counts.loc[counts['what'] == 'ready again', 'connections'].max() if 'ready again' in order else 0)}."
+    )
+    svg = charts.line_chart(
+        _filled(counts, order, axis), x="at_s", y="connections", series="what", order=order,
+        y_title=f"in {axis.width_s} s", end_s=axis.end_s, windows=axis.windows, phases=axis.phases,
+        title=title, description=caption, height_px=150,
+    )  # fmt: skip
+    return Panel("connections", title, caption, svg, ("from s", *order), _pivot(counts, "what", "connections", order, "0"))
+
+
+def _filled(counts: pd.DataFrame, order: Sequence[str], axis: _Axis) -> pd.DataFrame:
+    """Bins in which nothing happened are zeros, not slopes between their neighbours."""
+    at = [float(start) for start in range(0, int(axis.end_s) + 1, axis.width_s)]
+    index = pd.MultiIndex.from_product([at, list(order)], names=["at_s", "what"])
+    return counts.set_index(["at_s", "what"]).reindex(index, fill_value=0).reset_index()
+
+
+def _health(judgement: Judgement, axis: _Axis) -> tuple[Panel, ...]:
+    frame = series.health(judgement, axis.width_s)
+    made = []
+    for id_, column, title, y_title, factor, what in (
+        ("lag", "loop_lag_p99_ms", "Generator: loop lag", "p99, ms", 1.0, "How much later than asked our own loop woke"),
+        ("cpu", "cpu", "Generator: CPU", "% of one core", 100.0, "What our own process used"),
+    ):
+        points = frame[["at_s", column]].dropna()
+        if points.empty:
+            made.append(Panel(id_, title, "The generator left no measurements of itself.", ""))
+            continue
+        points = points.assign(value=points[column] * factor, series=title)
+        caption = f"{what}, the busiest worker in bins of {axis.width_s} s; most: {points['value'].max():.1f}."
+        svg = charts.line_chart(
+            points, x="at_s", y="value", series="series", order=[title], y_title=y_title, end_s=axis.end_s,
+            windows=axis.windows, phases=axis.phases, title=title, description=caption, height_px=110,
+        )  # fmt: skip
+        rows = tuple((duration_s(at), f"{value:.1f}") for at, value in zip(points["at_s"], points["value"], strict=True))
+        made.append(Panel(id_, title, caption, svg, ("from s", y_title), rows))
+    return tuple(made)

@@ -1,0 +1,91 @@
+"""The harness judges itself: did it record what it saw, do its books balance, did it clean up? Problems cap the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from loadtests.history import RowKind, Window
+from loadtests.rundir import RunData
+from reports.judgement import Books
+from reports.replay import Replayed
+
+__all__ = ["problems"]
+
+ORDERLY = {"ended", "interrupted"}
+CLOCK_DRIFT_MS_PER_MIN = 5.0
+CLOCK_DRIFT_MS = 50.0
+
+
+def problems(data: RunData, windows: list[Window], books: Books, replayed: Replayed, same_contract: bool) -> list[str]:
+    """Every reason for which this history cannot be trusted whole; empty: none."""
+    found = list(data.problems)
+    exit_reason = data.manifest.get("exit")
+    if not data.manifest:
+        found.append("manifest.json is missing or broken")
+    elif exit_reason is None:
+        found.append("the run was cut: its manifest has no end")
+    elif exit_reason not in ORDERLY:
+        found.append(f"the run ended in disorder: {exit_reason}")
+    found += _accounts(data, replayed, same_contract)
+    if not books.balanced:
+        found.append(
+            f"the books do not balance: planned {books.planned}, sent {books.sent} + dropped {books.dropped}; "
+            f"ok {books.ok} + failed {books.failed} + censored {books.censored}"
+        )
+    found += [f"fault window {window.id} ({window.kind}) has no end" for window in windows if window.end_ns is None]
+    if windows or data.manifest.get("chaos"):
+        cleanups = [record for record in data.journal if record.get("type") == "cleanup"]
+        if not cleanups:
+            found.append("no record of cleaning up after the faults")
+        for record in cleanups:
+            if not record.get("ok"):
+                found.append(f"left behind after the faults: {', '.join(map(str, record.get('left') or ['unknown']))}")
+    asked = [w.get("id") for w in data.manifest.get("windows", [])]
+    missing = sorted(set(map(str, asked)) - {window.id for window in windows})
+    if missing:
+        found.append(f"planned faults that never began: {', '.join(missing)}")
+    found += _clock(data.manifest)
+    return found
+
+
+def _accounts(data: RunData, replayed: Replayed, same_contract: bool) -> list[str]:
+    """Each process's own count of what it wrote, against what is there."""
+    found = []
+    expected = int(data.manifest.get("workers", len(data.workers)) or 0)
+    if len(data.workers) < expected:
+        found.append(f"rows of {len(data.workers)} of {expected} load processes")
+    bounds = [*data.first_row, len(data.rows)]
+    for worker, first, last in zip(data.workers, bounds, bounds[1:], strict=False):
+        account = data.accounts.get(worker)
+        if account is None:
+            found.append(f"{worker} did not end in order: no account of its rows")
+            continue
+        rows = last - first
+        if account.get("rows") != rows:
+            found.append(f"{worker} wrote {account.get('rows')} rows, {rows} are there")
+        events = int(np.count_nonzero(data.rows["kind"][first:last] == RowKind.EVENT))
+        if account.get("frames_received") != events:
+            found.append(f"{worker} received {account.get('frames_received')} frames and has {events} event rows")
+        for error, count in dict(account.get("errors") or {}).items():
+            found.append(f"{worker}: our own {error}, {count} times")
+        if same_contract:
+            live = Counter(dict(account.get("provisional") or {}))
+            again = replayed.counts.get(worker, Counter())
+            if live != again:
+                found.append(f"{worker}: judged live {dict(live)}, from rows {dict(again)}")
+    return found
+
+
+def _clock(manifest: dict[str, Any]) -> list[str]:
+    """The wall clock against the monotonic one: a jump means that times of day in the report are not what they seem."""
+    start, end = manifest.get("clock"), manifest.get("clock_end")
+    if not isinstance(start, dict) or not isinstance(end, dict):
+        return []
+    elapsed_ms = (end["monotonic_ns"] - start["monotonic_ns"]) / 1e6
+    drift_ms = (end["wall_ns"] - start["wall_ns"]) / 1e6 - elapsed_ms
+    if abs(drift_ms) > CLOCK_DRIFT_MS + CLOCK_DRIFT_MS_PER_MIN * elapsed_ms / 60_000:
+        return [f"the wall clock jumped by {drift_ms:.0f} ms against the monotonic one"]
+    return []
