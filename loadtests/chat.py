@@ -48,30 +48,30 @@ class Chat:
         self._woken = gevent.event.Event()
         self._connection: Connection | None = None
         self._closing = False
-        self._never_ready = False
         self._cut_ns = 0
         self._events_at_cut = 0
+        self._alarm_ns = 0
         self.stopped = False
-        #: called with a turn's end, its milliseconds since the intended send, and the bytes received
-        self.on_turn: Callable[[End, float, int], None] = lambda end, took_ms, size: None
+        #: called with a turn's end and its milliseconds since the intended send
+        self.on_turn: Callable[[End, float], None] | None = None
         session.wake = self._woken.set
 
     # Connection
 
     def ensure_ready(self, until_ns: int) -> bool:
         """Be connected and ready, retrying as the policy says, until a time; false: not by then, or never again."""
-        while not self.session.ready:
-            if self._backoff.stopped or time.monotonic_ns() >= until_ns:
+        while not self._is_ready():
+            if self._is_refused() or time.monotonic_ns() >= until_ns:
                 return False
             if self._connect() and self._await_ready():
                 self._backoff.succeeded()
                 return True
-            if self.session.ready:
+            if self._is_ready():
                 break
             delay_ms = self._backoff.failed(fatal=self._fatal)
             if delay_ms is None:
-                self.session.gave_up(time.monotonic_ns(), fatal=self._backoff.stopped)
-                if self._backoff.stopped:
+                self.session.gave_up(time.monotonic_ns(), fatal=self._is_refused())
+                if self._is_refused():
                     return False
                 # The outage outlasted the policy. The user stays, and looks again at the policy's slowest pace.
                 self._backoff.succeeded()
@@ -82,11 +82,22 @@ class Chat:
 
     _fatal = False
 
+    def _is_open(self) -> bool:
+        return self.session.open
+
+    def _is_refused(self) -> bool:
+        return self._backoff.stopped
+
+    def _is_ready(self) -> bool:
+        return self.session.ready
+
     def _connect(self) -> bool:
         session = self.session
         self._drop_connection()
-        self._fatal = self._never_ready = self._closing = False
-        connection = self._connection = Connection(self._dial, session.frame, session.binary, self._closed, session.opened)
+        self._fatal = self._closing = False
+        connection = self._connection = Connection(
+            self._dial, session.frame, session.binary, self._closed, session.opened
+        )
         session.dial(time.monotonic_ns())
         try:
             connection.connect(CONNECT_TIMEOUT_S)
@@ -100,20 +111,18 @@ class Chat:
         return session.open
 
     def _await_ready(self) -> bool:
-        session = self.session
         deadline = time.monotonic() + self._contract.file.handshake.timeout_ms / 1000
-        while session.open and not session.ready:
+        while self._is_open() and not self._is_ready():
             self._woken.clear()
             self._send()
             left = deadline - time.monotonic()
             if left <= 0 or not self._woken.wait(left):
-                if session.open and not session.ready:
-                    self._never_ready = True
+                if self._is_open() and not self._is_ready():
                     self._hang_up(1000, "no welcome", never_ready=True)
                 break
-        if session.ready:
+        if self._is_ready():
             self._send()
-        return session.ready
+        return self._is_ready()
 
     def _closed(self, code: int, reason: str, at_ns: int) -> None:
         """Called by the hub: the other side, or the network, ended it."""
@@ -165,7 +174,8 @@ class Chat:
         session.begin(intended_ns, content, time.monotonic_ns())
         self._send()
         self._await_end()
-        self.on_turn(session.last_end, (time.monotonic_ns() - intended_ns) / NS_PER_MS, 0)
+        if self.on_turn is not None:
+            self.on_turn(session.last_end, (time.monotonic_ns() - intended_ns) / NS_PER_MS)
         return True
 
     def _await_end(self) -> None:
@@ -185,11 +195,17 @@ class Chat:
                 heard = flight.events > self._events_at_cut
                 deadline_ns = max(deadline_ns, self._cut_ns + recovery_ns) if heard else self._cut_ns + recovery_ns
             self._woken.clear()
-            left_ns = deadline_ns - time.monotonic_ns()
-            if left_ns <= 0:
+            if deadline_ns <= time.monotonic_ns():
                 self._give_up(flight.events)
                 return
-            self._woken.wait(left_ns / NS_PER_S)
+            # No timer of its own: most turns end long before, and a timer a turn costs more than the turn's statistics.
+            self._alarm_ns = deadline_ns
+            self._woken.wait()
+
+    def ring(self, now_ns: int) -> None:
+        """Called a few times a second: wake the greenlet whose turn has outlived its deadline."""
+        if now_ns >= self._alarm_ns and self.session.flight is not None:
+            self._woken.set()
 
     def _give_up(self, events: int) -> None:
         in_doubt = self._cut_ns and not events

@@ -18,7 +18,7 @@ __all__ = ["convert", "merge", "nearest", "read_yaml"]
 T = TypeVar("T")
 
 UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$?(?P<place>[^`]*)`)?")
-PLACE = re.compile(r"^(?P<problem>.*?) - at `\$?(?P<place>[^`]*)`$", re.S)
+PLACE = re.compile(r"^(?P<problem>.*?) - at `\$?(?P<place>[^`]*)`$", re.DOTALL)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -27,7 +27,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]  # PyYAML's stubs
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str | int | float | bool | None):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
             if key in seen:
@@ -47,6 +47,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(str(path), "", f"cannot be read: {reason}", "a YAML file") from None
+    except RecursionError:
+        raise ConfigError(str(path), "", "is nested too deeply", "a mapping of keys") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -96,7 +98,7 @@ def convert(data: Mapping[str, Any], kind: type[T], where: str) -> T:
 
 def _keys_at(kind: Any, place: str) -> list[str]:
     """The keys that the record at a msgspec error path may hold."""
-    for step in [s for s in re.split(r"\.|(?=\[)", place) if s]:
+    for step in re.findall(r"\[[^\]]*\]|[^.\[]+", place):
         kind = _strip_optional(kind)
         if step == "[...]" or step.startswith("["):
             arguments = getattr(kind, "__args__", ())
@@ -114,5 +116,7 @@ def _is_record(kind: Any) -> bool:
 
 
 def _strip_optional(kind: Any) -> Any:
+    if hasattr(kind, "__metadata__"):  # Annotated
+        kind = kind.__origin__
     records = [a for a in getattr(kind, "__args__", ()) if _is_record(a)]
     return records[0] if records and type(None) in getattr(kind, "__args__", ()) else kind

@@ -44,13 +44,13 @@ class Journal:
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """All whole records; a last line cut by a crash is left out. Missing file: no records."""
-    if not path.exists():
+    if not path.is_file():
         return []
     records = []
     for line in path.read_bytes().split(b"\n"):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             records.append(record)

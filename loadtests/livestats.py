@@ -5,52 +5,69 @@ Firing Locust's ``request`` per event costs 3-7 microseconds each; this way it i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from loadtests.history import DTYPE, RowKind
+from loadtests.history import DTYPE, End, RowKind
 
-__all__ = ["feed"]
+__all__ = ["TURN", "TurnFailedError", "feed"]
 
-REQUEST_TYPE = "EVENT"
+EVENT = "EVENT"
+TURN = "TURN"
+CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT)
+
+
+class TurnFailedError(Exception):
+    """How a turn failed, from a fixed list, so that Locust's table of failures stays short."""
 
 
 def _bucket(milliseconds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Locust's rounding (``locust.stats.bucket_response_time``), so that its tables agree with themselves."""
     step = np.select([milliseconds < 100, milliseconds < 1000, milliseconds < 10_000], [1, 10, 100], 1000)
-    return np.round(milliseconds / step).astype(np.int64) * step
+    rounded: np.ndarray[Any, Any] = np.round(milliseconds / step).astype(np.int64) * step
+    return rounded
 
 
 def feed(stats: Any, names: Sequence[str], block: bytes, now_s: float) -> int:
-    """Merge the events of a block of rows into ``environment.stats``; returns how many.
+    """Merge the events and turns of a block of rows into ``environment.stats``; returns how many.
 
     ``names``: event index -> name, empty for those that are not shown. Only events of a turn in flight count: others
-    have no intended send to be measured from.
+    have no intended send to be measured from. Turns cut by the run's end, or in doubt, are neither good nor bad.
     """
-    from locust.stats import StatsEntry
-
     rows = np.frombuffer(block, DTYPE)
-    rows = rows[(rows["kind"] == RowKind.EVENT) & (rows["intended"] > 0)]
+    rows = rows[rows["intended"] > 0]
+    events = rows[rows["kind"] == RowKind.EVENT]
     total = 0
-    for event in np.unique(rows["event"]):
-        name = names[event] if event < len(names) else ""
-        if not name:
-            continue
-        mine = rows[rows["event"] == event]
-        latency_ms = (mine["received"] - mine["intended"]) / 1e6
-        entry = StatsEntry(stats, name, REQUEST_TYPE)
-        entry.num_requests = len(mine)
-        entry.total_response_time = float(latency_ms.sum())
-        entry.min_response_time = float(latency_ms.min())
-        entry.max_response_time = float(latency_ms.max())
-        entry.total_content_length = int(mine["size"].sum())
-        entry.start_time = entry.last_request_timestamp = now_s
-        entry.num_reqs_per_sec[int(now_s)] = len(mine)
-        buckets, counts = np.unique(_bucket(latency_ms), return_counts=True)
-        entry.response_times.update({int(b): int(c) for b, c in zip(buckets, counts, strict=True)})
-        stats.entries[(name, REQUEST_TYPE)].extend(entry)
-        stats.total.extend(entry)
-        total += len(mine)
+    for event in np.unique(events["event"]):
+        if event < len(names) and names[event]:
+            total += _merge(stats, names[event], EVENT, events[events["event"] == event], now_s)
+    ends = rows[(rows["kind"] == RowKind.END) & ~np.isin(rows["code"], CENSORED)]
+    if len(ends):
+        total += _merge(stats, "turn", TURN, ends, now_s)
+        for code, count in Counter(ends["code"][ends["code"] != End.OK].tolist()).items():
+            for _ in range(count):
+                stats.log_error(TURN, "turn", TurnFailedError(End(code).name.lower()))
     return total
+
+
+def _merge(stats: Any, name: str, kind: str, rows: np.ndarray[Any, Any], now_s: float) -> int:
+    """One entry made of many samples, by the same merge that Locust's master uses for its workers' reports."""
+    from locust.stats import StatsEntry  # noqa: PLC0415  # importing Locust patches sockets; only its own process may
+
+    latency_ms = (rows["received"] - rows["intended"]) / 1e6
+    entry: Any = StatsEntry(stats, name, kind)
+    entry.num_requests = len(rows)
+    entry.total_response_time = float(latency_ms.sum())
+    entry.min_response_time = float(latency_ms.min())
+    entry.max_response_time = float(latency_ms.max())
+    entry.total_content_length = int(rows["size"].sum())
+    entry.start_time = entry.last_request_timestamp = now_s
+    entry.num_reqs_per_sec[int(now_s)] = len(rows)
+    buckets, counts = np.unique(_bucket(latency_ms), return_counts=True)
+    entry.response_times.update({int(b): int(c) for b, c in zip(buckets, counts, strict=True)})
+    stats.entries[(name, kind)].extend(entry)
+    stats.total.extend(entry)
+    return len(rows)

@@ -17,7 +17,7 @@ from typing import Any
 
 from loadtests.history import SCHEMA
 
-__all__ = ["complete", "new_nonce", "new_run_dir", "read_manifest", "write_manifest"]
+__all__ = ["complete", "new_nonce", "new_run_dir", "read_manifest", "run_id", "stamp", "write_manifest"]
 
 PACKAGES = (
     "chat-gauntlet",
@@ -38,12 +38,24 @@ def new_nonce() -> str:
     return "gx" + secrets.token_hex(4)
 
 
+def stamp() -> str:
+    """UTC time as a file name, sorting by age."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
 def new_run_dir(base: Path, scenario: str) -> Path:
     """``<UTC time>-<scenario>-<4 hex>``, made now."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    path = base / f"{stamp}-{scenario}-{secrets.token_hex(2)}"
+    path = base / f"{stamp()}-{scenario}-{secrets.token_hex(2)}"
     (path / "rows").mkdir(parents=True)
     return path
+
+
+def run_id(run_dir: Path) -> str:
+    """Tags the run's processes and proxies. Not the folder's name alone: two runs may both be ``--out …/run``, and the
+    guard of one must not end the other's.
+    """
+    where = f"{platform.node()}:{run_dir.resolve()}"
+    return f"{run_dir.resolve().name}-{hashlib.sha256(where.encode()).hexdigest()[:8]}"
 
 
 def write_manifest(run_dir: Path, facts: Mapping[str, Any]) -> None:
@@ -81,7 +93,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """The manifest, or an empty one if it is missing or broken: a judge must cope with a run cut at any moment."""
     try:
         manifest = json.loads((run_dir / FILE).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 

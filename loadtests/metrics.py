@@ -17,7 +17,7 @@ from loadtests.contract.compile import Contract
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
 
-__all__ = ["CHECKER_IDS", "Gate", "Selector", "Threshold", "parse_gates"]
+__all__ = ["CHECKER_IDS", "Gate", "Selector", "Threshold", "limit_ms", "parse_gates"]
 
 #: design.md's checkers; ``findings.ID`` counts their violations.
 CHECKER_IDS = (
@@ -139,6 +139,15 @@ def _threshold(rule: str, unit: Unit, where: str, place: str) -> Threshold:
             raise ConfigError(where, place, f"rule {rule!r} asks for a share of {limit:g}", "0 to 1, or 0 % to 100 %")
         return Threshold(rule, "rate", found["op"], limit, round(1.0 - limit, 6))
     return Threshold(rule, "count", found["op"], limit, 0.0)
+
+
+def limit_ms(rule: str) -> float:
+    """The limit of a latency rule in milliseconds, whatever unit it is written in.
+
+    Raises:
+        ConfigError: no latency rule.
+    """
+    return _threshold(rule, "ms", "rule", "").limit
 
 
 def parse_gates(

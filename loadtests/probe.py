@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import gevent
 import gevent.event
@@ -71,7 +71,7 @@ class _Memory:
         self._numbers: dict[str, int] = {"": 0}
         self._rows = 0
 
-    def row(self, *_: int) -> int:
+    def row(self, *_: int, **__: int) -> int:
         self._rows += 1
         return self._rows - 1
 
@@ -92,6 +92,7 @@ class Probe:
         self._dial = dial
         self._secret = secret
         self._show = show
+        self._offered = secret is not None
         self.report = Report()
         self._found: list[str] = []
         record = _Memory()
@@ -118,8 +119,11 @@ class Probe:
     def _finding(self, finding: Finding) -> None:
         self._found.append(f"{finding.kind.checker}: {finding.kind.text}")
 
-    def _step(self, name: str, ok: bool, took_ms: float, text: str = "") -> None:  # noqa: FBT001
-        self.report.steps.append((name, ok, round(took_ms, 1), self._redact(text)))
+    def _passed(self, name: str, took_ms: float, text: str = "") -> None:
+        self.report.steps.append((name, True, round(took_ms, 1), self._redact(text)))
+
+    def _failed(self, name: str, took_ms: float, text: str) -> None:
+        self.report.steps.append((name, False, round(took_ms, 1), self._redact(text)))
 
     def _redact(self, text: str) -> str:
         return self._secret.sub("[redacted]", text) if self._secret else text
@@ -137,25 +141,22 @@ class Probe:
                 if step == error.step:
                     break
                 if step != "tls" or dial.tls is not None:
-                    self._step(step, True, 0.0)
-            self._step(error.step, False, (time.monotonic_ns() - began) / NS_PER_MS, error.text)
+                    self._passed(step, 0.0)
+            self._failed(error.step, (time.monotonic_ns() - began) / NS_PER_MS, error.text)
             refused = error.code in {401, 403}
             self.report.fit = "refused" if refused else "no-websocket" if error.step == "upgrade" else "unreachable"
             self.report.problem = self._redact(str(error))
             return False
         timing = connection.timing
-        self._step("dns", True, (timing.resolved - began) / NS_PER_MS)
-        self._step(
-            "tcp", True, (timing.connected - timing.resolved) / NS_PER_MS, f"{dial.address[0]}:{dial.address[1]}"
-        )
+        self._passed("dns", (timing.resolved - began) / NS_PER_MS)
+        self._passed("tcp", (timing.connected - timing.resolved) / NS_PER_MS, f"{dial.address[0]}:{dial.address[1]}")
         if timing.secured:
-            self._step("tls", True, (timing.secured - timing.connected) / NS_PER_MS, f"as {dial.server_name}")
+            self._passed("tls", (timing.secured - timing.connected) / NS_PER_MS, f"as {dial.server_name}")
         last = timing.secured or timing.connected
-        self._step("upgrade", True, (timing.upgraded - last) / NS_PER_MS, "101")
-        offered = "a token" if dial.headers or dial.subprotocols or "?" in dial.uri else "no credentials"
-        self._step(
+        self._passed("upgrade", (timing.upgraded - last) / NS_PER_MS, "101")
+        offered = "a token" if self._offered else "no credentials"
+        self._passed(
             "auth",
-            True,
             0.0,
             f"offered {offered}" if self._contract.file.auth.mode != "none" else "none in the contract",
         )
@@ -168,11 +169,10 @@ class Probe:
         took_ms = (time.monotonic() - began) * 1000
         wanted = self._contract.file.handshake.ready or "nothing to wait for"
         if self._session.ready:
-            self._step("handshake", True, took_ms, wanted)
+            self._passed("handshake", took_ms, wanted)
             return True
-        self._step(
+        self._failed(
             "handshake",
-            False,
             took_ms,
             self._close or f"no {wanted} within {self._contract.file.handshake.timeout_ms} ms",
         )
@@ -193,9 +193,8 @@ class Probe:
         ended = session.flight is None
         session.give_up(now, End.TIMEOUT)
         self.report.outcome = session.last_end.name.lower() if ended else "closed" if self._close else "no end"
-        self._step(
-            "turn", ended and session.last_end == End.OK, (now - began) / NS_PER_MS, self._close or self.report.outcome
-        )
+        tell = self._passed if ended and session.last_end == End.OK else self._failed
+        tell("turn", (now - began) / NS_PER_MS, self._close or self.report.outcome)
         gevent.sleep(0.05)  # what comes after the end belongs to the picture
         session.stop(time.monotonic_ns())
 
@@ -214,7 +213,7 @@ class Probe:
         self._session.frame(raw, at_ns)
         if index and not schema & 3:
             self.report.approved += 1
-        text = self._redact(raw[:SHOWN_BYTES].decode("utf-8", "replace"))
+        text = self._redact(raw.decode("utf-8", "replace"))[:SHOWN_BYTES]
         names = ("approved", "deprecated", "legacy", "not approved")
         frame = Frame(
             round((at_ns - self._since_ns) / NS_PER_MS, 1), self._contract.label(index) if index else kind, names[standing], text,

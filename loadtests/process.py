@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import random
@@ -30,7 +31,10 @@ __all__ = ["LoadProcess"]
 log = logging.getLogger("gauntlet")
 BARRIER_POLL_S = 0.02
 FLUSH_S = 1.0
+RING_S = 0.1
+GC_THRESHOLD = 50_000
 NS_PER_S = 1_000_000_000
+LOCUSTS_OWN_LISTENERS = 1  # its statistics, which are fed in bulk
 STRIDE = 1 << 16  # user numbers of workers whose count is not known beforehand
 
 
@@ -38,6 +42,10 @@ class LoadProcess:
     """Owns everything that one Locust worker needs; ``environment`` is Locust's."""
 
     def __init__(self, assignment: Assignment, environment: Any, index: int) -> None:
+        # Collections over what lives as long as the run would stop the loop for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
         self.assignment = assignment
         self.environment = environment
         self.index = index
@@ -66,9 +74,12 @@ class LoadProcess:
         self.start_ns = 0
         self.end_ns = 0
         self._made = 0
+        #: somebody beside Locust's own statistics wants to hear of every turn
+        self.has_listeners = len(environment.events.request._handlers) > LOCUSTS_OWN_LISTENERS
         self.chats: list[Chat] = []
         health = Health(run_dir / "health.jsonl", self.name)
-        self._greenlets = [gevent.spawn(health.run), gevent.spawn(self._flush_for_ever), gevent.spawn(self._begin)]
+        bodies = (health.run, self._flush_for_ever, self._begin, self._ring)
+        self._greenlets = [gevent.spawn(body) for body in bodies]
 
     def _begin(self) -> None:
         """Agree on the time axis, then watch for the end."""
@@ -130,14 +141,13 @@ class LoadProcess:
         """Without a barrier users come whenever Locust spawns them, and plan from then on."""
         return 0.0 if self.assignment.barrier else (time.monotonic_ns() - self.start_ns) / 1e6
 
-    def fire_turn(self, end: End, took_ms: float, size: int) -> None:
-        """One Locust ``request`` a turn; what was cut by the end of the run is neither good nor bad."""
-        if end in {End.CUT_BY_STOP, End.IN_DOUBT}:
-            return
-        self.environment.events.request.fire(
-            request_type="TURN", name="turn", response_time=took_ms, response_length=size, context={}, response=None,
-            exception=None if end is End.OK else _TurnFailed(end.name.lower()),
-        )  # fmt: skip
+    def fire_turn(self, end: End, took_ms: float) -> None:
+        """One Locust ``request`` a turn, for those who listen; Locust's own statistics are fed in bulk."""
+        if end not in {End.CUT_BY_STOP, End.IN_DOUBT}:  # neither good nor bad
+            self.environment.events.request.fire(
+                request_type=livestats.TURN, name="turn", response_time=took_ms, response_length=0, context={}, response=None,
+                exception=None if end is End.OK else livestats.TurnFailedError(end.name.lower()),
+            )  # fmt: skip
 
     def _found(self, finding: Finding) -> None:
         first = not self.findings[finding.kind.name]
@@ -154,6 +164,13 @@ class LoadProcess:
         while True:
             gevent.sleep(FLUSH_S)
             self.recorder.flush()
+
+    def _ring(self) -> None:
+        while True:
+            gevent.sleep(RING_S)
+            now_ns = time.monotonic_ns()
+            for chat in self.chats:
+                chat.ring(now_ns)
 
     def stop(self) -> None:
         """End of the test: cut what still runs, write our own account. Idempotent."""
@@ -172,9 +189,18 @@ class LoadProcess:
         )
 
 
-class _TurnFailed(Exception):
-    """How a turn failed, from a fixed list, so that Locust's table of failures stays short."""
+class _WallClock:
+    """ISO time of day to the millisecond; the slow part of it is made once a second."""
+
+    def __init__(self) -> None:
+        self._second, self._text = 0, ""
+
+    def __call__(self) -> str:
+        second, ns = divmod(time.time_ns(), NS_PER_S)
+        if second != self._second:
+            self._second = second
+            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._text}.{ns // 1_000_000:03d}+00:00"
 
 
-def _wall() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+_wall = _WallClock()

@@ -73,7 +73,7 @@ class Recorder:
         return number if number is not None else self._intern(text)
 
     def _intern(self, text: str) -> int:
-        kept = self.redact(text[:TEXT_CAP])
+        kept = self.redact(text)[:TEXT_CAP]  # in this order: half a token would not be recognised
         if len(self._strings) >= STRINGS_CAP:
             kept = "(too many different strings)"
         number = self._strings.get(kept)
@@ -132,6 +132,7 @@ class Recorder:
             "kinds": {RowKind(kind).name: count for kind, count in enumerate(self.counts) if count},
             "frames_received": self.frames_received,
             "frames_left_out": self.frames_left_out,
+            "strings": self._written_strings,
             **(books or {}),
         }
         partial = self.folder / f"{self.name}.json.partial"

@@ -5,6 +5,7 @@ Whatever state a run was cut in, this reads what is whole and names what is not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests import contract, scenario
+from loadtests import contract, intake, scenario
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED
 from loadtests.errors import ConfigError
@@ -58,7 +59,8 @@ def read_run(path: Path, contract_name: str | None = None) -> RunData:
     Raises:
         ConfigError: no run directory, or one of another format.
     """
-    manifest = read_manifest(path)
+    problems: list[str] = []
+    manifest = intake.manifest_of(read_manifest(path), problems)
     if not (path / "contract.yaml").is_file() or not (path / "scenario.yaml").is_file():
         raise ConfigError(
             str(path), "", "is no run directory", "a folder with manifest.json, contract.yaml and scenario.yaml"
@@ -66,31 +68,29 @@ def read_run(path: Path, contract_name: str | None = None) -> RunData:
     own = contract.load(path / "contract.yaml")
     used = contract.load(contract_name) if contract_name else own
     own_scenario, _ = scenario.load(str(path / "scenario.yaml"))
-    problems: list[str] = []
-    rows, strings, workers, first_row, accounts = _read_rows(path / "rows", problems)
+    rows, strings, workers, first_row, accounts = _read_rows(path / "rows", len(own.events), problems)
     if used.digest != own.digest:
         _reclassify(rows, strings, own, used)
-    start = _json_file(path / "start.json")
-    start_ns = int(start.get("start_ns", 0)) if start else 0
+    start_ns = intake.start_of(_json_file(path / "start.json"), problems)
     if not start_ns and len(rows):
         start_ns = int(rows["received"][rows["received"] > 0].min(initial=1 << 62))
     return RunData(
         path=path, manifest=manifest, contract=used, scenario=own_scenario, rows=rows, strings=strings, workers=workers,
-        first_row=first_row, accounts=accounts, journal=read_journal(path / "history.jsonl"),
-        health=read_journal(path / "health.jsonl"), problems=problems, start_ns=start_ns,
+        first_row=first_row, accounts=accounts, journal=intake.journal_of(read_journal(path / "history.jsonl"), problems),
+        health=intake.health_of(read_journal(path / "health.jsonl"), problems), problems=problems, start_ns=start_ns,
     )  # fmt: skip
 
 
 def _json_file(path: Path) -> dict[str, Any] | None:
     try:
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 
 
 def _read_rows(
-    folder: Path, problems: list[str]
+    folder: Path, events: int, problems: list[str]
 ) -> tuple[Rows, list[str], list[str], list[int], dict[str, dict[str, Any] | None]]:
     strings, numbers = [""], {"": 0}
     parts: list[Rows] = []
@@ -101,14 +101,16 @@ def _read_rows(
     for file in sorted(folder.glob("*.bin"), key=lambda f: (len(f.stem), f.stem)):
         data = file.read_bytes()
         whole = len(data) - len(data) % DTYPE.itemsize
-        account = accounts[file.stem] = _json_file(file.with_suffix(".json"))
+        account = intake.account_of(_json_file(file.with_suffix(".json")), f"{file.stem}.json", problems)
+        accounts[file.stem] = account
         if whole != len(data) and account is not None:
             problems.append(f"{file.name} ends in the middle of a row")
         rows = np.frombuffer(data[:whole], DTYPE).copy()
-        _renumber(rows, _strings(file.with_suffix(".strings")), strings, numbers)
-        if len(rows) and not np.isin(rows["kind"], [int(kind) for kind in RowKind]).all():
-            problems.append(f"{file.name} holds rows of an unknown kind")
-            rows = rows[np.isin(rows["kind"], [int(kind) for kind in RowKind])]
+        local, broken = _strings(file.with_suffix(".strings"))
+        if broken or (account is not None and account.get("strings", len(local) - 1) != len(local) - 1):
+            problems.append(f"{file.stem}.strings is not whole: {len(local) - 1} strings, {broken} of them unreadable")
+        _renumber(rows, local, strings, numbers)
+        rows = intake.sane_rows(rows, events, file.name, problems)
         parts.append(rows)
         workers.append(file.stem)
         first_row.append(total)
@@ -116,16 +118,17 @@ def _read_rows(
     return (np.concatenate(parts) if parts else np.empty(0, DTYPE)), strings, workers, first_row, accounts
 
 
-def _strings(path: Path) -> list[str]:
-    found = [""]
-    if path.exists():
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                text = json.loads(line)
-            except ValueError:
-                continue
-            found.append(text if isinstance(text, str) else "")
-    return found
+def _strings(path: Path) -> tuple[list[str], int]:
+    """The strings by number, and how many of them cannot be read: a broken one must not shift those after it."""
+    found, broken = [""], 0
+    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    for line in lines[:-1]:
+        text: Any = None
+        with contextlib.suppress(ValueError, RecursionError):
+            text = json.loads(line)
+        broken += not isinstance(text, str)
+        found.append(text if isinstance(text, str) else "")
+    return found, broken
 
 
 def _renumber(rows: Rows, local: list[str], strings: list[str], numbers: dict[str, int]) -> None:
@@ -143,9 +146,14 @@ def _renumber(rows: Rows, local: list[str], strings: list[str], numbers: dict[st
 
 def _reclassify(rows: Rows, strings: list[str], own: Contract, used: Contract) -> None:
     """Another contract's vocabulary over the recorded types. Fields cannot be looked for again, so the bits of absent
-    ones stay only where both contracts ask the same of an event."""
+    ones stay only where both contracts ask the same of an event.
+    """
     standing_flags = {DEPRECATED: Flag.DEPRECATED, LEGACY: Flag.LEGACY, UNAPPROVED: Flag.UNAPPROVED}
     events = rows["kind"] == RowKind.EVENT
+    if not used.has_cursor:
+        # Numbers that this contract does not promise can neither be missing nor come twice.
+        rows["cursor"][events] = -1
+        rows["flags"][events] &= ~np.uint16(Flag.OTHER_STREAM)
     clear = ~np.uint16(Flag.DEPRECATED | Flag.LEGACY | Flag.UNAPPROVED)
     for raw in np.unique(rows["raw"][events]):
         mine = events & (rows["raw"] == raw)
@@ -185,7 +193,7 @@ def frames(path: Path) -> Iterator[dict[str, Any]]:
         for line in file.read_bytes().split(b"\n"):
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
                 yield {**record, "worker": file.stem}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,8 +137,6 @@ def duration_s(text: str, where: str = "--duration") -> float:
     Raises:
         ConfigError: none of these.
     """
-    import re
-
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     if not text.strip() or found is None or not any(found.groups()):
         raise ConfigError(where, "", f"{text!r}", "a duration such as 90s, 5m or 1h30m")

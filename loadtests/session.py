@@ -21,11 +21,12 @@ from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.tracker import SessionTracker
 from loadtests.turn import OTHER, Rules
 
-__all__ = ["Identity", "Record", "Session", "fill", "tag_of"]
+__all__ = ["Identity", "Record", "Session", "tag_of"]
 
 NS_PER_MS = 1_000_000
+ASSUMED_TURN, OTHER_STREAM = int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
 STANDING_FLAGS = {0: 0, DEPRECATED: int(Flag.DEPRECATED), LEGACY: int(Flag.LEGACY), UNAPPROVED: int(Flag.UNAPPROVED)}
-TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d+)\Z")
+TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
 TEXT_CAP = 256
 KEPT_FRAMES = 64  # of one turn; enough for any that a person will read
@@ -38,7 +39,9 @@ class Record(Protocol):
 
     frames_received: int
 
-    def row(self, *values: int) -> int: ...
+    @property
+    def row(self) -> Callable[..., int]: ...
+
     def intern(self, text: str) -> int: ...
     def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None: ...
 
@@ -46,20 +49,6 @@ class Record(Protocol):
 def tag_of(nonce: str, session: int) -> str:
     """The session's mark in every id and message it makes; another session's mark in its frames is a leak."""
     return f"{nonce}s{session:06x}"
-
-
-def fill(template: Any, values: dict[str, Any]) -> Any:
-    """A JSON template with ``{name}`` replaced; a string that is nothing but one placeholder keeps the value's type."""
-    if isinstance(template, dict):
-        return {key: fill(value, values) for key, value in template.items()}
-    if isinstance(template, list):
-        return [fill(value, values) for value in template]
-    if isinstance(template, str) and "{" in template:
-        if template[1:-1] in values and template == "{" + template[1:-1] + "}":
-            return values[template[1:-1]]
-        for name, value in values.items():
-            template = template.replace("{" + name + "}", str(value))
-    return template
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +64,10 @@ class Identity:
 class _Flight:
     """The turn in flight."""
 
-    __slots__ = ("events", "frames", "intended", "message", "number", "sent")
+    __slots__ = ("events", "frames", "intended", "message", "number", "sent", "turn_id")
 
-    def __init__(self, number: int, intended: int, sent: int, message: bytes) -> None:
-        self.number, self.intended, self.sent, self.message = number, intended, sent, message
+    def __init__(self, number: int, turn_id: str, intended: int, sent: int, message: bytes) -> None:
+        self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
         self.events = 0
         self.frames: list[tuple[int, int, bytes]] = []
 
@@ -179,37 +168,37 @@ class Session:
         flight = self.flight
         turn = 0
         if turn_id is not None:
-            if flight is not None and turn_id == self._turn_prefix + str(flight.number):
+            if flight is not None and turn_id == flight.turn_id:
                 turn = flight.number
             else:
                 turn, stale = self._turn_of(turn_id)
                 flags |= stale
         elif flight is not None and index and self._rules.roles[index] != OTHER:
             turn = flight.number
-            flags |= Flag.ASSUMED_TURN
+            flags |= ASSUMED_TURN
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
-            flags |= Flag.OTHER_STREAM
+            flags |= OTHER_STREAM
         agent_id = record.intern(agent) if agent else 0
         tool_id = record.intern(tool) if tool else 0
         execution_id = _short(execution) if execution else 0
-        key = _key(event_id) if event_id else 0
         place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
-        in_flight = flight is not None and turn == flight.number
+        key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
+        mine = flight if flight is not None and turn == flight.number else None
         number = record.row(
             1, self._cohort, flags, index, schema, self._number, self.connection, turn,
             record.intern(kind), agent_id, tool_id, execution_id, foreign, 0, len(raw), self.identity.labels,
             record.intern(turn_id) if turn == UNKNOWN_TURN else 0,
-            flight.intended if in_flight else 0, flight.sent if in_flight else 0, at_ns, place, key,
+            mine.intended if mine is not None else 0, mine.sent if mine is not None else 0, at_ns, place, key,
         )  # fmt: skip
         tracker = self.tracker
         before = self.findings
         tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
-        if in_flight:
-            flight.events += 1
-            if len(flight.frames) < KEPT_FRAMES:
-                flight.frames.append((number, at_ns, raw))
+        if mine is not None:
+            mine.events += 1
+            if len(mine.frames) < KEPT_FRAMES:
+                mine.frames.append((number, at_ns, raw))
             current = tracker.current
-            if current.ended and current.number == turn:
+            if current is not None and current.ended and current.number == turn:
                 self._end(at_ns, End.FAILED if current.failed else End.OK)
         elif self.findings > before or index == 0:
             record.keep(self._number, turn, number, at_ns, "in", raw)
@@ -221,7 +210,7 @@ class Session:
 
     def binary(self, raw: bytes, at_ns: int) -> None:
         """A binary frame is no event of any text contract."""
-        self.frame(raw if raw[:1] not in {b"{", b"["} else b"\x00" + raw, at_ns)
+        self.frame(raw if raw.lstrip()[:1] not in {b"{", b"["} else b"\x00" + raw, at_ns)
 
     def _foreign(self, raw: bytes) -> int:
         """The session whose mark stands in a frame of ours; -1 if none."""
@@ -253,7 +242,7 @@ class Session:
             self.expects_answer = True
             values = {"stream": self.stream, "cursor": self.tracker.high}
             self._row(RowKind.ASK, at_ns, cursor=self.tracker.high)
-            self.outbox.append(json.dumps(fill(resume.ask, values)).encode())
+            self.outbox.append(self.contract.resume_ask.render(values))
             self._next_stream = stream
             self.wake()  # there is something to send
             return
@@ -295,15 +284,16 @@ class Session:
         """
         self.turns += 1
         number = self.turns
+        turn_id = f"{self._turn_prefix}{number}"
         values = {
             "content": f"{content} [{self.tag}]",
             "thread": f"thread_{self.tag}",
-            "turn": f"{self._turn_prefix}{number}",
+            "turn": turn_id,
             "message": f"msg_{self.tag}t{number}",
             "now": self.wall(),
         }
-        message = json.dumps(fill(self.contract.file.send.template, values)).encode()
-        flight = self.flight = _Flight(number, intended_ns, at_ns, message)
+        message = self.contract.message.render(values)
+        flight = self.flight = _Flight(number, turn_id, intended_ns, at_ns, message)
         row = self._row(RowKind.SEND, at_ns, turn=number)
         flight.frames.append((row, at_ns, message))
         self.tracker.sent(row, number)
@@ -358,7 +348,8 @@ class Session:
         self.emit(finding)
 
     def _row(
-        self, kind: RowKind, at_ns: int, *, turn: int = 0, code: int = 0, text: str = "", flags: int = 0, cursor: int = -1, intended: int = 0
+        self, kind: RowKind, at_ns: int, *, turn: int = 0, code: int = 0, text: str = "", flags: int = 0,
+        cursor: int = -1, intended: int = 0,
     ) -> int:  # fmt: skip
         flight = self.flight
         if flight is not None and flight.number == turn:

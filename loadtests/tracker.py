@@ -79,10 +79,7 @@ class SessionTracker:
         self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
         if len(self.turns) > KEPT_TURNS:
             for number in sorted(self.turns)[:-KEPT_TURNS]:
-                old = self.turns[number]
-                if old.ended or old.given_up:
-                    self._settle(old, 0)
-                    del self.turns[number]
+                self._settle(self.turns.pop(number), 0)
 
     def event(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
@@ -201,7 +198,7 @@ class SessionTracker:
         """A connection ended; ``ours``: the client closed it."""
         turn = self.current
         number = turn.number if turn else 0
-        if turn is not None and not turn.ended:
+        if turn is not None and not turn.ended and not turn.given_up:
             turn.cut = True
         if never_ready:
             self._report(NEVER_READY, 0, row, at_ns)

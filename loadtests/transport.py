@@ -165,12 +165,14 @@ class Connection:
             return _resolve(self._dial.address)
         except OSError as error:
             raise DialError("dns", -(error.errno or 0), f"{self._dial.address[0]}: {error.strerror or error}") from None
+        except UnicodeError as error:  # no name at all: a label that is empty or too long
+            raise DialError("dns", 0, f"{self._dial.address[0]}: {error}") from None
 
     def _connect_tcp(self, addresses: list[tuple[Any, ...]], deadline: float) -> None:
         failure = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         for family, kind, proto, _, address in addresses:
             one = plain_socket(family, kind, proto)
-            one.setblocking(False)
+            one.setblocking(False)  # noqa: FBT003  # the socket module's own signature
             code = one.connect_ex(address)
             if code == errno.EINPROGRESS:
                 try:
@@ -233,7 +235,7 @@ class Connection:
             request.headers[name] = value
         self._protocol.send_request(request)
         self._send_pending()
-        while not self.is_open:
+        while self.response is None:  # not ``is_open``: a close may have come in the same packet as the upgrade
             if self._closed:
                 raise DialError("upgrade", self._status(), self._refusal())
             self._wait(deadline)
@@ -300,7 +302,7 @@ class Connection:
         if self._protocol.writes:
             self._send_pending()
         if self._protocol.state is not OPEN and self._head is None and self._is_over():
-            self._finish(self._protocol.close_code or ABNORMAL, self._protocol.close_reason or self._close_text())
+            self._finish(*self._ending())
 
     def _feed_head(self, data: bytes) -> bytes:
         """The answer to the upgrade goes to the library exactly to its blank line; returns what comes behind."""
@@ -334,15 +336,17 @@ class Connection:
             self._protocol.events_received()
         else:
             self._splitter.finish()
-        self._finish(self._protocol.close_code or ABNORMAL, self._protocol.close_reason or self._close_text())
+        self._finish(*self._ending())
 
     def _is_over(self) -> bool:
         """The other side's close frame is here, or the library has failed the connection; our own close alone is not it."""
         return self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None
 
-    def _close_text(self) -> str:
-        error = self._protocol.parser_exc
-        return f"{type(error).__name__}: {error}" if error else ""
+    def _ending(self) -> tuple[int, str]:
+        """The other side's code and words; the library itself tells a code only once TCP is closed as well."""
+        error, received = self._protocol.parser_exc, self._protocol.close_rcvd
+        text = f"{type(error).__name__}: {error}" if error else ""
+        return (ABNORMAL, text) if received is None else (received.code, received.reason or text)
 
     def _lost(self, text: str) -> None:
         self._finish(ABNORMAL, text)
@@ -377,11 +381,11 @@ class Connection:
         for data in self._protocol.data_to_send():
             if not data:
                 continue  # the library's sign for a half-close, which a close of the socket does anyway
-            if self._tls is not None:
-                self._tls.write(data)
-            else:
+            if self._tls is None:
                 self._write(data)
-        self._flush_tls()
+            else:
+                self._tls.write(data)
+                self._flush_tls()
 
     def _flush_tls(self) -> None:
         if self._outgoing.pending and not self._closed:

@@ -102,9 +102,7 @@ class TurnTracker:
         role = rules.roles[event]
         self.seen |= 1 << event
         self.events += 1
-        if agent in rules.roots:
-            self.root = agent
-        elif role == STARTED and not self.root:
+        if agent in rules.roots or (role == STARTED and not self.root):
             self.root = agent
         if self.ended and role != OTHER and not (recovered and rules.recovers):
             return (SECOND_END if role in (DONE, FAILED) and self._is_root(agent) else AFTER_END), row
@@ -116,8 +114,12 @@ class TurnTracker:
         elif (role == DONE or role == FAILED) and self._is_root(agent):
             self.ended, self.failed, self.end_row = True, role == FAILED, row
         if rules.ordered[event]:
-            misplaced = self._step(row, event, recovered)
-            found = found or misplaced
+            after = rules.automaton[self.state].get(event)
+            if after is not None and self.missing is None:
+                self.state = after
+            else:
+                misplaced = self._step(row, event, recovered)
+                found = found or misplaced
         return found
 
     def _is_root(self, agent: int) -> bool:

@@ -14,17 +14,20 @@ from typing import Any, ClassVar
 import gevent
 import msgspec
 from locust import User, events, task
+from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests import assignment, contract, manifest, scenario
 from loadtests.errors import ConfigError, GauntletError
-from loadtests.history import End
 from loadtests.process import LoadProcess
 
 __all__ = ["ChatUser"]
 
 log = logging.getLogger("gauntlet")
-PLAIN = "GAUNTLET_PLAIN_RUN"  # the run directory's stem, chosen before the fork so that all processes agree
+PLAIN = "GAUNTLET_PLAIN_RUN"
+
+# Nonce and name of a plain run, chosen at import, before Locust forks its workers, so that all of them agree on them.
+os.environ.setdefault(PLAIN, f"{manifest.new_nonce()} {manifest.stamp()}-plain-locust-{os.getpid():x}")
 
 
 class ChatUser(User):
@@ -41,29 +44,34 @@ class ChatUser(User):
         """The text of the next message."""
         prompts = self.prompts or self._process.scenario.prompts
         self._asked += 1
-        return prompts[(self._number + self._asked) % len(prompts)]
+        return str(prompts[(self._number + self._asked) % len(prompts)])
 
     def on_start(self) -> None:
+        if self.environment.gauntlet is None:
+            raise StopUser  # the test could not start, and has said why
         self._asked = 0
         self._process: LoadProcess = self.environment.gauntlet
         self._number, self._chat = self._process.chat()
-        self._chat.on_turn = self._turn_ended
-
-    def _turn_ended(self, end: End, took_ms: float, size: int) -> None:
-        self._process.fire_turn(end, took_ms, size)
+        if self._process.has_listeners:
+            self._chat.on_turn = self._process.fire_turn
 
     @task
     def converse(self) -> None:
-        """The whole conversation; Locust ends it by ending the user."""
-        self._process.converse(self._number, self._chat, self.content, self.pace_ms or self._process.scenario.pace_ms)
+        """The user's only task; Locust ends it by ending the user."""
+        self.live()
         while True:
             gevent.sleep(3600)
 
+    def live(self) -> None:
+        """The whole conversation: override it for one that follows no schedule."""
+        self._process.converse(self._number, self._chat, self.content, self.pace_ms or self._process.scenario.pace_ms)
+
     def on_stop(self) -> None:
-        self._chat.cut()
+        if self.environment.gauntlet is not None:
+            self._chat.cut()
 
 
-@events.init_command_line_parser.add_listener
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
 def _options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("Gauntlet")
     group.add_argument(
@@ -85,7 +93,7 @@ def _plain_assignment(environment: Any, count: int) -> assignment.Assignment:
     if not host:
         raise ConfigError("--host", "", "is missing", "ws://HOST:PORT or wss://HOST[:PORT]")
     nonce, _, stem = os.environ[PLAIN].partition(" ")
-    run_dir = Path(stem if count == 1 else f"{stem}-{count}")
+    run_dir = Path(options.runs) / (stem if count == 1 else f"{stem}-{count}")
     plain, _ = scenario.load(options.scenario)
     return assignment.Assignment(
         run_dir=str(run_dir), nonce=nonce, seed=options.seed, contract=options.contract, scenario=options.scenario, target=host,
@@ -114,14 +122,14 @@ def _write_plain_run(one: assignment.Assignment) -> None:
     )  # fmt: skip
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
 def _init(environment: Any, **_: Any) -> None:
     environment.gauntlet = None
     environment.gauntlet_count = 0
     environment.gauntlet_assignment = None
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
 def _test_start(environment: Any, **_: Any) -> None:
     environment.gauntlet_count += 1
     path = os.environ.get(assignment.ENVIRONMENT)
@@ -137,17 +145,21 @@ def _test_start(environment: Any, **_: Any) -> None:
     except GauntletError as error:
         log.error("%s", error)  # noqa: TRY400  # a sentence for the user, not a traceback
         environment.process_exit_code = error.exit_code
-        environment.runner.quit()
+        gevent.spawn(environment.runner.quit)  # not from within: the runner is still on its way to start users
+    except Exception:
+        log.exception("the test could not start")
+        environment.process_exit_code = 1
+        gevent.spawn(environment.runner.quit)
 
 
-@events.test_stop.add_listener
+@events.test_stop.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
 def _test_stop(environment: Any, **_: Any) -> None:
     if environment.gauntlet is not None:
         environment.gauntlet.stop()
     _complete(environment)
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
 def _quitting(environment: Any, **_: Any) -> None:
     if environment.gauntlet is not None:
         environment.gauntlet.stop()

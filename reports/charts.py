@@ -17,6 +17,8 @@ __all__ = ["WIDTH_PX", "bar_chart", "funnel_chart", "line_chart"]
 
 WIDTH_PX = 1000
 FONT_PX = 11
+#: wide ones, present on most machines: what is measured here is no narrower than what the reader's browser draws
+FONT = "Verdana, DejaVu Sans, sans-serif"
 
 #: Okabe and Ito's colours, the darker first; a dark page lightens --s1
 SERIES = tuple(
@@ -26,17 +28,26 @@ SERIES = tuple(
     )
 )
 DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3], [10, 3])
+HEADROOM = 1.15
+GROUND = "var(--bg,#fff)"
 TEXT, LINE, SHADE = "var(--mut,#5b5e66)", "var(--line,#dfe2e7)", "var(--shade,#8a8f98)"
 NUMBERS = {"decimal": ".", "thousands": "\u202f", "grouping": [3], "currency": ["", ""]}
+#: a page may draw it so much larger
+LARGEST = 1.1
+#: room for a browser whose letters are wider after all
+PADDING = {"left": 8, "right": 12, "top": 4, "bottom": 4}
 SVG = "{http://www.w3.org/2000/svg}"
 IDLE = frozenset({"class", "id", "role", "aria-label", "aria-hidden", "aria-roledescription", "pointer-events"})
+#: the renderer aborts the whole process at a character that XML forbids
+UNDRAWN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+EMPTY = re.compile(r"[M0,hvZ]*\Z")
 LONG = re.compile(r"-?\d+\.\d{2,}")
 TIME = "seconds since the run's start"
 
 CONFIG: dict[str, Any] = {
     "background": "transparent",
     "aria": False,
-    "font": "system-ui, sans-serif",
+    "font": FONT,
     "view": {"stroke": None},
     "axis": {
         "labelColor": TEXT, "titleColor": TEXT, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
@@ -44,7 +55,7 @@ CONFIG: dict[str, Any] = {
     },
     "legend": {
         "orient": "top", "title": None, "labelColor": TEXT, "labelFontSize": FONT_PX, "symbolStrokeWidth": 2.5,
-        "symbolSize": 260, "labelLimit": 300, "offset": 4, "columnPadding": 18,
+        "symbolType": "stroke", "symbolSize": 300, "labelLimit": 300, "offset": 20, "columnPadding": 18,
     },
     "text": {"color": TEXT, "fontSize": FONT_PX},
 }  # fmt: skip
@@ -58,21 +69,21 @@ def line_chart(
     """Lines over time, fault windows shaded, phases marked. ``limits`` (y, label, series) are drawn across as dashes."""
     scale = {"domain": list(order), "range": list(SERIES[: len(order)])}
     dashes = {"domain": list(order), "range": [DASHES[place % len(DASHES)] for place in range(len(order))]}
+    top = max(float(points[y].max()), *([] if limits is None else limits["y"].tolist()), 0.0)
+    legend: dict[str, Any] = {} if len(order) > 1 else {"legend": None}
     lines = alt.Chart(points).mark_line(strokeWidth=2, point={"size": 14, "filled": True}).encode(
         x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)),
-        y=alt.Y(y, type="quantitative", title=y_title, scale=alt.Scale(zero=True)),
-        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale)),
-        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes)),
+        y=alt.Y(y, type="quantitative", title=y_title, scale=_from_zero(top)),
+        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale), **legend),
+        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes), **legend),
     )  # fmt: skip
     layers = [*_backdrop(windows, phases, end_s), lines]
     if limits is not None and len(limits):
         rule = alt.Chart(limits).encode(y=alt.Y("y", type="quantitative"))
-        colour = alt.Color("series", type="nominal", scale=alt.Scale(**scale))
+        colour = alt.Color("series", type="nominal", scale=alt.Scale(**scale), **legend)
         layers.append(rule.mark_rule(strokeDash=[3, 3], strokeWidth=1.5).encode(color=colour))
-        layers.append(
-            rule.mark_text(align="right", baseline="bottom", dx=-4, dy=-2).encode(x=alt.value(WIDTH_PX), text="label:N")
-        )
-    return _svg(alt.layer(*layers), title, description, height_px)
+        layers += _words(rule.encode(x=alt.value(WIDTH_PX)), align="right", baseline="bottom", dx=-4, dy=-2)
+    return _svg(alt.layer(*layers, *_names(windows)), title, description, height_px)
 
 
 def bar_chart(
@@ -89,10 +100,11 @@ def bar_chart(
     drawn["below"] = drawn["above"] - drawn[y]
     bars = alt.Chart(drawn).mark_rect().encode(
         x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)), x2="until",
-        y=alt.Y("below", type="quantitative", title=y_title), y2="above",
-        color=alt.Color(series, type="nominal", scale=alt.Scale(domain=list(order), range=colours)),
+        y=alt.Y("below", type="quantitative", title=y_title, scale=_from_zero(float(drawn["above"].max()))), y2="above",
+        color=alt.Color(series, type="nominal", scale=alt.Scale(domain=list(order), range=colours),
+                        legend=alt.Legend(symbolType="square", symbolSize=120)),
     )  # fmt: skip
-    return _svg(alt.layer(*_backdrop(windows, phases, end_s), bars), title, description, height_px)
+    return _svg(alt.layer(*_backdrop(windows, phases, end_s), bars, *_names(windows)), title, description, height_px)
 
 
 def funnel_chart(steps: pd.DataFrame, *, title: str, description: str) -> str:
@@ -100,9 +112,9 @@ def funnel_chart(steps: pd.DataFrame, *, title: str, description: str) -> str:
     y = alt.Y("step", type="nominal", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
     base = alt.Chart(steps).encode(y=y)
     x = alt.X("turns", type="quantitative", title=None, axis=None)
-    bars = base.mark_bar(color=SERIES[0], height={"band": 0.7}).encode(x=x)
-    labels = base.mark_text(align="left", dx=6).encode(x=x, text="label:N")
-    return _svg(alt.layer(bars, labels), title, description, max(60, 26 * len(steps)), WIDTH_PX - 360)
+    bars = base.mark_bar(color=SERIES[0], height={"band": 0.6}).encode(x=x)
+    labels = base.mark_text(align="left", dx=6, limit=200).encode(x=x, text="label:N")
+    return _svg(alt.layer(bars, labels), title, description, max(60, 22 * len(steps)), WIDTH_PX - 300)
 
 
 def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list[alt.Chart]:
@@ -111,8 +123,6 @@ def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list
     if len(windows):
         span = alt.Chart(windows).encode(x=alt.X("start_s", type="quantitative", scale=domain), x2="end_s")
         layers.append(span.mark_rect(color=SHADE, opacity=0.22))
-        text = alt.Chart(windows).mark_text(align="left", baseline="top", dx=4, dy=4, fontWeight="bold")
-        layers.append(text.encode(x=alt.X("start_s", type="quantitative"), y=alt.value(0), text="label:N"))
     if len(phases):
         start = alt.Chart(phases).encode(x=alt.X("start_s", type="quantitative", scale=domain))
         layers.append(start.mark_rule(color=SHADE, strokeWidth=1, strokeDash=[1, 3]))
@@ -121,28 +131,56 @@ def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list
     return layers
 
 
+def _names(windows: pd.DataFrame) -> list[alt.Chart]:
+    """The faults' names, over what is drawn."""
+    if not len(windows):
+        return []
+    place = alt.Chart(windows).encode(x=alt.X("start_s", type="quantitative"), y=alt.value(0))
+    return _words(place, align="left", baseline="top", dx=4, dy=4, fontWeight="bold")
+
+
+def _words(place: alt.Chart, **style: Any) -> list[alt.Chart]:
+    """Text that stays readable over lines: once in the background's colour and wider, once as itself."""
+    halo = {"stroke": GROUND, "strokeWidth": 3, "color": GROUND, "strokeJoin": "round"}
+    return [place.mark_text(**style, **more).encode(text="label:N") for more in (halo, {})]
+
+
+def _from_zero(top: float) -> alt.Scale:
+    """Room above the data for the faults' names."""
+    return alt.Scale(domain=[0, top * HEADROOM or 1], nice=True)
+
+
 def _svg(chart: alt.LayerChart, title: str, description: str, height_px: int, width_px: int = WIDTH_PX) -> str:
-    spec = chart.properties(width=width_px, height=height_px).configure(**CONFIG).to_dict()
+    spec = _drawable(chart.properties(width=width_px, height=height_px, padding=PADDING).configure(**CONFIG).to_dict())
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     # no base addresses: whatever a spec says, nothing is fetched
     drawn = vl_convert.vegalite_to_svg(spec, vl_version=version, allowed_base_urls=[], format_locale=NUMBERS)
     ET.register_namespace("", SVG.strip("{}"))
     root = ET.fromstring(drawn)  # noqa: S314  # our own renderer's text
     _strip(root)
-    size = {name: root.attrib[name] for name in ("viewBox",)}
+    box = root.attrib["viewBox"]
     root.attrib.clear()
-    root.attrib.update(size, role="img", **{"aria-label": title})
+    widest = f"max-width:{float(box.split()[2]) * LARGEST:.0f}px"
+    root.attrib.update({"viewBox": box, "role": "img", "aria-label": _drawable(title), "style": widest})
     for place, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ET.Element(SVG + tag)
-        element.text = text
+        element.text = _drawable(text)
         root.insert(place, element)
     return ET.tostring(root, encoding="unicode")
+
+
+def _drawable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _drawable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_drawable(item) for item in value]
+    return UNDRAWN.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _strip(element: ET.Element) -> None:
     """A page holds several drawings: nothing in one may answer to a name in another, and the page sets their size."""
     for child in list(element):
-        if child.tag == SVG + "path" and not child.get("d", "").strip("M0,hvhZ"):
+        if child.tag == SVG + "path" and EMPTY.match(child.get("d", "")):
             element.remove(child)
             continue
         for name in IDLE & child.attrib.keys():

@@ -11,7 +11,7 @@ from typing import Literal
 from loadtests.contract.compile import Contract
 from loadtests.history import Window
 
-__all__ = ["CHECKERS", "BUILT", "Checker", "Evidence"]
+__all__ = ["BUILT", "CHECKERS", "Checker", "Evidence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,8 @@ def events_frame(data: RunData) -> pd.DataFrame:
     """All rows with their strings, as they go into events.parquet; the index is the row number of witnesses."""
     frame = pd.DataFrame({name: data.rows[name] for name in data.rows.dtype.names or ()})
     strings = np.array(data.strings, dtype=object)
-    frame.insert(0, "worker", pd.Categorical.from_codes(_worker_codes(data), categories=data.workers))
+    workers = np.array(data.workers, dtype=object)
+    frame["worker"] = pd.Categorical(workers[_worker_codes(data)] if len(frame) else [])
     for column in ("raw", "agent", "tool", "labels", "text"):
         frame[column] = pd.Categorical(strings[frame[column]] if len(frame) else [])
     kinds = {int(kind): kind.name.lower() for kind in RowKind}
@@ -178,7 +179,9 @@ def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[s
     frame["ours"] = frame["ours"].fillna(value=False).astype(bool)
     frame["never_ready"] = frame["never_ready"].fillna(value=False).astype(bool)
     frame["code"] = frame["close_code"].fillna(frame["failed_code"])
-    frame["text"] = frame["close_text"].fillna(frame["failed_text"]).fillna("")
+    # as objects: a column without a single text would be one of numbers
+    texts = [frame[column].astype(object) for column in ("close_text", "failed_text")]
+    frame["text"] = texts[0].fillna(texts[1]).fillna("")
     for column in ("dial", "open", "ready", "close", "failed"):
         frame[f"{column}_s"] = (frame.pop(column) - data.start_ns) / NS_PER_S
     return frame.drop(columns=["close_code", "failed_code", "close_text", "failed_text"])
@@ -186,7 +189,8 @@ def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[s
 
 def outages_frame(connections: pd.DataFrame, windows: list[Window], data: RunData) -> pd.DataFrame:
     """One row for each time that a served session lost its connection: from the later of its close and the fault's heal
-    until it was ready again. ``censored``: the run ended before the recovery budget was over."""
+    until it was ready again. ``censored``: the run ended before the recovery budget was over.
+    """
     budget_s = data.contract.file.turn.recovery_ms / 1000
     stops = {int(r["session"]): data.seconds(int(r["received"])) for r in data.rows[data.rows["kind"] == RowKind.STOP]}
     last_s = data.seconds(int(data.rows["received"].max(initial=data.start_ns)))
@@ -197,21 +201,21 @@ def outages_frame(connections: pd.DataFrame, windows: list[Window], data: RunDat
     out = []
     cut = connections[connections["ready_s"].notna() & connections["close_s"].notna() & ~connections["ours"]]
     by_session = {session: part.sort_values("connection") for session, part in connections.groupby("session")}
-    for one in cut.itertuples():
-        later = by_session[one.session]
-        back = later[(later["connection"] > one.connection) & later["ready_s"].notna()]["ready_s"]
-        since, fault = one.close_s, ""
+    for one in cut.to_dict("records"):
+        later = by_session[one["session"]]
+        back = later[(later["connection"] > one["connection"]) & later["ready_s"].notna()]["ready_s"]
+        since, fault = one["close_s"], ""
         for id_, cohort, start_s, end_s in spans:
             # A close just before the journal's mark belongs to the window: the mark is written before the call.
-            if cohort == one.cohort and start_s <= one.close_s <= end_s + budget_s:
-                since, fault = max(one.close_s, end_s), id_
-        end_s = stops.get(one.session, last_s)
+            if cohort == one["cohort"] and start_s <= one["close_s"] <= end_s + budget_s:
+                since, fault = max(one["close_s"], end_s), id_
+        end_s = stops.get(one["session"], last_s)
         ready_s = float(back.iloc[0]) if len(back) else np.nan
         out.append(
             {
-                "session": one.session, "cohort": one.cohort, "close_s": one.close_s, "fault": fault, "code": one.code,
+                "session": one["session"], "cohort": one["cohort"], "close_s": one["close_s"], "fault": fault, "code": one["code"],
                 "ready_s": ready_s, "recovery_s": max(0.0, ready_s - since) if len(back) else np.nan,
-                "censored": not len(back) and end_s - since < budget_s, "phase": one.phase,
+                "censored": not len(back) and end_s - since < budget_s, "phase": one["phase"],
             }
         )  # fmt: skip
     columns = ["session", "cohort", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]

@@ -21,6 +21,7 @@ from reports.judgement import GateResult, GateVerdict
 __all__ = ["CONFIDENCE", "Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
 
 CONFIDENCE = 0.95
+DIGITS = 12
 MOST_TURNS = 10_000_000
 
 
@@ -48,12 +49,14 @@ def bounds(bad: int, samples: int) -> tuple[float, float]:
     """One-sided 95 % bounds, lower and upper, on a proportion."""
     lower = float(stats.beta.ppf(1 - CONFIDENCE, bad, samples - bad + 1)) if bad else 0.0
     upper = float(stats.beta.ppf(CONFIDENCE, bad + 1, samples - bad)) if bad < samples else 1.0
-    return lower, upper
+    # Rounded, because 1 - 0.95 is a hair over 0.05, and one bad turn of one must not fail p(95) for that.
+    return round(lower, DIGITS), round(upper, DIGITS)
 
 
 def percentile(values: np.ndarray[Any, Any], share: float) -> float | None:
     """Inverted CDF (Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996, type 1): always an observed value,
-    so that infinity, an event that never came, stays what it is."""
+    so that infinity, an event that never came, stays what it is.
+    """
     return float(np.quantile(values, share, method="inverted_cdf")) if len(values) else None
 
 

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from loadtests import arrivals, cohorts
-from loadtests.configfile import read_yaml
+from loadtests.configfile import convert, read_yaml
 from loadtests.contract.schema import GateRule
-from loadtests.errors import ConfigError
 from loadtests.findings import KINDS, Finding
 from loadtests.history import UNKNOWN_TURN, RowKind, Window, attribute, phase_at
-from loadtests.metrics import Gate, parse_gates
+from loadtests.metrics import Gate, limit_ms, parse_gates
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.checkers import CHECKERS, Checker, Evidence
 from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
@@ -32,15 +32,21 @@ from reports.judgement import (
     Judgement,
     Witness,
 )
-from reports.replay import Replayed, replay
+from reports.replay import replay
 from reports.selfcheck import problems
 from reports.verdict import causes, merge, sentence
 
 __all__ = ["judge"]
 
 MOST_WITNESSES = 5
+#: what happened between a turn's send and its end, and not at one moment of it
+_OF_A_WHOLE_TURN = {"silent", "silent-cut", "never-ended", "role-missing", "open-without-close"}
 LEAST_HEALTH_SAMPLES = 3
 Phases = list[tuple[str, int, int]]
+
+
+class _GatesFile(msgspec.Struct, forbid_unknown_fields=True):
+    gates: dict[str, list[str | GateRule]]
 
 
 def judge(path: Path, contract_name: str | None = None, gates_file: Path | None = None) -> Judgement:
@@ -104,13 +110,8 @@ def _gates(data: RunData, gates_file: Path | None) -> list[Gate]:
     if gates_file is None:
         return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml")
     raw = read_yaml(gates_file)
-    raw = raw.get("gates", raw)
-    given: dict[str, list[str | GateRule]] = {}
-    for metric, rules in raw.items():
-        if not isinstance(rules, list):
-            raise ConfigError(str(gates_file), f"gates.{metric}", f"is {type(rules).__name__}", "a list of rules")
-        given[metric] = [GateRule(**rule) if isinstance(rule, dict) else str(rule) for rule in rules]
-    return budgets + parse_gates(given, data.contract, known, str(gates_file))
+    file = convert(raw if "gates" in raw else {"gates": raw}, _GatesFile, str(gates_file))
+    return budgets + parse_gates(file.gates, data.contract, known, str(gates_file))
 
 
 def _planned(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.DataFrame:
@@ -136,8 +137,8 @@ def _planned(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.DataFrame
             if at_ms >= until_ms:
                 break
             at_ns = data.start_ns + int(at_ms * 1_000_000)
-            sent = round(data.seconds(at_ns) * 1e6) in sent_at[user]
-            out.append((at_ms / 1000, cohort, phase_at(at_ns, phases), "clear", sent))
+            was_sent = round(data.seconds(at_ns) * 1e6) in sent_at[user]
+            out.append((at_ms / 1000, cohort, phase_at(at_ns, phases), "clear", was_sent))
     return pd.DataFrame(out, columns=["intended_s", "cohort", "phase", "place", "sent"])
 
 
@@ -153,8 +154,7 @@ def _books(data: RunData, turns: pd.DataFrame, planned: pd.DataFrame) -> Books:
     failed = sent - ok - censored
     whole = data.manifest.get("exit") == "ended"
     # A run that was interrupted could not send all that it meant to; then only what was sent is accounted for.
-    balanced = len(planned) == sent + len(drops) if whole else True
-    balanced = balanced and int(planned["sent"].sum()) == sent if whole else balanced
+    balanced = not whole or (len(planned) == sent + len(drops) and int(planned["sent"].sum()) == sent)
     return Books(
         planned=len(planned), dropped=len(drops), sent=sent, ok=ok, failed=failed, censored=censored, balanced=balanced,
         dropped_why=dict(sorted(why.items())),
@@ -212,7 +212,7 @@ def _evidence(
         ordered_turns=int((seen >= 2).sum()), pair_events=int(np.isin(roles, ["tool-open", "tool-close"]).sum()),
         good_turns=int((turns["outcome"] == "ok").sum()), begun_turns=int(((seen > 0) & decided).sum()), turns=int(decided.sum()),
         connections=int(connections["open_s"].notna().sum()), numbered=int((events["cursor"] >= 0).sum()),
-        keyed=int((events["key"] > 0).sum()), claims=int((rows["kind"] == RowKind.CLAIM).sum()),
+        keyed=int((events["key"] > 0).sum()), claims=int((rows["kind"] == RowKind.CLAIM).sum()) if data.contract.resumes else 0,
         named=int((events["turn"] > 0).sum()), sessions=len(np.unique(events["session"])), outages=len(outages),
     )  # fmt: skip
 
@@ -246,9 +246,8 @@ class _Findings:
         start = end = int(data.rows["received"][finding.row])
         if finding.kind.name == "never-ready":
             start -= data.contract.file.handshake.timeout_ms * 1_000_000
-        elif span := self._span.get((finding.session, finding.turn)):
-            if finding.kind.name in {"silent", "silent-cut", "never-ended", "role-missing", "open-without-close"}:
-                start, end = (data.start_ns + int(at * 1e9) for at in span)
+        elif finding.kind.name in _OF_A_WHOLE_TURN and (span := self._span.get((finding.session, finding.turn))):
+            start, end = (data.start_ns + int(at * 1e9) for at in span)
         when = attribute(start, end, self._cohort_of.get(finding.session, ""), self._windows, self._grace_ns)
         return next((window for window in self._windows if window.id == when.id), None)
 
@@ -306,8 +305,6 @@ def _check(
     elif not samples:
         verdict = "unknown" if required else "not-exercised"
         reason = f"no {checker.rests_on}" if checker.rests_on != "not yet built" else checker.rests_on
-    elif not required and checker.id in {"reconnect"}:
-        verdict = "valid"
     elif checker.needs_effect and required and unproven:
         verdict, reason = "unknown", unproven
     return Check(
@@ -392,14 +389,13 @@ def _events(
         quantiles = [percentile(values.to_numpy(), q) for q in (0.5, 0.95, 0.99)]
         mine = [gate for gate in gates if gate.metric.partition("{")[0] == f"event.{rule.name}"]
         worst = next((g for v in ("fail", "unknown", "pass") for g in mine if g.verdict == v), None)
-        budget = worst.rule.split("<", 1)[1].lstrip("=").rstrip("ms ") if worst else ""
-        percent = worst.rule[2 : worst.rule.index(")")] if worst and worst.rule.startswith("p(") else ""
+        percent = worst.rule.strip()[2:].partition(")")[0] if worst and worst.rule.strip().startswith("p(") else ""
         missing = int(ok[f"event:{rule.name}"].isna().sum())
         broken = missing or misplaced.get(rule.index)
         out.append(
             EventLine(
                 name=rule.name, role=rule.role, seen=len(values), missing=missing, misplaced=misplaced.get(rule.index, 0),
-                p50_ms=quantiles[0], p95_ms=quantiles[1], p99_ms=quantiles[2], budget_ms=float(budget) if budget else None,
+                p50_ms=quantiles[0], p95_ms=quantiles[1], p99_ms=quantiles[2], budget_ms=limit_ms(worst.rule) if worst else None,
                 budget_percent=float(percent) if percent else None,
                 verdict="broken" if broken else worst.verdict if worst else "seen",
             )
@@ -408,10 +404,8 @@ def _events(
 
 
 def _funnel(data: RunData, turns: pd.DataFrame) -> tuple[tuple[str, int], ...]:
-    reached = [("sent", len(turns))]
-    for rule in data.contract.demanded:
-        reached.append((rule.name, int(turns[f"event:{rule.name}"].notna().sum())))
-    return tuple(reached)
+    names = [rule.name for rule in data.contract.demanded]
+    return (("sent", len(turns)), *((name, int(turns[f"event:{name}"].notna().sum())) for name in names))
 
 
 def _not_checked(checks: Iterable[Check], gates: Iterable[GateResult]) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def _replay_worker(data: RunData, rules: Rules, worker: str, first: int, last: i
             tracker.opened(connection)
         elif kind == RowKind.ASK:
             asked[session] = cursor
-        elif kind == RowKind.CLAIM:
+        elif kind == RowKind.CLAIM and data.contract.resumes:
             tracker.claim(number, at_ns, bool(flags & Flag.RESUMED), cursor, asked.get(session, -1))
         elif kind == RowKind.CLOSE:
             tracker.closed(

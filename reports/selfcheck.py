@@ -29,6 +29,9 @@ def problems(data: RunData, windows: list[Window], books: Books, replayed: Repla
         found.append("the run was cut: its manifest has no end")
     elif exit_reason not in ORDERLY:
         found.append(f"the run ended in disorder: {exit_reason}")
+    digest = data.manifest.get("contract_digest")
+    if same_contract and digest is not None and digest != data.contract.digest:
+        found.append("contract.yaml is not the contract that ran")
     found += _accounts(data, replayed, same_contract)
     if not books.balanced:
         found.append(

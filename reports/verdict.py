@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadtests.metrics import limit_ms
 from reports.judgement import Cause, Check, GateResult, Verdict
 
 __all__ = ["causes", "merge", "sentence"]
@@ -13,7 +14,8 @@ MOST_CAUSES = 12
 
 def merge(checks: Sequence[Check], gates: Sequence[GateResult]) -> Verdict:
     """Law 4, then law 2: a failed ``self`` caps at CANNOT SAY; else any invalid backend finding or failed gate is NO-GO;
-    else anything unknown is CANNOT SAY; else GO. Warnings and what was not required never move it."""
+    else anything unknown is CANNOT SAY; else GO. Warnings and what was not required never move it.
+    """
     if any(check.subject == "harness" and check.verdict != "valid" for check in checks):
         return "cannot-say"
     deciding = [gate for gate in gates if gate.severity == "fail"]
@@ -95,7 +97,7 @@ def _tightest(gates: Sequence[GateResult]) -> str:
     for gate in gates:
         if gate.unit != "ms" or gate.observed is None:
             continue
-        limit = float(gate.rule.split("<", 1)[1].lstrip("=").rstrip("ms").strip())
+        limit = limit_ms(gate.rule)
         if limit and gate.observed / limit > share:
             share = gate.observed / limit
             best = f"{gate.metric} at {gate.observed:,.0f} of {limit:,.0f} ms"

@@ -127,7 +127,7 @@ def _world(seed: int) -> World:
         now_s=time.time,
         schedule=schedule,
         new_id=lambda prefix: f"{prefix}_{secrets.token_hex(16)}",
-        dice=lambda key: random.Random(f"{seed}:{key}"),  # noqa: S311  # reproducible is what it must be
+        dice=lambda key: random.Random(f"{seed}:{key}"),  # reproducible is what it must be
     )
 
 

@@ -53,10 +53,11 @@ def cleanup(
     """
     from chaos.guard import sweep
     from loadtests.errors import ConfigError
+    from loadtests.manifest import run_id
 
     if not (run / "plan.json").is_file():
         raise ConfigError(str(run), "", "is no run directory", "a folder with plan.json")
-    swept = sweep(run.resolve().name, [toxiproxy_url] if toxiproxy_url else [])
+    swept = sweep(run_id(run), [toxiproxy_url] if toxiproxy_url else [])
     typer.echo(
         f"{swept.killed} processes ended, {swept.proxies} proxies deleted, {len(swept.left)} left, {swept.clean_ms:.0f} ms"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ def serve(
     ] = ":memory:",
     seed: Annotated[int, typer.Option(help="Of think and tool times, tools and nested agents.")] = 1,
     defect: Annotated[str, typer.Option(help="Plant a defect; 'list' shows them.")] = "",
-    shape: Annotated[str, typer.Option(help="Envelope of events: flat, data, payload or wrapped.")] = "flat",
+    shape: Annotated[Literal["flat", "data", "payload", "wrapped"], typer.Option(help="Envelope of events.")] = "flat",
     require_token: Annotated[bool, typer.Option("--require-token", help="Refuse who has none.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serves wss://.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,

@@ -48,9 +48,10 @@ def describe(prepared: Prepared) -> str:
         f"scenario  {s.name}: {s.title}" if s.title else f"scenario  {s.name}",
         f"target    {where}" + (f", with defect {options.defect}" if options.defect else ""),
         f"contract  {p.contract.name} ({p.contract.digest}), {len(p.contract.events)} events, {len(p.contract.demanded)} demanded",
-        f"load      {s.users} users in {options.processes} process{'es' if options.processes > 1 else ''}, "
-        f"a turn every {s.pace_ms / 1000:g} s each: about {turns} turns in {s.total_s:g} s, seed {options.seed}",
     ]
+    many = "processes" if options.processes > 1 else "process"
+    how_often = f"a turn every {s.pace_ms / 1000:g} s each: about {turns} turns in {s.total_s:g} s"
+    lines.append(f"load      {s.users} users in {options.processes} {many}, {how_often}, seed {options.seed}")
     if p.chaos:
         hit = round(s.users * s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"

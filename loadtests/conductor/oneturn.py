@@ -82,7 +82,7 @@ def _between(data: RunData, row: int, begin: int, end: int) -> bool:
     return data.rows["kind"][row] in CONNECTION_KINDS and begin <= data.rows["received"][row] <= end
 
 
-def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[int, int], console: Console) -> None:  # type: ignore[type-arg]  # indices
+def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[int, int], console: Console) -> None:
     from reports.replay import replay
 
     rows, (begin, end) = data.rows, span

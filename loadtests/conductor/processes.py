@@ -121,9 +121,9 @@ class Load:
         else:
             command += ["--headless", "--only-summary"]
         if workers > 1:
-            port = str(_free_port())
-            command += ["--processes", str(workers), "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-            command += ["--master-host", "127.0.0.1", "--master-port", port]
+            at = str(_free_port())
+            command += ["--processes", str(workers), "--master-bind-host", "127.0.0.1", "--master-bind-port", at]
+            command += ["--master-host", "127.0.0.1", "--master-port", at]
         self.log = run_dir / "locust.log"
         env = _environment({**tag, ENVIRONMENT: str(run_dir / "assignment.json"), "PYTHONUNBUFFERED": "1"})
         with self.log.open("wb") as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,7 +115,7 @@ class _Conductor:
         self, prepared: Prepared, run_dir: Path, binary: Path | None, say: Say, progress: Callable[[str, float, float], None]
     ) -> None:  # fmt: skip
         self._p, self._dir, self._binary, self._say, self._progress = prepared, run_dir, binary, say, progress
-        self._id = run_dir.name
+        self._id = manifest.run_id(run_dir)
         self._tag = {TAG: self._id}
         self._guard: Guard | None = None
         self._backend: Backend | None = None
@@ -124,7 +125,7 @@ class _Conductor:
         self._journal = Journal(run_dir / "history.jsonl")
         self._reason = "ended"
         self._facts: dict[str, Any] = {}
-        self._last_beat = 0.0
+        self._over = threading.Event()
 
     def conduct(self) -> str:
         """From guard to manifest; returns how it ended.
@@ -154,6 +155,8 @@ class _Conductor:
         p, options = self._p, self._p.options
         urls = [options.toxiproxy_url] if options.toxiproxy_url else []
         self._guard = Guard.start(self._id, self._dir, urls=urls)
+        # In a thread of its own: a preflight or an orderly end may last longer than the lease.
+        threading.Thread(target=self._beat, args=(self._guard,), name="heartbeat", daemon=True).start()
         target = p.target
         if target is None:
             build = options.labels.get("build", "")
@@ -173,6 +176,10 @@ class _Conductor:
             self._say("preflight: connected, and nothing came back; the run will show it")
         if p.chaos:
             self._open_listeners(target)
+
+    def _beat(self, guard: Guard) -> None:
+        while not self._over.wait(BEAT_S):
+            guard.beat()
 
     def _open_listeners(self, target: Target) -> None:
         from chaos.listeners import open_listeners
@@ -264,15 +271,12 @@ class _Conductor:
         return len(list((self._dir / "rows").glob(f"*.{end}")))
 
     def _await(self, done: Callable[[], bool], limit_s: float, otherwise: str, start_ns: int = 0) -> None:
-        """Poll until done, keeping the lease and watching the children."""
+        """Poll until done, watching the children."""
         deadline = time.monotonic() + limit_s
         while not done():
             now = time.monotonic()
-            if self._guard is not None and now - self._last_beat > BEAT_S:
-                self._last_beat = now
-                self._guard.beat()
-                if not self._guard.alive:
-                    raise _Disorder("the guard is gone")
+            if self._guard is not None and not self._guard.alive:
+                raise _Disorder("the guard is gone")
             if self._load is None or not self._load.alive:
                 raise _Disorder("Locust ended too early, see locust.log")
             if self._backend is not None and not self._backend.alive:
@@ -310,6 +314,7 @@ class _Conductor:
             self._backend.stop()
             for file in self._dir.glob("backend.sqlite*"):
                 file.unlink()
+        self._over.set()
         if self._guard is not None:
             self._guard.close()
         self._journal.close()

@@ -15,6 +15,7 @@ import msgspec
 from loadtests.configfile import convert, merge, nearest, read_yaml
 from loadtests.contract.decoder import FrameDecoder
 from loadtests.contract.schema import ContractFile, GateRule, Role
+from loadtests.contract.template import Template
 from loadtests.errors import ConfigError
 
 __all__ = ["BUILT_IN", "Contract", "EventRule", "load"]
@@ -63,6 +64,8 @@ class Contract:
             state: {self.by_name[name].index: after for name, after in row.items()}
             for state, row in file.order.states.items()
         }
+        self.message = Template(file.send.template)
+        self.resume_ask = Template(file.resume.ask)
         self.decoder = FrameDecoder(file, self.events)
         #: ``Seen`` of one text frame, see ``loadtests.contract.decoder``
         self.decode = self.decoder.decode

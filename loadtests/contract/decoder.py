@@ -9,7 +9,7 @@ fast way to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -42,12 +42,18 @@ NOT_JSON, NO_TYPE, WRONG_TYPE, MISSING_SHIFT = 1, 2, 4, 3
 #: (event index, standing, schema bits, recovered, raw type, ids in the order of IDS)
 Seen = tuple[int, int, int, bool, str, tuple[Any, ...]]
 
-#: event index, standing, ((position, schema bit) of a required field, …), positions worth a look at their aliases
-_Entry = tuple[int, int, tuple[tuple[int, int], ...], tuple[int, ...]]
+_Picker = Callable[..., tuple[Any, ...]]
+
+#: event index, standing, ((position, schema bit) of a required field, …), positions worth a look at their aliases,
+#: a getter of all of these, positions of required raw content
+_Entry = tuple[int, int, tuple[tuple[int, int], ...], tuple[int, ...], _Picker | None, tuple[int, ...]]
 
 ID_COUNT = len(IDS)
-_EMPTY = msgspec.Raw(b"")
+#: raw content that is there in name only
+_HOLLOW = (msgspec.Raw(b"null"), msgspec.Raw(b'""'))
 _NOTHING: tuple[Any, ...] = (None,) * ID_COUNT
+#: numbers as Python reads them: JSON sets no bound to them, and 1e999 is no reason to call a frame broken
+_any_json: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=float).decode
 
 
 class _Rule(Protocol):
@@ -70,6 +76,17 @@ def at_path(data: Any, path: str) -> Any:
     return data
 
 
+def _pickers(attributes: Sequence[str]) -> tuple[_Picker, _Picker]:
+    """Two functions: all values of one record, and those of a container over its root.
+
+    Made of one expression each, because a loop over the fields would cost more than decoding the frame. The names are
+    our own (``f0``, ``c1``), never the contract's.
+    """
+    over = ", ".join(f"c.{a} if c.{a} is not None else r.{a}" if a != "none" else "None" for a in attributes)
+    flat = ", ".join(f"r.{a}" if a != "none" else "None" for a in attributes)
+    return eval(f"lambda r: ({flat},)"), eval(f"lambda r, c: ({over},)")  # noqa: S307
+
+
 class FrameDecoder:
     """Compiled from a contract file; ``decode`` never raises, whatever the bytes are."""
 
@@ -86,15 +103,20 @@ class FrameDecoder:
         for alias, name in file.aliases.items():
             self._types[alias] = self._entry(by_name[name], DEPRECATED)
         for name in file.legacy:
-            self._types[name] = (0, LEGACY, (), ())
-        self._unknown: _Entry = (0, UNAPPROVED, (), ())
+            self._types[name] = (0, LEGACY, (), (), None, ())
+        self._unknown: _Entry = (0, UNAPPROVED, (), (), None, ())
         self._compile_fast()
 
     def _entry(self, rule: _Rule, standing: int) -> _Entry:
         required = tuple((self._position[f], 1 << (MISSING_SHIFT + bit)) for bit, f in enumerate(rule.fields))
         fields = {"started": ("agent",), "done": ("agent",), "tool-open": ("tool",), "tool-close": ("tool",)}
         wanted = [f for f in fields.get(rule.role, ()) if len(self._fields.get(f, ())) > 1]
-        return rule.index, standing, required, tuple(self._position[f] for f in wanted)
+        positions = tuple(self._position[f] for f in wanted)
+        searched = sorted({*positions, *(position for position, _ in required)})
+        # Given twice where there is but one, so that it gives a tuple then too.
+        need = itemgetter(*(searched * 2)[: max(2, len(searched))]) if searched else None
+        content = tuple(position for position, _ in required if position >= ID_COUNT)
+        return rule.index, standing, required, positions, need, content
 
     def _compile_fast(self) -> None:
         envelope = self._envelope
@@ -107,81 +129,84 @@ class FrameDecoder:
         for name in {envelope.type, *inner_names}:
             wire[name] = str | None
         attribute = {name: f"f{i}" for i, name in enumerate(wire)}
-
-        def fields(names: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-            return [(attribute[n], kind, _EMPTY if kind is msgspec.Raw else None) for n, kind in names.items()]
-
-        rename = {attr: name for name, attr in attribute.items()}
-        inner: Any = msgspec.defstruct("Inner", fields(wire), rename=rename, gc=False)
-        extra = [(f"c{i}", inner | None, None) for i, _ in enumerate(envelope.merge)]
-        extra_names = {f"c{i}": name for i, name in enumerate(envelope.merge)}
+        container = {name: f"c{i}" for i, name in enumerate(envelope.merge)}
+        rename = {attr: name for name, attr in (attribute | container).items()}
+        # A default is not held to its type, so that None means absent for raw content as well.
+        fields: list[tuple[str, Any, Any]] = [(attribute[name], kind, None) for name, kind in wire.items()]
+        inner: Any = msgspec.defstruct("Inner", fields, rename=rename, gc=False)
+        outer = [field for field in fields if rename[field[0]] not in {*container, envelope.recovered}]
+        outer += [(attr, inner | None, None) for attr in container.values()]
         if envelope.recovered:
-            extra.append(("recovered", msgspec.Raw, _EMPTY))
-            extra_names["recovered"] = envelope.recovered
-        root_fields = [f for f in fields(wire) if rename[f[0]] not in extra_names.values()] + extra
-        root: Any = msgspec.defstruct("Root", root_fields, rename={**rename, **extra_names}, gc=False)
-        self._typed: Callable[[bytes], Any] = msgspec.json.Decoder(root).decode
-
+            outer.append(("recovered", msgspec.Raw, None))
+            rename["recovered"] = envelope.recovered
+        root: Any = msgspec.defstruct("Root", outer, rename=rename, gc=False)
         inner.none = root.none = None
+        for attr in attribute.values():
+            if not hasattr(root, attr):  # a field that is a container's name in the root
+                setattr(root, attr, None)
+        if not envelope.recovered:
+            root.recovered = None
+        for attr in ("c0", "c1"):
+            if attr not in container.values():
+                setattr(root, attr, None)
+        self._typed: Callable[[bytes], Any] = msgspec.json.Decoder(root).decode
         first = [attribute[self._fields[n][0]] if self._fields.get(n) else "none" for n in self._order]
-        self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*first)
+        self._flat, self._over = _pickers(first)
         self._get_type = attrgetter(attribute[envelope.type])
-        self._containers: tuple[Callable[[Any], Any], ...] = tuple(
-            attrgetter(f"c{i}") for i, _ in enumerate(envelope.merge)
-        )
-        container_at = {name: i for i, name in enumerate(envelope.merge)}
-        self._inner_types: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}
-        for outer, paths in envelope.wrappers.items():
-            ways = []
+        self._too_many = len(container) > 2
+        self._inner_types: dict[str, list[tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]]] = {}
+        for name, paths in envelope.wrappers.items():
+            ways: list[tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]] = []
             for path in paths:
                 head, _, tail = path.rpartition(".")
-                if not head or head in container_at:
-                    ways.append((container_at[head] if head else -1, attrgetter(attribute[tail])))
-            self._inner_types[outer] = ways
+                if not head or head in container:
+                    ways.append((attrgetter(container[head]) if head else None, attrgetter(attribute[tail])))
+            self._inner_types[name] = ways
 
     def classify(self, kind: str) -> tuple[int, int]:
         """(event index, standing) of a raw type."""
-        index, standing, _, _ = self._types.get(kind, self._unknown)
+        index, standing, *_ = self._types.get(kind, self._unknown)
         return index, standing
 
     def decode(self, raw: bytes) -> Seen:
         """One text frame. Bytes that are no JSON object come back with a schema bit, never as an exception."""
         try:
+            raw.decode()  # the typed decoder skips what it does not need, bad UTF-8 too
             root = self._typed(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return self.decode_slowly(raw)
-        if self._envelope.recovered and root.recovered is not _EMPTY:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.decode_slowly(raw)
         kind = self._get_type(root)
-        if kind is None:
+        if kind is None or root.recovered is not None or self._too_many:
             return self.decode_slowly(raw)
-        containers = [c for get in self._containers if (c := get(root)) is not None]
-        ways = self._inner_types.get(kind)
-        if ways is not None:
-            for container, get in ways:
-                holder = root if container < 0 else self._containers[container](root)
-                inner = get(holder) if holder is not None else None
-                if inner is not None and inner in self._types and inner != kind:
-                    kind = inner
-                    break
-        index, standing, required, wanted = self._types.get(kind, self._unknown)
-        values = self._values(root)
-        for container in containers:
-            over = self._values(container)
-            values = tuple([o if o is not None and o is not _EMPTY else v for v, o in zip(values, over, strict=True)])
-        for position in wanted:
-            if values[position] is None:
-                return self.decode_slowly(raw)
-        for position, _ in required:
-            value = values[position]
-            if value is None or value is _EMPTY or value == "":
+        if kind in self._inner_types:
+            kind = self._unwrapped(kind, root)
+        index, standing, _, _, need, content = self._types.get(kind, self._unknown)
+        first, second = root.c0, root.c1
+        if second is None:
+            values = self._flat(root) if first is None else self._over(root, first)
+        elif first is None:
+            values = self._over(root, second)
+        else:
+            return self.decode_slowly(raw)
+        if need is not None and not all(need(values)):
+            return self.decode_slowly(raw)
+        for position in content:
+            if values[position] in _HOLLOW:
                 return self.decode_slowly(raw)
         return index, standing, 0, False, kind, values[:ID_COUNT]
+
+    def _unwrapped(self, kind: str, root: Any) -> str:
+        for container, get in self._inner_types[kind]:
+            holder = root if container is None else container(root)
+            inner: str | None = get(holder) if holder is not None else None
+            if inner is not None and inner in self._types and inner != kind:
+                return inner
+        return kind
 
     def decode_slowly(self, raw: bytes) -> Seen:
         """The definition, over plain dictionaries."""
         try:
-            frame = msgspec.json.decode(raw)
+            frame = _any_json(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return 0, UNAPPROVED, NOT_JSON, False, "", _NOTHING
         if not isinstance(frame, dict):
@@ -201,15 +226,15 @@ class FrameDecoder:
             if isinstance(inner, str) and inner in self._types and inner != kind:
                 kind = inner
                 break
-        index, standing, required, wanted = self._types.get(kind, self._unknown)
+        index, standing, required, wanted, *_ = self._types.get(kind, self._unknown)
         holders = [frame, *(c for name in self._envelope.merge if isinstance(c := frame.get(name), dict))]
         searched = {*wanted, *(position for position, _ in required)}
         merged = {n: self._find(holders, n, i in searched) for i, n in enumerate(self._order)}
         bits, values = 0, []
         for name in self._order:
             value = merged.get(name)
-            wanted = int if name == "cursor" else str
-            if name in IDS and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            kind_wanted = int if name == "cursor" else str
+            if name in IDS and value is not None and (not isinstance(value, kind_wanted) or isinstance(value, bool)):
                 bits |= WRONG_TYPE
                 value = None
             values.append(value)

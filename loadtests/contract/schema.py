@@ -38,13 +38,13 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Base of all: a misspelt key is an error, never a silent default."""
 
 
-class Endpoint(_Record):
+class Endpoint(_Record, frozen=True):
     #: appended to a target that has no path of its own
     path: str = "/"
     query: dict[str, str] = {}
 
 
-class Auth(_Record):
+class Auth(_Record, frozen=True):
     mode: Literal["subprotocol", "header", "query", "none"] = "none"
     #: the header's or the query parameter's name
     name: str = ""
@@ -52,20 +52,20 @@ class Auth(_Record):
     value: str = "{token}"
 
 
-class Handshake(_Record):
+class Handshake(_Record, frozen=True):
     #: type of the frame after which messages may be sent; empty: ready at once
     ready: str = ""
     timeout_ms: Milliseconds = 10_000
 
 
-class Send(_Record):
+class Send(_Record, frozen=True):
     #: ``{content} {thread} {turn} {message} {now}`` are replaced
     template: dict[str, Any]
     #: the same message id twice is executed once, so a message in doubt may be sent again
     resend: bool = False
 
 
-class Resume(_Record):
+class Resume(_Record, frozen=True):
     mode: Literal["none", "cursor"] = "none"
     #: path in the ready frame to the identity of the event stream
     stream: str = ""
@@ -77,12 +77,12 @@ class Resume(_Record):
     head: str = ""
 
 
-class Cursor(_Record):
+class Cursor(_Record, frozen=True):
     #: number of a stream's first event; a stream that begins elsewhere has lost something
     start: int = 1
 
 
-class Turn(_Record):
+class Turn(_Record, frozen=True):
     #: from the actual send; a turn without its end by then is given up
     deadline_ms: Milliseconds = 60_000
     #: a cut session is served again, and its turn settled, within this time
@@ -90,7 +90,7 @@ class Turn(_Record):
     interrupted: Literal["resumed", "recovered-or-error", "abandoned"] = "recovered-or-error"
 
 
-class Envelope(_Record):
+class Envelope(_Record, frozen=True):
     type: str = "type"
     #: root type -> paths where the real type stands
     wrappers: dict[str, list[str]] = {}
@@ -100,12 +100,12 @@ class Envelope(_Record):
     recovered: str = ""
 
 
-class Agents(_Record):
+class Agents(_Record, frozen=True):
     #: names of agents whose end is the turn's end; others are nested
     root: list[str] = []
 
 
-class Event(_Record):
+class Event(_Record, frozen=True):
     role: Role = "other"
     #: a turn that ends well must have shown it
     demanded: bool = False
@@ -113,20 +113,20 @@ class Event(_Record):
     fields: list[str] = []
 
 
-class Pair(_Record):
+class Pair(_Record, frozen=True):
     open: str
     close: str
     #: canonical fields to pair by; the first that both carry counts
     by: list[str] = []
 
 
-class Order(_Record):
+class Order(_Record, frozen=True):
     start: str = ""
     #: state -> event -> next state; an event that no state names may come at any time
     states: dict[str, dict[str, str]] = {}
 
 
-class Control(_Record):
+class Control(_Record, frozen=True):
     ping: str = ""
     pong: str = ""
     heartbeat: str = ""
@@ -135,13 +135,13 @@ class Control(_Record):
     error: str = ""
 
 
-class Closes(_Record):
+class Closes(_Record, frozen=True):
     normal: tuple[int, ...] = (1000, 1001)
     #: after these a client must not come back
     fatal: tuple[int, ...] = ()
 
 
-class GateRule(_Record):
+class GateRule(_Record, frozen=True):
     """One budget: a threshold in k6's syntax, and whether breaking it moves the verdict."""
 
     rule: str

@@ -24,6 +24,7 @@ from reports.render.wording import (
     percent,
     show_command,
     shown,
+    when,
 )
 
 __all__ = ["print_verdict"]
@@ -83,7 +84,9 @@ class _Screen:
             state = "warn" if gate.severity == "warn" else gate.verdict
             seen = f"{gate_observed(gate, GAP)}, n = {count(gate.samples, GAP)}"
             self._line(
-                "  ", self._state(state), f"  {shown(gate.metric)} {shown(gate.rule)}: {seen}; {shown(gate.reason, SHORT)}"
+                "  ",
+                self._state(state),
+                f"  {shown(gate.metric)} {shown(gate.rule)}: {seen}; {shown(gate.reason, SHORT)}",
             )
         if len(others) > 2 * MOST:
             self._line(f"  and {len(others) - 2 * MOST} more: see the page")
@@ -108,7 +111,7 @@ class _Screen:
             (
                 (
                     shown(f"{fault.id} {fault.kind}", 40),
-                    f"{duration_s(fault.start_s)}–{duration_s(fault.end_s)}",
+                    when(fault),
                     f"{asked(fault)} → {measured(fault)} {SIGNS[fault.effect][0]}",
                     *(count(value, GAP) for value in (fault.sessions, fault.disconnected)),
                     duration_s(fault.recovery_s),
@@ -121,7 +124,10 @@ class _Screen:
 
     def _books(self, judgement: Judgement) -> None:
         books, generator = judgement.books, judgement.generator
-        n = {name: count(getattr(books, name), GAP) for name in ("planned", "dropped", "sent", "ok", "failed", "censored")}
+        n = {
+            name: count(getattr(books, name), GAP)
+            for name in ("planned", "dropped", "sent", "ok", "failed", "censored")
+        }
         self._line(
             ("books        ", "dim"),
             f"planned {n['planned']} = sent {n['sent']} + dropped {n['dropped']}; "

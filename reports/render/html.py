@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.judgement import Judgement, Witness
+from reports.judgement import Cause, Judgement, Witness
 from reports.render import wording
 from reports.render.panels import Panel, panels
 from reports.render.wording import shown
@@ -24,7 +25,8 @@ __all__ = ["Fact", "anchors", "environment", "render_html"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: foreign causes and reasons may be long; a first screen has room for these
-MOST_CAUSES, MOST_CONSEQUENCES, MOST_NOT_CHECKED, SHORT = 3, 2, 6, 180
+MOST_CAUSES, MOST_CONSEQUENCES, MOST_NOT_CHECKED = 3, 2, 8
+SENTENCE, TITLE, CAUSE, CONSEQUENCE = 240, 110, 200, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,11 @@ def render_html(judgement: Judgement) -> str:
     return _environment().get_template("report.html.j2").render(
         j=judgement, manifest=judgement.manifest, first=drawn[0], panels=drawn[1:], anchors=anchors(judgement),
         environment=environment(judgement.manifest), script=Markup(script), style=Markup(style), digest=digest,  # noqa: S704
-        limits={"causes": MOST_CAUSES, "consequences": MOST_CONSEQUENCES, "not_checked": MOST_NOT_CHECKED, "short": SHORT},
-        ran=_what_ran(judgement), control=wording.about_control(judgement), again=wording.again_command(judgement),
+        limits={"causes": MOST_CAUSES, "consequences": MOST_CONSEQUENCES, "not_checked": MOST_NOT_CHECKED},
+        room={"sentence": SENTENCE, "title": TITLE, "consequence": CONSEQUENCE},
+        cut=any(_is_cut(cause) for cause in judgement.causes) or len(judgement.causes) > MOST_CAUSES,
+        ran=_what_ran(judgement), control=wording.about_control(judgement), warnings=_warnings(judgement),
+        again=wording.again_command(judgement),
     )  # fmt: skip
 
 
@@ -69,23 +74,43 @@ def environment(manifest: Mapping[str, Any], under: str = "") -> list[Fact]:
     return facts
 
 
+def _room(cause: Cause) -> int:
+    """How much of a cause's detail the first screen has room for: a short title leaves more."""
+    return CAUSE - min(len(cause.title), TITLE)
+
+
+def _is_cut(cause: Cause) -> bool:
+    """Whether the first screen has no room for all of this cause."""
+    return (
+        len(cause.title) > TITLE
+        or len(cause.detail) > _room(cause)
+        or len(cause.consequences) > MOST_CONSEQUENCES
+        or any(len(what) > CONSEQUENCE for what in cause.consequences)
+    )
+
+
+def _warnings(judgement: Judgement) -> int:
+    gates = [gate for gate in judgement.gates if gate.severity == "warn" and gate.verdict == "fail"]
+    return len(gates) + sum(check.warnings for check in judgement.checks)
+
+
 def _what_ran(judgement: Judgement) -> list[Fact]:
     manifest = judgement.manifest
     labels = manifest.get("labels") or {}
-    build = shown(labels["build"], 60) if "build" in labels else "not labelled (--label build=…)"
+    build = shown(labels["build"], 40) if "build" in labels else "not labelled (--label build=…)"
     seconds = max((end for _, _, end in judgement.phases), default=None)
     users, pace_ms = manifest.get("users"), manifest.get("pace_ms")
     load = f"{shown(users, 20)} users" if users is not None else "unknown"
     load += f", a turn each {wording.duration_s(pace_ms / 1000)} s" if isinstance(pace_ms, int | float) else ""
     facts = [
+        ("run", shown(judgement.run.rstrip("/").rpartition("/")[2], 60)),
         ("target", wording.without_credentials(shown(manifest.get("target", "unknown"), 120))),
         ("build", build),
-        ("scenario", shown(manifest.get("scenario", "unknown"), 60)),
-        ("contract", shown(manifest.get("contract", "unknown"), 60)),
+        ("scenario", shown(manifest.get("scenario", "unknown"), 40)),
+        ("contract", shown(manifest.get("contract", "unknown"), 40)),
         ("load", load),
         ("seed", shown(manifest.get("seed", "unknown"), 40)),
         ("lasted", f"{wording.duration_s(seconds)} s"),
-        ("started", shown(manifest.get("started", "unknown"), 40)),
     ]
     return [Fact(name, value) for name, value in facts]
 
@@ -104,11 +129,13 @@ def _environment() -> Environment:
     made.filters.update(
         {name: getattr(wording, name) for name in (
             "asked", "budget_used", "count", "duration_s", "fault_state", "gate_observed", "listed", "measured", "percent",
-            "shown",
+            "shown", "when",
         )},
-        status=_status, svg=_svg, whole=escape, short=lambda value: shown(value, SHORT),
+        mark=_mark, status=_status, svg=_svg, whole=escape, quoted=shlex.quote,
     )  # fmt: skip
-    made.globals.update(VERDICTS=wording.VERDICTS, SIGNS=wording.SIGNS, show_command=wording.show_command)
+    made.globals.update(
+        VERDICTS=wording.VERDICTS, SIGNS=wording.SIGNS, show_command=wording.show_command, room_of=_room
+    )
     return made
 
 
@@ -123,6 +150,12 @@ def _status(state: str) -> Markup:
     """Sign, word and tone: never a colour alone."""
     sign, word, tone = wording.SIGNS[state]
     return Markup('<span class="st {}"><span aria-hidden="true">{}</span> {}</span>').format(tone, sign, word)
+
+
+def _mark(good: bool) -> Markup:
+    """A sign before words that say the same."""
+    sign, _, tone = wording.SIGNS["pass" if good else "fail"]
+    return Markup('<span class="{}" aria-hidden="true">{}</span>').format(tone, sign)
 
 
 def _svg(panel: Panel) -> Markup:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from reports.judgement import Check, FaultResult, GateResult, Judgement
-from reports.render.wording import asked, gate_observed, measured, percent, show_command, shown
+from reports.render.wording import asked, gate_observed, measured, percent, show_command, shown, without_credentials
 
 __all__ = ["render_junit"]
 
@@ -23,7 +23,7 @@ def render_junit(judgement: Judgement) -> str:
     properties = ET.SubElement(verdict, "properties")
     for name in ("scenario", "contract", "target", "users", "seed"):
         if name in judgement.manifest:
-            ET.SubElement(properties, "property", name=name, value=shown(judgement.manifest[name]))
+            ET.SubElement(properties, "property", name=name, value=without_credentials(shown(judgement.manifest[name])))
     _verdict(verdict, judgement)
     gates, checkers, faults = (_suite(root, name, "0") for name in ("gates", "checkers", "faults"))
     for gate in judgement.gates:

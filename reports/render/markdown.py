@@ -23,6 +23,8 @@ from reports.render.wording import (
     percent,
     show_command,
     shown,
+    when,
+    without_credentials,
 )
 
 __all__ = ["MOST_BYTES", "escaped", "render_markdown"]
@@ -32,7 +34,7 @@ MOST_BYTES = 900 * 1024
 MOST_ROWS = 200
 SHORT = 200
 
-MARKUP = re.compile(r"([\\`*_{}\[\]()#+!~$-])")
+MARKUP = re.compile(r"([\\`*_\[\]#!~$])")
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"})
 LINKS = re.compile(r"(://|\bwww\.)", re.IGNORECASE)
 
@@ -75,11 +77,17 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join([f"\n### {title}\n", f"| {' | '.join(head)} |", f"|{right}|", *lines[:MOST_ROWS], more])
 
 
+def _more(items: Sequence[object]) -> list[str]:
+    return [f"- … and {len(items) - MOST_ROWS} more"] if len(items) > MOST_ROWS else []
+
+
 def _head(judgement: Judgement) -> str:
     sign, word = VERDICTS[judgement.verdict]
     manifest = judgement.manifest
     facts = [
-        f"{key} {_code(manifest[key])}" for key in ("scenario", "contract", "target", "users", "seed") if key in manifest
+        f"{key} {_code(without_credentials(shown(manifest[key])))}"
+        for key in ("scenario", "contract", "target", "users", "seed")
+        if key in manifest
     ]
     facts += [f"{escaped(k)} {_code(v)}" for k, v in sorted((manifest.get("labels") or {}).items())]
     return f"## {sign} {word}\n\n{escaped(judgement.sentence, 500)}\n\n{' · '.join(facts)}\n"
@@ -94,7 +102,7 @@ def _causes(judgement: Judgement) -> str:
             f"  - {escaped(w.text)} ({escaped(w.phase)}, {w.at_s:.1f} s): {_code(show_command(judgement, w), 500)}"
             for w in cause.witnesses[:3]
         ]
-    return "\n".join(["\n### Why\n", *lines, ""]) if lines else ""
+    return "\n".join(["\n### Why\n", *lines, *_more(judgement.causes), ""]) if lines else ""
 
 
 def _gates(judgement: Judgement) -> str:
@@ -134,11 +142,21 @@ def _events(judgement: Judgement) -> str:
 def _faults(judgement: Judgement) -> str:
     return _table(
         "Faults",
-        ("fault", "seconds", "asked → measured", "effect", "users hit", "cut off", "back again s", "turns lost", "users"),
+        (
+            "fault",
+            "seconds",
+            "asked → measured",
+            "effect",
+            "users hit",
+            "cut off",
+            "back again s",
+            "turns lost",
+            "users",
+        ),
         (
             (
                 _code(f"{fault.id} {fault.kind}"),
-                f"{duration_s(fault.start_s)}–{duration_s(fault.end_s)}",
+                when(fault),
                 f"{escaped(asked(fault))} → {escaped(measured(fault))}",
                 _status(fault.effect),
                 count(fault.sessions),
@@ -168,7 +186,7 @@ def _books(judgement: Judgement) -> str:
 
 
 def _not_checked(judgement: Judgement) -> str:
-    lines = [f"- {escaped(what)}" for what in judgement.not_checked[:MOST_ROWS]]
+    lines = [f"- {escaped(what)}" for what in judgement.not_checked[:MOST_ROWS]] + _more(judgement.not_checked)
     return "\n".join(["\n<details><summary>Not checked</summary>\n", *lines, "\n</details>\n"]) if lines else ""
 
 

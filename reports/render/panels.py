@@ -58,7 +58,9 @@ def panels(judgement: Judgement) -> tuple[Panel, ...]:
     )
 
 
-def _pivot(frame: pd.DataFrame, columns: str, values: str, order: Sequence[str], none: str) -> tuple[tuple[str, ...], ...]:
+def _pivot(
+    frame: pd.DataFrame, columns: str, values: str, order: Sequence[str], none: str
+) -> tuple[tuple[str, ...], ...]:
     wide = frame.pivot_table(index="at_s", columns=columns, values=values, aggfunc="first").reindex(columns=list(order))
     return tuple(
         (duration_s(at), *(none if finite(value) is None else count(value) for value in row))
@@ -89,7 +91,7 @@ def _latency(judgement: Judgement, axis: _Axis) -> Panel:
     if far:
         caption += f" Budgets above the chart: {', '.join(far)}."
     svg = charts.line_chart(
-        points, x="at_s", y="ms", series="event", order=order, y_title="p95, ms since intended send", end_s=axis.end_s,
+        _centred(points, axis), x="at_s", y="ms", series="event", order=order, y_title="p95, ms since intended send", end_s=axis.end_s,
         windows=axis.windows, phases=axis.phases, limits=pd.DataFrame(near, columns=["y", "label", "series"]),
         title=title, description=caption,
     )  # fmt: skip
@@ -104,7 +106,9 @@ def _funnel(judgement: Judgement) -> Panel:
     if not first:
         return Panel("funnel", title, "No turn was sent: there is no way to follow.", "")
     rows = tuple((name, count(turns), percent(turns / first)) for name, turns in steps)
-    caption = f"Of {count(first)} turns, how many reached each step at all; order within a turn is the checkers' matter."
+    caption = (
+        f"Of {count(first)} turns, how many reached each step at all; order within a turn is the checkers' matter."
+    )
     frame = pd.DataFrame(
         [(name, turns, f"{count(turns)}  ({percent(turns / first)})") for name, turns in steps],
         columns=["step", "turns", "label"],
@@ -139,11 +143,18 @@ def _connections(judgement: Judgement, axis: _Axis) -> Panel:
         f"{count(counts.loc[counts['what'] == 'ready again', 'connections'].max() if 'ready again' in order else 0)}."
     )
     svg = charts.line_chart(
-        _filled(counts, order, axis), x="at_s", y="connections", series="what", order=order,
+        _centred(_filled(counts, order, axis), axis), x="at_s", y="connections", series="what", order=order,
         y_title=f"in {axis.width_s} s", end_s=axis.end_s, windows=axis.windows, phases=axis.phases,
         title=title, description=caption, height_px=150,
     )  # fmt: skip
-    return Panel("connections", title, caption, svg, ("from s", *order), _pivot(counts, "what", "connections", order, "0"))
+    return Panel(
+        "connections", title, caption, svg, ("from s", *order), _pivot(counts, "what", "connections", order, "0")
+    )
+
+
+def _centred(frame: pd.DataFrame, axis: _Axis) -> pd.DataFrame:
+    """A point stands for its bin's whole width; drawn at its start, it would leap before the cause."""
+    return frame.assign(at_s=(frame["at_s"] + axis.width_s / 2).clip(upper=axis.end_s))
 
 
 def _filled(counts: pd.DataFrame, order: Sequence[str], axis: _Axis) -> pd.DataFrame:
@@ -157,7 +168,14 @@ def _health(judgement: Judgement, axis: _Axis) -> tuple[Panel, ...]:
     frame = series.health(judgement, axis.width_s)
     made = []
     for id_, column, title, y_title, factor, what in (
-        ("lag", "loop_lag_p99_ms", "Generator: loop lag", "p99, ms", 1.0, "How much later than asked our own loop woke"),
+        (
+            "lag",
+            "loop_lag_p99_ms",
+            "Generator: loop lag",
+            "p99, ms",
+            1.0,
+            "How much later than asked our own loop woke",
+        ),
         ("cpu", "cpu", "Generator: CPU", "% of one core", 100.0, "What our own process used"),
     ):
         points = frame[["at_s", column]].dropna()
@@ -167,9 +185,11 @@ def _health(judgement: Judgement, axis: _Axis) -> tuple[Panel, ...]:
         points = points.assign(value=points[column] * factor, series=title)
         caption = f"{what}, the busiest worker in bins of {axis.width_s} s; most: {points['value'].max():.1f}."
         svg = charts.line_chart(
-            points, x="at_s", y="value", series="series", order=[title], y_title=y_title, end_s=axis.end_s,
+    _centred(points, axis), x="at_s", y="value", series="series", order=[title], y_title=y_title, end_s=axis.end_s,
             windows=axis.windows, phases=axis.phases, title=title, description=caption, height_px=110,
         )  # fmt: skip
-        rows = tuple((duration_s(at), f"{value:.1f}") for at, value in zip(points["at_s"], points["value"], strict=True))
+        rows = tuple(
+            (duration_s(at), f"{value:.1f}") for at, value in zip(points["at_s"], points["value"], strict=True)
+        )
         made.append(Panel(id_, title, caption, svg, ("from s", y_title), rows))
     return tuple(made)

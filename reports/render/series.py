@@ -4,7 +4,6 @@ any size of run. Pure pandas; knows neither charts nor pages.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from reports.judgement import Judgement
@@ -53,7 +52,9 @@ def events(judgement: Judgement, width_s: int, percentile: float = 0.95) -> pd.D
         return pd.DataFrame({"at_s": [], "event": [], "ms": [], "turns": []})
     at = _bins(turns["intended_s"], width_s)
     grouped = turns[columns].astype(float).groupby(at)
-    value = grouped.quantile(percentile).rename_axis("at_s").reset_index().melt("at_s", var_name="event", value_name="ms")
+    value = (
+        grouped.quantile(percentile).rename_axis("at_s").reset_index().melt("at_s", var_name="event", value_name="ms")
+    )
     value["turns"] = grouped.count().rename_axis("at_s").reset_index().melt("at_s")["value"].to_numpy()
     value["event"] = value["event"].str.removeprefix(EVENT).map(lambda name: shown(name, 60))
     return value.dropna(subset=["ms"]).reset_index(drop=True)
@@ -64,7 +65,9 @@ def outcomes(judgement: Judgement, width_s: int) -> pd.DataFrame:
     turns = judgement.turns
     if turns.empty:
         return pd.DataFrame({"at_s": [], "outcome": [], "turns": []})
-    counted = turns.groupby([_bins(turns["intended_s"], width_s), turns["outcome"].astype(str)]).size()
+    counted = turns.groupby(
+        [_bins(turns["intended_s"], width_s), turns["outcome"].map(lambda how: shown(how, 40))]
+    ).size()
     frame = counted.rename_axis(["at_s", "outcome"]).reset_index(name="turns")
     order = [name for name in OUTCOMES if name in set(frame["outcome"])]
     others = sorted(set(frame["outcome"]) - set(order))
@@ -115,13 +118,13 @@ def phases(judgement: Judgement, total_s: float, width_px: float) -> pd.DataFram
 
 
 def _bins(times_s: pd.Series[float], width_s: int) -> pd.Series[float]:
-    return np.floor(times_s.astype(float) / width_s) * width_s
+    return times_s.astype(float) // width_s * width_s
 
 
 def _spans(spans: list[tuple[str, float, float | None]], total_s: float, width_px: float) -> pd.DataFrame:
     rows = []
     for name, start, end in spans:
-        until = min(finite(end) if finite(end) is not None else total_s, total_s)  # type: ignore[type-var]
+        until = min(total_s if end is None or finite(end) is None else end, total_s)
         room = int((until - start) / total_s * width_px / LABEL_PX)
         label = shown(name, 60)
         rows.append((start, until, label if len(label) <= room else label[: room - 1] + "…" if room > 3 else ""))

@@ -8,7 +8,6 @@ import math
 import re
 import shlex
 import unicodedata
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -32,6 +31,7 @@ __all__ = [
     "percent",
     "show_command",
     "shown",
+    "when",
     "without_credentials",
 ]
 
@@ -64,6 +64,9 @@ SIGNS = {
 
 #: categories that can move, hide or reverse what stands beside them: controls, formats, surrogates, separators
 UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+UNITS = frozenset({"ms", "s", "ns", "bytes", "kb"})
+#: where the reason begins behind what is not checked
+REASON = re.compile(r": | \(")
 ORDINARY = re.compile(r"[ -~]*\Z")
 ADDRESS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^/\s?#@]*@)?(?P<rest>[^\s?#]*)(?P<query>[?#]\S*)?", re.IGNORECASE)  # fmt: skip
 
@@ -71,12 +74,12 @@ ADDRESS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^/\s?#@]*@)?(?P<res
 def shown(value: object, limit: int = LIMIT) -> str:
     """Any text as one harmless line: what cannot be seen is written as an escape, what is too long is cut."""
     text = str(value)
-    cut = text[:limit]
-    if not ORDINARY.match(cut):
-        cut = "".join(_escape(char) if unicodedata.category(char) in UNSHOWN else char for char in cut)
-    if len(text) > limit:
-        cut += f"… (cut, {count(len(text))} characters)"
-    return cut
+    seen = text[:limit]
+    if not ORDINARY.match(seen):
+        seen = "".join(_escape(char) if unicodedata.category(char) in UNSHOWN else char for char in seen)
+    if len(text) <= limit >= len(seen):
+        return seen
+    return seen[:limit] + (f"… (cut, {count(len(text))} characters)" if limit >= LIMIT else "…")
 
 
 def _escape(char: str) -> str:
@@ -107,7 +110,8 @@ def percent(value: float | None, gap: str = NARROW) -> str:
     if number is None:
         return "—"
     hundred = number * 100
-    places = 0 if math.isclose(hundred, round(hundred), abs_tol=1e-9) else 1 if 1 <= abs(hundred) < 99 else 2
+    whole = abs(hundred) > 100 or math.isclose(hundred, round(hundred), abs_tol=1e-9)
+    places = 0 if whole else 1 if 1 <= abs(hundred) < 99 else 2
     return f"{hundred:.{places}f}{gap}%"
 
 
@@ -117,13 +121,11 @@ def duration_s(value: float | None) -> str:
 
 
 def listed(values: tuple[str, ...], most: int, none: str = "nothing") -> str:
-    """A few of them in a sentence, and how many more there are."""
+    """A few of them in a sentence, each without its reason, and how many more there are."""
     if not values:
         return none
     more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(shown(value, 80) for value in values[:most]) + more
-
-
+    return ", ".join(shown(REASON.split(value, maxsplit=1)[0], 40) for value in values[:most]) + more
 
 
 def gate_observed(gate: GateResult, gap: str = NARROW) -> str:
@@ -140,38 +142,48 @@ def budget_used(event: EventLine) -> float | None:
     return observed / budget if observed is not None and budget else None
 
 
-def _quantities(values: Mapping[str, Any]) -> list[str]:
-    parts = []
-    for key, value in values.items():
-        name, _, unit = key.rpartition("_")
-        if name and unit in {"ms", "s", "bytes", "ns", "kb"}:
-            parts.append(f"{shown(name, 40).replace('_', ' ')} {_plain(value)} {unit}")
-        else:
-            parts.append(f"{shown(key, 40).replace('_', ' ')} {_plain(value)}")
-    return parts
-
-
 def _plain(value: Any) -> str:
     number = None if isinstance(value, bool) else finite(value)
     return shown(value, 60) if number is None else f"{number:g}"
 
 
 def asked(fault: FaultResult) -> str:
-    """The numbers that were asked for."""
-    return ", ".join(_quantities(fault.asked)) or shown(fault.kind, 40)
+    """The numbers that were asked for, the one that the fault is named after first and without its name."""
+    parts: list[str] = []
+    for key, value in fault.asked.items():
+        name, _, unit = key.rpartition("_")
+        if unit not in UNITS or not name:
+            name, unit = key, ""
+        said = "" if name == fault.kind or isinstance(value, str) else shown(name, 40).replace("_", " ")
+        words = " ".join(part for part in (said, _plain(value), unit) if part)
+        parts.insert(0, words) if name == fault.kind else parts.append(words)
+    return ", ".join(parts) or shown(fault.kind, 40)
 
 
 def measured(fault: FaultResult) -> str:
     """The number that proves the effect; every measurement has ``what``, ``value`` and ``unit``."""
-    value, unit, what = (fault.measured.get(key) for key in ("value", "unit", "what"))
+    value, unit, what, tried = (fault.measured.get(key) for key in ("value", "unit", "what", "tried"))
     if value is None:
         return shown(fault.measured.get("reason") or "nothing", 80)
-    return " ".join(part for part in (shown(what or "", 60), _plain(value), shown(unit or "", 20)) if part)
+    # what was asked in milliseconds and is answered in them needs no third name
+    if unit == "ms" and any(key.endswith("_ms") for key in fault.asked):
+        what = ""
+    number = f"{count(finite(value))} ms" if unit == "ms" else _plain(value)
+    if tried is not None:
+        number += f" of {_plain(tried)}"
+    unit = "" if unit == "ms" or str(unit or "") in str(what or "") else unit
+    return " ".join(part for part in (shown(what or "", 60), number, shown(unit or "", 20)) if part)
 
 
 def fault_state(fault: FaultResult) -> str:
     """Whether the users that it cut came back."""
     return "lost" if fault.unrecovered else "back" if fault.disconnected else "uncut"
+
+
+def when(fault: FaultResult) -> str:
+    """From when to when, in seconds since the run's start."""
+    until = duration_s(fault.end_s) if finite(fault.end_s) is not None else "never healed"
+    return f"{duration_s(fault.start_s)}–{until}"
 
 
 def show_command(judgement: Judgement, witness: Witness) -> str:
@@ -196,5 +208,8 @@ def about_control(judgement: Judgement) -> str:
     turns = judgement.turns
     if "cohort" not in turns or not len(control := turns[turns["cohort"] == "control"]):
         return "no control users"
-    good, judged = int((control["outcome"] == "ok").sum()), int((~control["outcome"].isin(["abandoned", "in-doubt"])).sum())
+    good, judged = (
+        int((control["outcome"] == "ok").sum()),
+        int((~control["outcome"].isin(["abandoned", "in-doubt"])).sum()),
+    )
     return f"{count(control['session'].nunique())} control users: {count(good)} of {count(judged)} turns ok"

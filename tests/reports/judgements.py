@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.judgement import Books, Cause, Check, EventLine, FaultResult, GateResult, GeneratorHealth, Judgement, Witness
+from reports.judgement import (
+    Books,
+    Cause,
+    Check,
+    EventLine,
+    FaultResult,
+    GateResult,
+    GeneratorHealth,
+    Judgement,
+    Witness,
+)
 
 EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 ROLES = ("started", "thinking", "tool-open", "tool-close", "done")
@@ -34,7 +44,9 @@ HOSTILE = f"{SCRIPT}{ANSI}{RTL}{MARKUP}{BROKEN}\"'><img src=x onerror=alert(2)>"
 IN_FRAME = HOSTILE.replace("\ud800", "")
 
 
-def turns(seed: int = 7, users: int = 60, until_s: float = 45.0, pace_s: float = 2.0, slow: bool = False) -> pd.DataFrame:
+def turns(
+    seed: int = 7, users: int = 60, until_s: float = 45.0, pace_s: float = 2.0, slow: bool = False
+) -> pd.DataFrame:
     """A run like smoke: treated users are slower under the latency fault, and some are cut when the network is down."""
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
@@ -127,7 +139,7 @@ def gate(metric: str, rule: str, observed: float | None, verdict: str = "pass", 
 def fault(id_: str, kind: str, start_s: float, end_s: float | None, **over: Any) -> FaultResult:
     base: dict[str, Any] = {
         "id": id_, "kind": kind, "cohort": "treated", "phase": kind, "start_s": start_s, "end_s": end_s,
-        "asked": {}, "measured": {"what": "new connections refused", "value": 6, "unit": "of 6"}, "effect": "confirmed",
+        "asked": {}, "measured": {"what": "new connections refused", "value": 6, "unit": "connections", "tried": 6}, "effect": "confirmed",
         "by": "new connections through this listener", "sessions": 30, "disconnected": 0, "reconnects_peak_per_s": 0,
         "recovery_s": None, "recovery_max_s": None, "unrecovered": 0, "turns": 121, "turns_lost": 0, "slowdown": 1.0,
     }  # fmt: skip
@@ -179,7 +191,7 @@ def go() -> Judgement:
         generator=GeneratorHealth(fit=True, loop_lag_p99_ms=3.1, cpu_p95=0.41, rows_lost=0, reasons=()),
         events=event_lines(frame),
         funnel=(("sent", len(frame)), *((name, int(frame[f"event:{name}"].notna().sum())) for name in EVENTS), ("done", ok)),
-        not_checked=tuple(f"{id_}: not yet built" for id_ in NOT_BUILT),
+        not_checked=tuple(f"{id_} (not yet built)" for id_ in NOT_BUILT),
         phases=PHASES,
         cleanup="no toxic, proxy or process left",
         run="runs/2026-11-24T021407Z-smoke-7f3a",
@@ -242,7 +254,10 @@ def cannot_say() -> Judgement:
                   consequences=("5 timing gates cannot say",)),
             Cause(title="fault w1", detail="latency was asked for and no ping was late: it had no effect"),
         ),
-        checks=(*base.checks[:-1], check("self", "unknown", reason="the journal ends before the run")),
+        checks=tuple(
+            check("self", "unknown", reason="the journal ends before the run") if one.id == "self" else one
+            for one in base.checks
+        ),
         gates=tuple(replace(one, verdict="unknown", reason="the generator was not fit") for one in base.gates),
         faults=(replace(base.faults[0], effect="absent", measured={"what": "added round trip", "value": 0.4, "unit": "ms"}),
                 replace(base.faults[1], effect="not-probed", measured={"value": None, "reason": "no ping was sent"},
@@ -257,7 +272,15 @@ def hostile() -> Judgement:
     """Everything that a server, a file or a user could have written is an attack, and some of it is huge."""
     base = no_go()
     bad = tuple(
-        witness(HOSTILE, number, session=HOSTILE, turn="$(reboot) `reboot`", text=HOSTILE + HUGE, phase=HOSTILE, fault=HOSTILE)
+        witness(
+            HOSTILE,
+            number,
+            session=HOSTILE,
+            turn="$(reboot) `reboot`",
+            text=HOSTILE + HUGE,
+            phase=HOSTILE,
+            fault=HOSTILE,
+        )
         for number in range(3)
     )
     renamed = base.turns.rename(columns={f"event:{EVENTS[1]}": f"event:{IN_FRAME}"})

@@ -1,7 +1,7 @@
 "use strict";
 document.querySelectorAll("table[data-filter]").forEach(function (table) {
   var quiet = table.querySelectorAll("tr[data-quiet]");
-  if (!quiet.length) return;
+  if (!quiet.length || quiet.length === table.tBodies[0].rows.length) return;
   var button = document.createElement("button");
   button.type = "button";
   button.setAttribute("aria-pressed", "false");

@@ -1,0 +1,42 @@
+"""A message template, compiled once into the pieces between its placeholders, since a turn begins with one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["PLACEHOLDERS", "Template"]
+
+#: What a contract may ask for; anything else in braces is ordinary text.
+PLACEHOLDERS = ("content", "thread", "turn", "message", "now", "stream", "cursor")
+_NAMES = "|".join(PLACEHOLDERS)
+_PLACE = re.compile(rf'"\{{({_NAMES})\}}"|\{{({_NAMES})\}}')
+
+
+class Template:
+    """JSON with ``{name}`` in its strings. A string that is nothing but one placeholder takes the value's own type."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, template: Mapping[str, Any]) -> None:
+        text, at = json.dumps(template), 0
+        #: (literal, None) or (name, whether the value stands alone)
+        self._pieces: list[tuple[str, bool | None]] = []
+        for found in _PLACE.finditer(text):
+            self._pieces.append((text[at : found.start()], None))
+            self._pieces.append((found[1] or found[2], found[1] is not None))
+            at = found.end()
+        self._pieces.append((text[at:], None))
+
+    def render(self, values: Mapping[str, Any]) -> bytes:
+        """The message with its values, JSON-escaped."""
+        parts = []
+        for piece, alone in self._pieces:
+            if alone is None:
+                parts.append(piece)
+            else:
+                value = json.dumps(values[piece])
+                parts.append(value[1:-1] if not alone and value[0] == '"' else value)
+        return "".join(parts).encode()

@@ -1,0 +1,195 @@
+"""Contract files: each mistake is told with file, place and what was expected; ``extends`` merges; tables agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtests import contract
+from loadtests.contract.compile import BUILT_IN, MAX_REQUIRED_FIELDS
+from loadtests.errors import ConfigError
+
+SMALL = """
+contract: 1
+name: small
+send: {template: {type: ask}}
+fields: {turn: [run], cursor: [n], tool: [tool]}
+events:
+  began: {role: started}
+  opened: {role: tool-open}
+  closed: {role: tool-close}
+  ended: {role: done, demanded: true, fields: [turn]}
+aliases: {finished: ended}
+legacy: [old]
+pairs: [{open: opened, close: closed, by: [tool]}]
+order: {start: a, states: {a: {began: b}, b: {ended: b}}}
+"""
+
+
+def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+#: (text to replace, by what) or None to append; words that the error must hold, its place first
+BROKEN: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "unknown key at the top": ("legacy:", "legasy:", ("legasy", "unknown key", "did you mean 'legacy'?")),
+    "unknown key in an event": ("demanded: true", "demandet: true", ("events", "demandet", "did you mean 'demanded'?")),
+    "unknown role": ("role: done", "role: finish", ("events", "finish")),
+    "wrong format": ("contract: 1", "contract: 2", ("contract", "2")),
+    "name missing": ("name: small\n", "", ("name",)),
+    "send missing": ("send: {template: {type: ask}}\n", "", ("send",)),
+    "wrong type": ("aliases: {finished: ended}", "aliases: [finished]", ("aliases", "object", "array")),
+    "alias of nothing": ("{finished: ended}", "{finished: endet}", ("aliases.finished", "'endet'", "did you mean 'ended'?")),
+    "alias that is an event": ("{finished: ended}", "{began: ended}", ("aliases.began", "one or the other")),
+    "legacy that is an event": ("legacy: [old]", "legacy: [began]", ("legacy.began", "one or the other")),
+    "legacy that is an alias": ("legacy: [old]", "legacy: [finished]", ("legacy.finished", "one or the other")),
+    "pair of nothing": ("open: opened", "open: opend", ("pairs[0].open", "'opend'", "did you mean 'opened'?")),
+    "pair closed by nothing": ("close: closed", "close: nothing", ("pairs[0].close", "'nothing'", "one of")),
+    "pair by an unknown field": ("by: [tool]", "by: [toll]", ("pairs[0].by", "'toll'", "did you mean 'tool'?")),
+    "required field unknown": ("fields: [turn]", "fields: [turm]", ("events.ended.fields", "'turm'", "did you mean 'turn'?")),
+    "ready is no event": ("legacy:", "handshake: {ready: hallo}\nlegacy:", ("handshake.ready", "'hallo'", "one of")),
+    "start is no state": ("start: a", "start: z", ("order.start", "'z'", "one of a, b")),
+    "step to no state": ("{began: b}", "{began: c}", ("order.states.a.began", "'c'", "one of a, b")),
+    "step by no event": ("{began: b}", "{begann: b}", ("order.states.a", "'begann'", "did you mean 'began'?")),
+    "nothing ends well": ("role: done", "role: failed", ("events", "'done'", "a turn that can end well")),
+    "nothing begins": ("role: started", "role: other", ("events", "'started'", "a turn that can begin")),
+    "resume without answer": ("legacy:", "resume: {mode: cursor}\nlegacy:", ("resume.answer", "''", "one of")),
+    "resume without stream": (
+        "legacy:", "resume: {mode: cursor, answer: began, resumed: r}\nlegacy:", ("resume.stream", "is empty", "a path"),
+    ),
+    "resume without cursor": (
+        "cursor: [n], ", "", ("fields", "has no cursor", "resume.mode is cursor"),
+    ),
+    "no time at all": ("legacy:", "turn: {deadline_ms: 0}\nlegacy:", ("turn.deadline_ms", ">= 1")),
+    "key given twice": ("legacy: [old]", "legacy: [old]\nname: again", ("line", "'name' given twice")),
+    "no yaml": ("legacy: [old]", "legacy: [old", ("line", "valid YAML")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_mistake_is_told_with_file_place_and_expectation(tmp_path: Path, name: str) -> None:
+    old, new, words = BROKEN[name]
+    text = SMALL
+    if name == "resume without cursor":
+        text = text.replace("legacy:", "resume: {mode: cursor, answer: began, resumed: r, stream: s}\nlegacy:")
+    assert old in text
+    path = written(tmp_path, text.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        contract.load(path)
+    told = str(caught.value)
+    assert told.startswith(str(path))
+    assert [word for word in words if word not in told] == []
+
+
+def test_too_many_required_fields_do_not_fit_a_row(tmp_path: Path) -> None:
+    names = [f"f{i}" for i in range(MAX_REQUIRED_FIELDS + 1)]
+    text = SMALL.replace("cursor: [n]", ", ".join(f"{n}: [{n}]" for n in names)).replace(
+        "fields: [turn]", f"fields: {names}"
+    )
+    with pytest.raises(ConfigError, match=f"at most {MAX_REQUIRED_FIELDS} fields"):
+        contract.load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("refrence", "did you mean 'reference'? or a YAML file"),
+        ("missing.yaml", "cannot be read: No such file"),
+        ("", "one of netra, reference"),
+    ],
+)
+def test_a_contract_that_is_not_there(name: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        contract.load(name)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "7", "just words"])
+def test_a_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="expected a mapping of keys"):
+        contract.load(written(tmp_path, text))
+
+
+def test_a_small_contract_compiles_into_tables(tmp_path: Path) -> None:
+    one = contract.load(written(tmp_path, SMALL))
+    assert [rule.index for rule in one.events] == [1, 2, 3, 4]
+    assert one.roles == ("other", "started", "tool-open", "tool-close", "done")
+    assert [one.label(i) for i in range(5)] == ["-", "began", "opened", "closed", "ended"]
+    assert (one.opens, one.closes) == ({2: 0}, {3: 0})
+    assert one.automaton == {"a": {1: "b"}, "b": {4: "b"}}
+    assert one.ordered == (False, True, False, False, True)
+    assert [rule.name for rule in one.demanded] == ["ended"]
+    assert (one.has_cursor, one.resumes) == (True, False)
+    assert one.names("tool-open", "tool-close") == ("opened", "closed")
+
+
+def test_a_role_that_no_event_has_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no event has the role 'thinking'"):
+        contract.load(written(tmp_path, SMALL)).name_of("thinking")
+
+
+def test_extends_merges_key_by_key_and_follows_the_chain(tmp_path: Path) -> None:
+    written(tmp_path, SMALL, "base.yaml")
+    written(tmp_path, "extends: base.yaml\nname: middle\nevents: {more: {}}\nturn: {deadline_ms: 5}\n", "middle.yaml")
+    one = contract.load(written(tmp_path, "extends: middle.yaml\nname: top\nlegacy: []\nturn: {recovery_ms: 6}\n"))
+    assert (one.name, one.file.legacy) == ("top", [])
+    assert (one.file.turn.deadline_ms, one.file.turn.recovery_ms) == (5, 6)
+    assert [rule.name for rule in one.events][-1] == "more"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extends: mine.yaml", "'mine.yaml' extends itself"),
+        ("extends: [netra]", "expected the name of a contract"),
+        ("extends: nettra", "did you mean 'netra'?"),
+    ],
+)
+def test_extends_that_leads_nowhere(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        contract.load(written(tmp_path, text))
+    assert words in str(caught.value)
+
+
+def test_a_circle_of_two_is_found(tmp_path: Path) -> None:
+    written(tmp_path, "extends: mine.yaml", "other.yaml")
+    with pytest.raises(ConfigError, match="extends itself"):
+        contract.load(written(tmp_path, "extends: other.yaml"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN.glob("*.yaml")))
+def test_a_built_in_contract_is_whole_and_reads_back_the_same(tmp_path: Path, name: str) -> None:
+    one = contract.load(name)
+    again = contract.load(written(tmp_path, one.text))
+    assert (again.digest, again.file) == (one.digest, one.file)
+    assert {"started", "thinking", "tool-open", "tool-close", "done"} <= {rule.role for rule in one.demanded}
+    assert one.gates()
+
+
+def test_the_digest_is_of_what_the_contract_says_and_not_of_its_layout(tmp_path: Path) -> None:
+    one = contract.load(written(tmp_path, SMALL))
+    same = contract.load(written(tmp_path, "# a remark\n" + SMALL.replace("[old]", "['old']")))
+    other = contract.load(written(tmp_path, SMALL.replace("[old]", "[older]")))
+    assert one.digest == same.digest != other.digest
+
+
+def test_a_budget_without_severity_fails_the_run(tmp_path: Path) -> None:
+    text = SMALL + "budgets: {turn.total: ['p(95)<1', {rule: 'p(50)<1', severity: warn}]}\n"
+    rules: list[Any] = contract.load(written(tmp_path, text)).gates()["turn.total"]
+    assert [(rule.rule, rule.severity) for rule in rules] == [("p(95)<1", "fail"), ("p(50)<1", "warn")]
+
+
+def test_a_contract_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        contract.load("netra").file.name = "mine"  # type: ignore[misc]
+
+
+def test_the_files_text_is_yaml_of_the_whole(tmp_path: Path) -> None:
+    assert (
+        msgspec.yaml.decode(contract.load("reference").text.encode())["events"]["agent_thinking"]["role"] == "thinking"
+    )

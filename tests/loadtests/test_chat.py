@@ -1,0 +1,313 @@
+"""A user over real sockets: what was planned is sent, or dropped and counted; no failure of a connection ends the user."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+import gevent
+import gevent.event
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from loadtests.chat import Chat
+from loadtests.dial import Target
+from loadtests.history import COHORTS, End, RowKind
+from loadtests.retry import Policy
+from loadtests.rundir import RunData, read_run
+from loadtests.session import Identity, Session
+from reports.replay import replay
+from tests.loadtests.histories import NONCE, Bench
+from tests.loadtests.servers import Agent, answer_whole, closed_port, in_thread, raw_server, read_request, until
+
+pytestmark = pytest.mark.live
+NS_PER_MS = 1_000_000
+QUICK = """
+contract: 1
+name: quick
+extends: netra
+handshake: {ready: connection_established, timeout_ms: 150}
+turn: {deadline_ms: 300, recovery_ms: 300}
+"""
+
+
+CHATS: list[Chat] = []
+
+
+def ring_for_ever() -> None:
+    """What the load process does a few times a second."""
+    while True:
+        for chat in CHATS:
+            chat.ring(monotonic_ns())
+        gevent.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_test_hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("loadtests.chat.CONNECT_TIMEOUT_S", 0.5)
+    ringer = gevent.spawn(ring_for_ever)
+    try:
+        with gevent.Timeout(20):
+            yield
+    finally:
+        CHATS.clear()
+        ringer.kill()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    path = tmp_path / "quick.yaml"
+    path.write_text(QUICK)
+    return Bench(tmp_path / "run", str(path))
+
+
+def agent(bench: Bench, **how: Any) -> Agent:
+    events = {rule.role: rule.name for rule in reversed(bench.contract.events)}
+    return Agent(events, bench.contract.file.handshake.ready, **{"on_message": answer_whole, **how})
+
+
+def user(bench: Bench, port: int, policy: Policy | None = None) -> Chat:
+    contract = bench.contract
+    identity = Identity(NONCE, 1, COHORTS.index("direct"))
+    session = Session(contract, bench.rules, identity, bench.recorder, bench.found.append, lambda: "now")
+    dial = Target.parse(f"ws://127.0.0.1:{port}", contract.file.endpoint).dial(contract.file.auth, None, None)
+    quick = policy or Policy(base_ms=2, cap_ms=10, attempts=4)
+    chat = Chat(session, contract, dial, quick, random.Random(1), gevent.event.Event())
+    CHATS.append(chat)
+    return chat
+
+
+def turn(chat: Chat, within_ms: int = 2000) -> bool:
+    now = monotonic_ns()
+    return chat.run_turn(now, "hello", now + within_ms * NS_PER_MS)
+
+
+def recorded(bench: Bench) -> RunData:
+    bench.recorder.close()
+    return read_run(bench.path)
+
+
+def kinds(data: RunData) -> list[str]:
+    return [RowKind(kind).name for kind in data.rows["kind"].tolist()]
+
+
+def ends(data: RunData) -> list[End]:
+    return [End(code) for code in data.rows["code"][data.rows["kind"] == RowKind.END].tolist()]
+
+
+def drops(data: RunData) -> list[str]:
+    return [data.strings[text] for text in data.rows["text"][data.rows["kind"] == RowKind.DROP].tolist()]
+
+
+def test_turns_are_sent_and_end_and_the_goodbye_is_polite(bench: Bench) -> None:
+    one = agent(bench)
+    told: list[End] = []
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        chat.on_turn = lambda end, *_: told.append(end)
+        assert [turn(chat), turn(chat)] == [True, True]
+        chat.stop()
+        chat.stop()
+    data = recorded(bench)
+    assert (told, ends(data), bench.found) == ([End.OK, End.OK], [End.OK, End.OK], [])
+    assert kinds(data)[:3] == ["DIAL", "OPEN", "EVENT"]
+    assert kinds(data)[-2:] == ["CLOSE", "STOP"]
+    assert data.rows["code"][-2] == 1000
+    assert len(one.heard) == 2
+
+
+def test_nobody_there_is_a_dropped_turn_and_not_the_end(bench: Bench) -> None:
+    with closed_port() as port:
+        chat = user(bench, port)
+        assert not turn(chat, within_ms=100)
+    with in_thread(agent(bench), port=port):
+        assert turn(chat)
+        chat.stop()
+    data = recorded(bench)
+    assert (drops(data), ends(data), bench.found) == (["not connected"], [End.OK], [])
+    assert kinds(data).count("FAILED") == kinds(data).count("DIAL") - 1 >= 4
+    assert "GAVE_UP" in kinds(data)
+
+
+def test_waits_between_attempts_are_bounded_and_never_none(bench: Bench) -> None:
+    with closed_port() as port:
+        chat = user(bench, port, Policy(base_ms=20, cap_ms=40, attempts=3))
+        turn(chat, within_ms=300)
+    data = recorded(bench)
+    dials = data.rows["received"][data.rows["kind"] == RowKind.DIAL].tolist()
+    assert 5 <= len(dials) <= 60
+    assert all(after - before < 200 * NS_PER_MS for before, after in pairwise(dials))
+
+
+def test_a_server_that_closes_in_every_turn_is_come_back_to(bench: Bench) -> None:
+    async def hang_up(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(one.event("started", message))
+        await socket.close(1011)
+
+    one = agent(bench, on_message=hang_up)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        assert [turn(chat), turn(chat)] == [True, True]
+        chat.stop()
+    data = recorded(bench)
+    assert ends(data) == [End.TIMEOUT, End.TIMEOUT]
+    assert sorted({finding.kind.name for finding in bench.found}) == ["abnormal-close", "never-ended"]
+    assert one.opened >= 3
+    assert sorted(map(repr, replay(data).findings)) == sorted(map(repr, bench.found))
+
+
+def test_a_clean_close_in_a_turn_is_told_as_one(bench: Bench) -> None:
+    async def hang_up(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(one.event("started", message))
+        await socket.close(1000)
+
+    with in_thread(agent(bench, on_message=hang_up)) as port:
+        chat = user(bench, port)
+        turn(chat)
+        chat.stop()
+    assert sorted(finding.kind.name for finding in bench.found) == ["closed-early", "never-ended"]
+
+
+def test_a_cut_turn_that_is_recovered_on_the_next_connection_ends_well(bench: Bench) -> None:
+    async def hang_up(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(one.event("started", message))
+        await socket.close(1001)
+
+    async def flush(one: Agent, socket: ServerConnection) -> bool:
+        if one.heard:
+            await socket.send(json.dumps({"type": one.ready}))
+            for role in ("thinking", "tool-open", "tool-close", "done"):
+                stored = json.loads(one.event(role, one.heard[0]))
+                await socket.send(json.dumps({"type": "stored", "recovered": True, "data": stored}))
+            await socket.wait_closed()
+        return not one.heard
+
+    with in_thread(agent(bench, on_message=hang_up, on_open=flush)) as port:
+        chat = user(bench, port)
+        assert turn(chat)
+        chat.stop()
+    assert (ends(recorded(bench)), bench.found) == ([End.OK], [])
+
+
+def test_a_message_that_a_cut_may_have_swallowed_is_in_doubt(bench: Bench) -> None:
+    async def hang_up(_: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.close(1001)
+
+    with in_thread(agent(bench, on_message=hang_up)) as port:
+        chat = user(bench, port)
+        turn(chat)
+        chat.stop()
+    assert ends(recorded(bench)) == [End.IN_DOUBT]
+
+
+def test_a_silent_server_is_given_up_at_the_deadline(bench: Bench) -> None:
+    async def nothing(*_: object) -> None:
+        """Accepted, and never a word."""
+
+    with in_thread(agent(bench, on_message=nothing)) as port:
+        chat = user(bench, port)
+        began = monotonic_ns()
+        turn(chat)
+        took_ms = (monotonic_ns() - began) / NS_PER_MS
+        chat.stop()
+    assert (ends(recorded(bench)), [finding.kind.name for finding in bench.found]) == ([End.TIMEOUT], ["silent"])
+    assert 290 < took_ms < 2000
+
+
+def test_a_server_that_never_welcomes_is_told_and_tried_again(bench: Bench) -> None:
+    async def mute(_: Agent, socket: ServerConnection) -> bool:
+        await socket.wait_closed()
+        return False
+
+    one = agent(bench, on_open=mute)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        assert not turn(chat, within_ms=400)
+        chat.stop()
+    data = recorded(bench)
+    assert {finding.kind.name for finding in bench.found} == {"never-ready"}
+    assert drops(data) == ["not connected"]
+    assert one.opened >= 2
+
+
+def test_after_a_fatal_close_no_client_comes_back(bench: Bench) -> None:
+    async def refuse(_: Agent, socket: ServerConnection) -> bool:
+        await socket.close(1008, "not you")
+        return False
+
+    one = agent(bench, on_open=refuse)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        assert [turn(chat), turn(chat)] == [False, False]
+        chat.stop()
+    data = recorded(bench)
+    assert (one.opened, drops(data)) == (1, ["refused for good"] * 2)
+    assert kinds(data).count("DIAL") == kinds(data).count("GAVE_UP") == 1
+
+
+@pytest.mark.parametrize(("status", "again"), [(401, False), (403, False), (503, True)])
+def test_only_a_refusal_of_credentials_is_for_good(bench: Bench, status: int, again: bool) -> None:
+    def answer(one: Any) -> None:
+        read_request(one)
+        one.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+
+    with raw_server(answer, connections=3 if again else 1) as port:
+        chat = user(bench, port, Policy(base_ms=1, cap_ms=1, attempts=100))
+        assert not turn(chat, within_ms=150)
+        chat.stop()
+    assert (kinds(recorded(bench)).count("DIAL") > 1) is again
+
+
+def test_a_schedule_is_kept_and_what_is_late_is_dropped(bench: Bench) -> None:
+    now = monotonic_ns()
+    with in_thread(agent(bench)) as port:
+        chat = user(bench, port)
+        schedule = iter([-5000.0, -4000.0, 20.0, 60.0, 10_000.0])
+        chat.live(schedule, now, now + 200 * NS_PER_MS, 100, lambda: "hello")
+    data = recorded(bench)
+    assert drops(data) == ["late by more than a pace"] * 2
+    assert ends(data) == [End.OK, End.OK]
+    sends = data.rows[data.rows["kind"] == RowKind.SEND]
+    assert sends["intended"].tolist() == [now + 20 * NS_PER_MS, now + 60 * NS_PER_MS]
+    assert (sends["received"] >= sends["intended"]).all()
+    assert chat.stopped
+    assert kinds(data)[-1] == "STOP"
+
+
+def test_a_connection_that_breaks_between_turns_is_made_again_at_once(bench: Bench) -> None:
+    async def answer_and_leave(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await answer_whole(one, socket, message)
+        await socket.close(1001)
+
+    one = agent(bench, on_message=answer_and_leave)
+    now = monotonic_ns()
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        waiting = gevent.spawn(chat.live, iter([0.0, 5000.0]), now, now + 60_000 * NS_PER_MS, 10_000, lambda: "hello")
+        until(lambda: one.opened == 2 and chat.session.ready, "the second connection")
+        assert len(one.heard) == 1
+        waiting.kill()
+        chat.cut()
+
+
+def test_a_run_that_is_killed_censors_the_turn_in_flight(bench: Bench) -> None:
+    async def start(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(one.event("started", message))
+        await socket.wait_closed()
+
+    one = agent(bench, on_message=start)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        running = gevent.spawn(turn, chat)
+        until(lambda: chat.session.flight and chat.session.flight.events, "the first event")
+        running.kill()
+        chat.cut()
+        chat.cut()
+    data = recorded(bench)
+    assert (ends(data), bench.found) == ([End.CUT_BY_STOP], [])
+    assert kinds(data)[-2:] == ["CLOSE", "STOP"]

@@ -1,0 +1,125 @@
+"""Where a connection goes and what it says there are two things; neither ever shows a token."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from loadtests.contract.schema import Auth, Endpoint
+from loadtests.dial import Target, tls_context
+from loadtests.errors import ConfigError
+
+ENDPOINT = Endpoint(path="/ws", query={"resume": "cursor"})
+TOKEN = "hush.a+b/c=="
+
+
+def target(url: str, resolve: str = "") -> Target:
+    return Target.parse(url, ENDPOINT, resolve)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "uri", "origin"),
+    [
+        ("ws://localhost:8000", ("localhost", 8000), "ws://localhost:8000/ws?resume=cursor", "http://localhost:8000"),
+        ("ws://localhost:8000/", ("localhost", 8000), "ws://localhost:8000/ws?resume=cursor", "http://localhost:8000"),
+        ("ws://h/own/path", ("h", 80), "ws://h/own/path?resume=cursor", "http://h"),
+        ("wss://h", ("h", 443), "wss://h/ws?resume=cursor", "https://h"),
+        ("wss://h:8443/x?a=1", ("h", 8443), "wss://h:8443/x?a=1&resume=cursor", "https://h:8443"),
+        ("ws://[::1]:9/x", ("::1", 9), "ws://[::1]:9/x?resume=cursor", "http://[::1]:9"),
+        ("ws://HOST/x", ("host", 80), "ws://host/x?resume=cursor", "http://host"),
+    ],
+)
+def test_a_target_is_an_address_and_an_identity(url: str, address: tuple[str, int], uri: str, origin: str) -> None:
+    dial = target(url).dial(Auth(), None, None)
+    assert (dial.address, dial.uri, dial.origin) == (address, uri, origin)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://h", "is no WebSocket URL"),
+        ("h:80", "is no WebSocket URL"),
+        ("ws://", "is no WebSocket URL"),
+        ("", "is no WebSocket URL"),
+        ("ws://h:port", "expected ws://HOST:PORT/PATH"),
+        ("ws://h:99999", "expected ws://HOST:PORT/PATH"),
+        ("ws://[::1", "expected ws://HOST:PORT/PATH"),
+        ("ws://ann:secret@h", "credentials in the URL; expected --token-env VAR"),
+    ],
+)
+def test_what_is_no_target_is_told(url: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        target(url)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_resolve_changes_the_address_and_nothing_else() -> None:
+    dial = target("wss://chat.example", "chat.example=127.0.0.1").dial(Auth(), None, None)
+    assert (dial.address, dial.server_name, dial.origin) == (("127.0.0.1", 443), "chat.example", "https://chat.example")
+    assert target("wss://chat.example", "other.example=127.0.0.1").address == "chat.example"
+
+
+@pytest.mark.parametrize("resolve", ["chat.example", "chat.example="])
+def test_a_bad_resolve_is_told(resolve: str) -> None:
+    with pytest.raises(ConfigError, match="HOST=ADDRESS"):
+        target("wss://chat.example", resolve)
+
+
+def test_another_address_keeps_the_identity() -> None:
+    dial = target("wss://chat.example").dial(Auth(), None, None)
+    moved = dial.via(("127.0.0.1", 9))
+    assert (moved.address, moved.uri, moved.server_name) == (("127.0.0.1", 9), dial.uri, dial.server_name)
+
+
+@pytest.mark.parametrize(
+    ("auth", "headers", "subprotocols", "uri_end"),
+    [
+        (Auth(mode="none"), (), (), "?resume=cursor"),
+        (Auth(mode="subprotocol", value="jwt.{token}"), (), (f"jwt.{TOKEN}",), "?resume=cursor"),
+        (Auth(mode="header", value="Bearer {token}"), (("Authorization", f"Bearer {TOKEN}"),), (), "?resume=cursor"),
+        (Auth(mode="header", name="X-Key"), (("X-Key", TOKEN),), (), "?resume=cursor"),
+        (Auth(mode="query"), (), (), "?resume=cursor&token=hush.a%2Bb/c%3D%3D"),
+        (Auth(mode="query", name="my key"), (), (), "&my%20key=hush.a%2Bb/c%3D%3D"),
+    ],
+)
+def test_a_token_goes_where_the_contract_says(
+    auth: Auth, headers: tuple[tuple[str, str], ...], subprotocols: tuple[str, ...], uri_end: str
+) -> None:
+    dial = target("ws://h").dial(auth, TOKEN, None)
+    assert (dial.headers, dial.subprotocols) == (headers, subprotocols)
+    assert dial.uri.endswith(uri_end)
+    assert "hush" not in repr(dial)
+    assert "hush" not in repr([dial])
+
+
+@pytest.mark.parametrize("mode", ["subprotocol", "header", "query"])
+def test_without_a_token_no_credentials_are_offered(mode: str) -> None:
+    dial = target("ws://h").dial(Auth(mode=mode), None, None)  # type: ignore[arg-type]
+    assert (dial.headers, dial.subprotocols, dial.uri) == ((), (), "ws://h/ws?resume=cursor")
+
+
+def test_the_shown_url_has_no_query() -> None:
+    assert target("ws://h/x?token=hush").url == "ws://h/x"
+
+
+def test_tls_checks_certificate_and_name(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(ca))
+    context = tls_context("wss", ca)
+    assert context
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert len(context.get_ca_certs()) == 1
+    assert tls_context("ws", ca) is None
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+def test_a_ca_file_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match="a PEM file with CA certificates"):
+        tls_context("wss", path)

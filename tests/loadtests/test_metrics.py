@@ -1,0 +1,100 @@
+"""Selectors and thresholds: what is understood, and that everything else is told before any traffic."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.contract import load
+from loadtests.contract.schema import GateRule
+from loadtests.errors import ConfigError
+from loadtests.metrics import CHECKER_IDS, Gate, parse_gates
+
+PHASES = ("warm-up", "steady")
+
+
+def gate(metric: str, rule: str | GateRule, **labels: str) -> Gate:
+    (one,) = parse_gates({metric: [rule]}, load("reference"), PHASES, "mine.yaml", **labels)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "unit", "what", "op", "limit", "share"),
+    [
+        ("turn.total", "p(95)<1500", "ms", "p", "<", 1500.0, 0.05),
+        ("turn.total", "p(99.9) <= 1.5s", "ms", "p", "<=", 1500.0, 0.001),
+        ("turn.total", "med<200ms", "ms", "p", "<", 200.0, 0.5),
+        ("connect.ready", "p(90)<2000", "ms", "p", "<", 2000.0, 0.1),
+        ("recovery.session", "p(50)<1", "ms", "p", "<", 1.0, 0.5),
+        ("event.agent_started", "p(95)<1", "ms", "p", "<", 1.0, 0.05),
+        ("gap.agent_started.agent_completed", "p(95)<1", "ms", "p", "<", 1.0, 0.05),
+        ("turn.success", "rate>0.95", "share", "rate", ">", 0.95, 0.05),
+        ("turn.success", "rate>=99%", "share", "rate", ">=", 0.99, 0.01),
+        ("arrivals.achieved", "rate>0.9", "share", "rate", ">", 0.9, 0.1),
+        ("findings.order", "count==0", "count", "count", "==", 0.0, 0.0),
+        ("findings.dead-peers", "count<3", "count", "count", "<", 3.0, 0.0),
+    ],
+)
+def test_rules_that_are_understood(
+    metric: str, rule: str, unit: str, what: str, op: str, limit: float, share: float
+) -> None:
+    one = gate(metric, rule)
+    t = one.threshold
+    assert (one.unit, t.what, t.op, t.limit, t.share, t.text) == (unit, what, op, pytest.approx(limit), share, rule)
+    assert one.severity == "fail"
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "words"),
+    [
+        ("turn.totel", "p(95)<1", "unknown metric 'turn.totel'; did you mean 'turn.total'?"),
+        ("event.agent_startet", "p(95)<1", "did you mean 'event.agent_started'?"),
+        ("event.ping", "p(95)<1", "unknown metric"),
+        ("gap.agent_started", "p(95)<1", "unknown metric"),
+        ("gap.agent_started.nothing", "p(95)<1", "unknown metric"),
+        ("findings.ordre", "count==0", "did you mean 'findings.order'?"),
+        ("turn.total{phase:stedy}", "p(95)<1", "unknown phase 'stedy'; did you mean 'steady'?"),
+        ("turn.total{phasse:steady}", "p(95)<1", "unknown label 'phasse'; did you mean 'phase'?"),
+        ("turn.total{cohort:all}", "p(95)<1", "unknown cohort 'all'; one of control, direct, treated"),
+        ("turn.total{phase}", "p(95)<1", "unknown phase ''"),
+        ("turn.total{", "p(95)<1", "expected METRIC"),
+        ("turn total", "p(95)<1", "expected METRIC"),
+        ("turn.total", "p95<1", "rule 'p95<1' cannot be read"),
+        ("turn.total", "p(100)<1", "cannot be read"),
+        ("turn.total", "avg<1", "expected p(N)<MS"),
+        ("turn.total", "p(95)<-1", "cannot be read"),
+        ("turn.total", "p(95)<", "cannot be read"),
+        ("turn.total", "p(95)>1", "does not fit a metric in ms"),
+        ("turn.total", "rate>0.9", "does not fit a metric in ms"),
+        ("turn.success", "p(95)<1", "does not fit a metric in share; expected rate>SHARE"),
+        ("turn.success", "rate<0.9", "does not fit a metric in share"),
+        ("turn.success", "rate>95", "asks for a share of 95"),
+        ("findings.order", "rate>1", "does not fit a metric in count; expected count==0"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_their_place(metric: str, rule: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        gate(metric, rule)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("mine.yaml at gates.")
+
+
+def test_labels_are_read_and_others_are_added_but_never_win() -> None:
+    one = gate("turn.total{phase: steady, cohort:control}", "p(95)<1", fault="none", phase="warm-up")
+    assert one.selector.labels == {"fault": "none", "phase": "steady", "cohort": "control"}
+    assert str(gate("turn.total{phase:steady}", "med<1").selector) == "turn.total{phase:steady}"
+    assert str(gate("turn.total", "med<1").selector) == "turn.total"
+
+
+def test_a_rule_may_only_warn() -> None:
+    assert gate("turn.total", GateRule(rule="med<1", severity="warn")).severity == "warn"
+
+
+def test_several_rules_of_one_metric_are_several_gates() -> None:
+    assert len(parse_gates({"turn.total": ["p(50)<1", "p(95)<2"]}, load("netra"), PHASES, "w")) == 2
+
+
+def test_the_checkers_are_those_that_stand_in_the_table_of_checkers() -> None:
+    from reports.checkers import CHECKERS
+
+    rows = CHECKERS.values() if isinstance(CHECKERS, dict) else CHECKERS
+    assert {row.id for row in rows} == set(CHECKER_IDS)

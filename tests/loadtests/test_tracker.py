@@ -1,0 +1,315 @@
+"""The judge's rules for one session, as small histories: each kind of finding once, beside clean twins without any."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.findings import KINDS
+from loadtests.tracker import KEPT_KEYS, KEPT_TURNS
+from tests.loadtests.histories import CLEAN, Story, kinds
+
+R, N = "reference", "netra"
+TWO_TOOLS = "send start think open:a.e1 open:b.e2 close:b.e2 close:a.e1 done"
+
+CLEAN_HISTORIES = {
+    "one turn": (R, f"{CLEAN} stop"),
+    "one turn without cursors": (N, f"{CLEAN} stop"),
+    "two turns": (R, f"{CLEAN} {CLEAN} stop"),
+    "tools side by side, crossed": (R, f"{TWO_TOOLS} stop"),
+    "one tool twice at once, by execution": (R, "send start think open:a.e1 open:a.e2 close:a.e1 close:a.e2 done stop"),
+    "tools paired by name": (N, "send start think open:a open:b close:a close:b done stop"),
+    "tools paired by count": (N, "send start think open open close close done stop"),
+    "a close without ids fits any open tool": (N, "send start think open:a.e1 close done stop"),
+    "nested agent with its own start and end": (
+        R, "send start/supervisor start/analyst think/analyst done/analyst think/supervisor open close done/supervisor stop",
+    ),
+    "nested agent before the root is known by name": (
+        R, "send start/scout think/scout open close done/supervisor stop",
+    ),
+    "no root name: the first to start is the root": (
+        N, "send start/x start/y think/y done/y open/x close/x done/x stop",
+    ),
+    "content and other come anywhere in the turn": (R, "send other start content think open other close content done stop"),
+    "other after the end": (R, f"{CLEAN} other stop"),
+    "failed at once, nothing demanded": (R, "send start fail stop"),
+    "failed with a tool open": (R, "send start think open fail stop"),
+    "censored by the end of the run": (R, "send start stop"),
+    "censored before any event": (R, "send stop"),
+    "resumed without a gap": (R, "send start gone1001 back kept>3 think open close done stop"),
+    "resume whose head is what was seen": (R, f"{CLEAN} gone1001 back kept>5 stop"),
+    "declared loss explains what is missing": (R, "send start gone1001 back lost done stop"),
+    "declared loss, then a whole turn": (R, f"send start (think) gone1001 back lost done {CLEAN} stop"),
+    "recovered out of order": (N, "send start gone1001 back close+recovered open+recovered think+recovered done+recovered stop"),
+    "recovered after the end": (
+        N, "send start gone1001 back done think+recovered open+recovered close+recovered stop",
+    ),
+    "a frame of an earlier run": (R, "send start think think^?@9+stale open@3 close@4 done@5 stop"),
+    "clean close between turns": (R, f"{CLEAN} gone1000 stop"),
+    "going away in a turn is a normal close": (R, "send start gone1001 back kept>1 think open close done stop"),
+    "our own close in a turn": (R, "send start bye stop"),
+    "going away before ready": (R, "unready gone1001 stop"),
+    "frames outside of any turn": (R, "none^0 other^0 stop"),
+    "an event without a number among numbered ones": (N, f"{CLEAN} none^0 stop"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLEAN_HISTORIES)
+def test_a_legal_history_gives_no_finding(name: str) -> None:
+    contract, story = CLEAN_HISTORIES[name]
+    assert kinds(contract, story) == []
+
+
+#: name -> contract, story, kinds of the findings, sorted
+DIRTY_HISTORIES = {
+    # vocabulary, schema
+    "unapproved": (R, "send start none+unapproved think open close done stop", "unapproved"),
+    "legacy": (R, "send start none+legacy think open close done stop", "legacy"),
+    "deprecated is told and its role counts": (R, "send start think open close done+deprecated stop", "deprecated"),
+    "unapproved outside of any turn": (R, "none^0+unapproved stop", "unapproved"),
+    "legacy beats schema": (R, "send start none+legacy!4 think open close done stop", "legacy"),
+    "not json": (R, f"none^0!1+unapproved@1 {CLEAN} stop", "not-json"),
+    "without a type": (R, f"none^0!2+unapproved {CLEAN} stop", "no-type"),
+    "wrong type, its role counts": (R, "send start think!4 open close done stop", "wrong-type"),
+    "field missing, its role counts": (R, "send start think!8 open close done stop", "field-missing"),
+    "deprecated and a field missing": (R, "send start think open close done+deprecated!8 stop", "deprecated field-missing"),
+    # complete
+    "no start": (R, "send think@1 open close done stop", "role-missing"),
+    "no thinking": (R, "send start open close done stop", "role-missing"),
+    "no tool at all": (R, "send start think done stop", "role-missing"),
+    "end alone": (R, "send done stop", "role-missing role-missing role-missing"),
+    # order
+    "thinking before the start": (R, "send think start open close done stop", "misplaced"),
+    "thinking before the start, without cursors": (N, "send think start open close done stop", "misplaced"),
+    "late fill went back": (R, "send start@1 open@3 think@2 close@4 done@5 stop", "went-back"),
+    "late fill of two": (R, "send start@1 close@4 think@2 open@3 done@5 stop", "close-without-open went-back"),
+    "late start is one finding, not two": (R, "send think@2 start@1 open@3 close@4 done@5 stop", "misplaced"),
+    # pairing
+    "close without open": (R, "send start think open:a.e1 close:a.e1 close:b.e2 done stop", "close-without-open"),
+    "close before its open": (R, "send start think close:a.e1 open:a.e1 done stop", "close-without-open"),
+    "open without close": (R, "send start think open:a.e1 close:a.e1 open:b.e2 done stop", "open-without-close"),
+    "wrong execution": (R, "send start think open:a.e1 close:a.e9 done stop", "wrong-execution"),
+    "wrong execution without a tool's name": (N, "send start think open.e1 close.e9 done stop", "wrong-execution"),
+    "another tool is no wrong execution": (
+        R, "send start think open:a.e1 close:b.e9 done stop", "close-without-open open-without-close",
+    ),
+    "wrong execution among parallel tools": (
+        R, "send start think open:a.e1 open:a.e2 close:a.e2 close:a.e9 done stop", "wrong-execution",
+    ),
+    # terminal
+    "begun and never ended": (R, "send start timeout stop", "never-ended"),
+    "a nested end is not the turn's": (
+        R, "send start/supervisor think open close start/analyst done/analyst timeout stop", "never-ended",
+    ),
+    "second end": (R, f"{CLEAN} done stop", "second-end"),
+    "failed after done": (R, f"{CLEAN} fail stop", "second-end"),
+    "done after failed": (R, "send start fail done stop", "second-end"),
+    "event after the end": (R, f"{CLEAN} think stop", "after-end"),
+    "a nested end after the turn's end": (R, "send start/supervisor think open close done/supervisor done/x stop", "after-end"),
+    "end overtakes a tool": (R, "send start@1 think@2 open@3 done@5 close@4 stop", "after-end"),
+    "recovered flag excuses nothing where cut turns are resumed": (R, f"{CLEAN} think+recovered stop", "after-end"),
+    "late and not marked recovered": (N, f"{CLEAN} think stop", "after-end"),
+    # silence
+    "silent": (R, "send timeout stop", "silent"),
+    "silent under a cut": (R, "send gone1001 back kept>0 timeout stop", "silent-cut"),
+    "silent and in doubt": (R, "send gone1001 back kept>0 doubt stop", "silent-cut"),
+    "never ready": (R, "mute stop", "never-ready"),
+    # duplicate
+    "same number again": (R, "send start think@2 think@2 open close done stop", "redelivered"),
+    "same number again after the end is not a second end": (R, f"{CLEAN} done@5 stop", "redelivered"),
+    "same event id again": (N, "send start think=a think=a open close done stop", "redelivered"),
+    "replayed after a resume": (R, "send start think gone1001 back kept>2 think@2 open@3 close done stop", "redelivered"),
+    "filled twice": (R, "send start@1 open@3 think@2 think@2 close@4 done@5 stop", "redelivered went-back"),
+    # loss
+    "hole": (R, "send start (think) open close done stop", "hole"),
+    "hole of many is one finding": (R, "send start (think) (open) (close) done stop", "hole"),
+    "two holes are two": (R, "send start (think) open (close) done stop", "hole hole"),
+    "hole at the stream's first event": (R, "send (start) think open close done stop", "hole"),
+    "the end swallowed, seen by the next turn": (R, f"send start think open close (done) timeout {CLEAN} stop", "hole"),
+    "a tool's close swallowed": (R, "send start think open (close) done stop", "hole"),
+    "hole partly filled": (R, "send start@1 close@4 think@2 done@5 stop", "hole went-back"),
+    "hole over a cut": (R, "send start gone1001 back (think) open close done stop", "hole-at-cut"),
+    "without cursors a lost event is an incomplete turn": (N, "send start (think) open close done stop", "role-missing"),
+    "loss found before a declared one": (R, "send start (think) open gone1001 back lost done stop", "hole"),
+    # honesty
+    "claimed over a hole": (R, "send start gone1001 back kept>4 (think) (open) close@4 done@5 stop", "claimed-over-hole"),
+    "claimed a head and never delivered it": (R, f"{CLEAN} gone1001 back kept>7 stop", "claimed-over-hole"),
+    "claimed hole, then one of its own": (
+        R, "send start gone1001 back kept>3 content@6 done@7 stop", "claimed-over-hole hole",
+    ),
+    "hole after a kept claim": (R, "send start gone1001 back kept>2 think (open) close done stop", "hole"),
+    "loss declared and partly replayed": (
+        R, "send start gone1001 back lost think@2+other-stream done@1 stop", "partial-replay",
+    ),
+    # declared loss does not excuse silence about the turn
+    "declared loss and never an end": (R, "send start gone1001 back lost timeout stop", "never-ended"),
+    # leak, phantom
+    "foreign turn": (R, "send start think think^?@2<7 open@3 close done stop", "foreign"),
+    "foreign text in a frame of our own": (R, "send start think<7 open close done stop", "foreign"),
+    "foreign beats what else is wrong": (R, "send start think<7!8 open close done stop", "foreign"),
+    "foreign of another stream": (R, "send start think^?@40<7+other-stream think open close done stop", "foreign"),
+    "phantom": (R, "send start think other^? open close done stop", "unknown-turn"),
+    "phantom beats vocabulary": (R, "send start think none^?+unapproved open close done stop", "unknown-turn"),
+    # close
+    "clean close in a turn": (R, "send start gone1000 stop", "closed-early"),
+    "clean close before ready": (R, "unready gone1000 stop", "closed-early"),
+    "broken": (R, f"{CLEAN} cut stop", "abnormal-close"),
+    "broken in a turn": (R, "send start cut back kept>1 think open close done stop", "abnormal-close"),
+    "internal error": (R, f"{CLEAN} gone1011 stop", "abnormal-close"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIRTY_HISTORIES)
+def test_a_history_gives_exactly_its_findings(name: str) -> None:
+    contract, story, expected = DIRTY_HISTORIES[name]
+    assert kinds(contract, story) == sorted(expected.split())
+
+
+def test_every_kind_of_finding_has_a_history() -> None:
+    shown = {kind for _, _, expected in DIRTY_HISTORIES.values() for kind in expected.split()}
+    assert shown == {kind.name for kind in KINDS}
+
+
+def test_a_finding_names_its_witness() -> None:
+    (found,) = Story().tell("send start think open close done think").found
+    assert (found.session, found.turn, found.row, found.at_ns) == (1, 1, 7, 7000)
+
+
+def test_the_witness_of_an_inversion_is_what_came_too_early() -> None:
+    (found,) = Story().tell("send think start").found
+    assert (found.kind.name, found.row) == ("misplaced", 2)
+
+
+def test_a_hole_is_told_with_its_first_number_and_the_event_that_showed_it() -> None:
+    (found,) = Story().tell("send start (think) (open) close done stop").found
+    assert (found.row, found.detail) == (5, 2)
+
+
+def test_one_session_forgets_old_turns_and_still_knows_that_they_are_over() -> None:
+    story = Story()
+    for _ in range(10 * KEPT_TURNS):
+        story.tell(CLEAN)
+        assert len(story.tracker.turns) <= KEPT_TURNS + 1
+    assert story.kinds == []
+    assert story.tell("other^1").kinds == []
+    assert story.tell("think^1 stop").kinds == ["after-end"]
+
+
+def test_turns_that_were_given_up_are_forgotten_too_and_told() -> None:
+    story = Story("netra")
+    for _ in range(3 * KEPT_TURNS):
+        story.tell("send start timeout")
+    assert len(story.tracker.turns) <= KEPT_TURNS + 1
+    assert story.tell("stop").kinds == ["never-ended"] * 3 * KEPT_TURNS
+
+
+def test_abandoned_turns_are_forgotten_too() -> None:
+    story = Story("netra")
+    for _ in range(3 * KEPT_TURNS):
+        story.tell("send start abandoned")
+    assert len(story.tracker.turns) <= KEPT_TURNS + 1
+    assert story.tell("stop").kinds == []
+
+
+def test_event_ids_are_remembered_for_long_in_bounded_memory() -> None:
+    story = Story("netra").tell("send start think=first")
+    story.keys = 10
+    for _ in range(3 * KEPT_KEYS):
+        story.tell("content")
+        assert len(story.tracker.keys) + len(story.tracker.old_keys) <= 2 * KEPT_KEYS
+    story.tell("content=again")
+    for _ in range(KEPT_KEYS):
+        story.tell("content")
+    assert story.tell("content=again").kinds == ["redelivered"]
+
+
+# -- one change to a clean history gives exactly its checker -----------------------------------------------------------
+
+TURNS = st.lists(
+    st.lists(st.sampled_from(["think", "content", "open:a.e{n} close:a.e{n}", "open:b.e{n} content close:b.e{n}"]), max_size=4),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+def history(turns: list[list[str]]) -> list[list[str]]:
+    """Whole turns as words; every event numbered by its place in the stream."""
+    cursor = 0
+    told = []
+    for turn in turns:
+        middle = " ".join(part.format(n=n + 2) for n, part in enumerate(turn))
+        words = f"start think open:a.e1 close:a.e1 {middle} done".split()
+        told.append([f"{word}@{cursor + i}" for i, word in enumerate(words, start=1)])
+        cursor += len(words)
+    return told
+
+
+def judged(contract: str, turns: list[list[str]]) -> set[str]:
+    story = Story(contract)
+    for words in turns:
+        story.tell("send " + " ".join(words))
+        assert story.tracker.current
+        if not story.tracker.current.ended:
+            story.tell("timeout")
+    return story.tell("stop").checkers
+
+
+@given(TURNS)
+def test_any_whole_history_is_clean(turns: list[list[str]]) -> None:
+    assert judged("reference", history(turns)) == judged("netra", history(turns)) == set()
+
+
+@given(TURNS, st.data())
+def test_a_dropped_event_is_loss_and_nothing_else(turns: list[list[str]], data: st.DataObject) -> None:
+    told = history(turns)
+    one = data.draw(st.sampled_from(told))
+    at = data.draw(st.integers(0, len(one) - 1))
+    last = one is told[-1] and at == len(one) - 1
+    del one[at]
+    assert judged("reference", told) == ({"terminal"} if last else {"loss"})
+
+
+@given(TURNS, st.data())
+def test_a_repeated_event_is_duplicate_and_nothing_else(turns: list[list[str]], data: st.DataObject) -> None:
+    told = history(turns)
+    one = data.draw(st.sampled_from(told))
+    word = data.draw(st.sampled_from(one))
+    one.insert(data.draw(st.integers(one.index(word) + 1, len(one))), word)
+    assert judged("reference", told) == {"duplicate"}
+
+
+@given(TURNS, st.data())
+def test_two_neighbours_swapped_are_order_or_after_the_end(turns: list[list[str]], data: st.DataObject) -> None:
+    told = history(turns)
+    one = data.draw(st.sampled_from(told))
+    at = data.draw(st.integers(0, len(one) - 2))
+    first, second = (word.split("@")[0] for word in (one[at], one[at + 1]))
+    one[at], one[at + 1] = one[at + 1], one[at]
+    pair = first.startswith("open") and second == first.replace("open", "close")
+    assert judged("reference", told) == ({"terminal"} if second == "done" else {"pairing"} if pair else {"order"})
+
+
+CONSEQUENCES = {
+    "start": {"complete"},
+    "think": {"complete"},
+    "open": {"complete", "pairing"},
+    "close": {"pairing"},
+    "done": {"terminal"},
+}
+
+
+@given(TURNS, st.data(), st.sampled_from([("^?", "phantom"), ("^?<9", "leak")]))
+def test_a_retargeted_event_is_phantom_or_leak_and_what_its_turn_then_lacks(
+    turns: list[list[str]], data: st.DataObject, how: tuple[str, str]
+) -> None:
+    mark, checker = how
+    told = history(turns)
+    one = data.draw(st.sampled_from(told))
+    at = data.draw(st.integers(0, len(one) - 1))
+    role = one[at].partition("@")[0].partition(":")[0]
+    only = sum(word.startswith(role) for word in one) == 1
+    one[at] += mark
+    lacking = CONSEQUENCES.get(role, set())
+    if not only:
+        lacking = lacking - {"complete"}
+    assert judged("netra", told) == {checker} | lacking

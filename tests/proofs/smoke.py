@@ -1,0 +1,117 @@
+"""``make prove PART=smoke``: the smoke run over all planted defects, over ten clean seeds, and killed at ten moments.
+
+Each defect in three seeds must end in exit 99 with exactly the ids of its row; each clean seed in exit 0 without any; each
+SIGKILL of the conductor must leave no process after two seconds, and a directory that is judged CANNOT SAY.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from chaos.guard import tagged
+from loadtests.backend.defects import DEFECTS
+from tests.proofs.ledger import Case, prove, publish
+
+GAUNTLET = Path(sys.executable).parent / "gauntlet"
+SEEDS = (11, 12, 13)
+CLEAN_SEEDS = tuple(range(1, 11))
+KILLS = 10
+RUN_LIMIT_S = 300
+CLEAN_WITHIN_S = 2.0
+
+
+def _run(seed: int, defect: str = "") -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
+    command = [str(GAUNTLET), "run", "smoke", "--seed", str(seed), "--out", str(folder / "run")]
+    command += ["--defect", defect] if defect else []
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
+    try:
+        verdict = json.loads((folder / "run" / "verdict.json").read_text())
+    except OSError:
+        return {"ok": False, "exit": done.returncode, "stderr": done.stderr[-500:]}
+    ids = sorted(check["id"] for check in verdict["checks"] if check["verdict"] == "invalid")
+    failed = sorted(f"{gate['metric']} {gate['rule']}" for gate in verdict["gates"] if gate["verdict"] == "fail")
+    result = {"exit": done.returncode, "ids": ids, "gates": failed, "sentence": verdict["sentence"][:200]}
+    if defect:
+        wanted = sorted(DEFECTS[defect].ids["reference"])
+        ok = done.returncode == 99 and ids == wanted and bool(ids or failed)
+    else:
+        ok = done.returncode == 0 and not ids and not failed
+    if ok:
+        shutil.rmtree(folder)
+    else:
+        result["kept"] = str(folder)
+    return {**result, "ok": ok}
+
+
+def _kill(number: int) -> dict[str, Any]:
+    """SIGKILL the conductor at a seeded moment of the run."""
+    after_s = random.Random(number).uniform(0.3, 48.0)
+    folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
+    run = folder / "run"
+    process = subprocess.Popen(
+        [str(GAUNTLET), "run", "smoke", "--seed", str(number), "--out", str(run)],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(after_s)
+    up = len(tagged(run.name)) if process.poll() is None else -1
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    killed = time.monotonic()
+    while (left := tagged(run.name)) and time.monotonic() - killed < 10 * CLEAN_WITHIN_S:
+        time.sleep(0.02)
+    clean_s = time.monotonic() - killed
+    result = {"after_s": round(after_s, 1), "processes": up, "clean_s": round(clean_s, 2), "left": len(left)}
+    if not (run / "contract.yaml").exists():  # so early that nothing had been written: there is nothing to judge
+        return {**result, "ok": not left and clean_s <= CLEAN_WITHIN_S, "exit": None}
+    judged = subprocess.run([str(GAUNTLET), "report", str(run)], cwd=folder, capture_output=True, text=True, check=False)
+    ok = not left and clean_s <= CLEAN_WITHIN_S and judged.returncode == 3
+    if ok:
+        shutil.rmtree(folder)
+    return {**result, "exit": judged.returncode, "ok": ok}
+
+
+def main() -> int:
+    jobs = int(os.environ.get("JOBS", "2"))
+    cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: _run(seed)) for seed in CLEAN_SEEDS]
+    cases += [
+        (f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in DEFECTS
+    ]
+    results = prove("smoke", cases, jobs)
+    # One at a time: the runs have the same name to the guard's tag only if they share a folder's, and time is measured.
+    kills = prove("smoke-kills", [(f"kill-{n}", lambda n=n: _kill(n)) for n in range(1, KILLS + 1)], 1)
+    wrong = sorted(name for name, result in {**results, **kills}.items() if not result["ok"])
+    table = {
+        name: {
+            "ids": sorted(DEFECTS[name].ids["reference"]),
+            "found": sum(results[f"{name}-{seed}"]["ok"] for seed in SEEDS),
+            "of": len(SEEDS),
+        }
+        for name in DEFECTS
+    }
+    publish(
+        "smoke",
+        {
+            "seeds": list(SEEDS), "clean_seeds": list(CLEAN_SEEDS), "defects": table,
+            "clean_go": sum(results[f"clean-{seed}"]["ok"] for seed in CLEAN_SEEDS), "wrong": wrong,
+            "kills": {
+                "runs": KILLS, "clean": sum(result["ok"] for result in kills.values()),
+                "longest_s": max(result["clean_s"] for result in kills.values()),
+            },
+        },
+    )  # fmt: skip
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

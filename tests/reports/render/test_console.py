@@ -1,0 +1,67 @@
+"""One screen of a terminal, and nothing that a server wrote can move its cursor."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from reports.judgement import Judgement
+from reports.render.console import print_verdict
+from tests.reports.judgements import EXAMPLES, cannot_say, go, hostile, no_go
+
+
+def printed(judgement: Judgement, *, terminal: bool = False, width: int = 120, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding)
+    console = Console(file=file, force_terminal=terminal, width=width, color_system="standard" if terminal else None)
+    print_verdict(judgement, console, "runs/x/report.html")
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_says_its_verdict_first_and_where_the_page_is_last(name: str) -> None:
+    lines = printed(EXAMPLES[name]()).splitlines()
+    word = {"go": "✓ GO", "no-go": "✗ NO-GO", "cannot-say": "? CANNOT SAY"}[EXAMPLES[name]().verdict]
+    assert lines[0].startswith(word)
+    assert lines[-1].endswith("runs/x/report.html")
+
+
+@pytest.mark.parametrize("name", ["go", "no-go", "cannot-say"])
+def test_it_fits_on_one_screen(name: str) -> None:
+    assert len(printed(EXAMPLES[name]()).splitlines()) <= 45
+
+
+def test_each_cause_has_a_witness_and_the_command_on_one_line() -> None:
+    lines = printed(no_go(), width=60).splitlines()
+    assert "    gauntlet show runs/2026-11-24T021407Z-smoke-7f3a gx5f1e0c2a-003.014" in lines
+
+
+def test_gates_that_passed_are_only_counted() -> None:
+    text = printed(no_go())
+    assert "5 of 9 pass" in text
+    assert "? cannot say  turn.total{fault:w2} p(99)<9000" in text
+    assert "event.agent_started{phase:steady}" not in text
+
+
+def test_a_plain_console_gets_no_control_character_and_a_terminal_only_colours() -> None:
+    for terminal in (False, True):
+        text = printed(hostile(), terminal=terminal)
+        assert "\x1b]" not in text
+        assert "\x1b[2J" not in text
+        assert "\u202e" not in text
+        assert "\x07" not in text
+    assert "\x1b" not in printed(hostile())
+
+
+def test_markup_from_a_server_is_text() -> None:
+    assert "[bold]" in printed(replace(go(), sentence="[bold]x[/bold] [link=http://e.x]y[/link]"))
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    for judgement in (no_go(), hostile(), cannot_say()):
+        printed(judgement, encoding="ascii")
+    assert "x NO-GO" in printed(no_go(), encoding="ascii")

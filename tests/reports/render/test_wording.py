@@ -1,0 +1,121 @@
+"""Numbers, states and foreign text, as they are put into words."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import unicodedata
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.render import wording
+from tests.reports.judgements import ANSI, BROKEN, HOSTILE, HUGE, RTL, go, hostile, witness
+
+
+@given(st.text(max_size=40) | st.text(alphabet=st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=40))
+def test_nothing_unseen_is_left_in_a_shown_text(text: str) -> None:
+    seen = wording.shown(text)
+    assert not [char for char in seen if unicodedata.category(char) in wording.UNSHOWN]
+    seen.encode()
+
+
+@pytest.mark.parametrize("text", ["plain", "späße 漢字 שלום", "a | b", ""])
+def test_what_can_be_seen_is_shown_as_it_is(text: str) -> None:
+    assert wording.shown(text) == text
+
+
+@pytest.mark.parametrize("text", [ANSI, RTL, BROKEN, "line\nline"])
+def test_what_cannot_be_seen_is_written_as_an_escape(text: str) -> None:
+    assert "\\" in wording.shown(text)
+
+
+def test_a_huge_text_is_cut_and_its_size_told() -> None:
+    seen = wording.shown(HUGE)
+    assert len(seen) < wording.LIMIT + 50
+    assert "5\u202f000\u202f000 characters" in seen
+
+
+def test_escapes_count_towards_the_limit() -> None:
+    assert len(wording.shown("\x1b" * 1000, 40)) == 41
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(1234567, "1\u202f234\u202f567"), (999.6, "1\u202f000"), (0, "0"), (None, "—"), (math.nan, "—"),
+     (math.inf, "—"), (np.int64(12345), "12\u202f345")],
+)  # fmt: skip
+def test_whole_numbers_stand_in_groups_of_three(value: float | None, words: str) -> None:
+    assert wording.count(value) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1.0, "100 %"), (0.0, "0 %"), (0.9996, "99.96 %"), (0.0004, "0.04 %"), (0.138, "13.8 %"),
+     (0.95, "95 %"), (1.1314, "113 %"), (None, "—")],
+)  # fmt: skip
+def test_a_share_keeps_the_places_that_tell_it_from_all_and_none(share: float | None, words: str) -> None:
+    assert wording.percent(share, " ") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("ws://user:secret@h/p?token=secret", "ws://h/p?…"),
+        ("run --target wss://h:1/p#secret now", "run --target wss://h:1/p?… now"),
+        ("ws://127.0.0.1:8000/ws", "ws://127.0.0.1:8000/ws"),
+        ("no address", "no address"),
+    ],
+)
+def test_addresses_lose_what_may_be_a_credential(text: str, left: str) -> None:
+    assert wording.without_credentials(text) == left
+
+
+def test_a_fault_says_what_was_asked_and_what_was_measured_in_few_words() -> None:
+    latency, down = go().faults
+    assert (wording.asked(latency), wording.measured(latency)) == ("150 ms, jitter 20 ms, down", "151 ms")
+    assert (wording.asked(down), wording.measured(down)) == ("down", "new connections refused 6 of 6")
+
+
+def test_a_fault_without_a_reading_says_why() -> None:
+    fault = replace(go().faults[0], measured={"value": None, "reason": "too few pings"}, end_s=None)
+    assert wording.measured(fault) == "too few pings"
+    assert wording.when(fault) == "16–never healed"
+
+
+@pytest.mark.parametrize(("unrecovered", "disconnected", "state"), [(1, 30, "lost"), (0, 30, "back"), (0, 0, "uncut")])
+def test_a_faults_state_is_whether_its_users_came_back(unrecovered: int, disconnected: int, state: str) -> None:
+    assert wording.fault_state(replace(go().faults[0], unrecovered=unrecovered, disconnected=disconnected)) == state
+
+
+def test_an_events_budget_is_measured_by_its_own_percentile() -> None:
+    event = replace(go().events[0], p95_ms=500.0, p99_ms=900.0, budget_ms=1000.0, budget_percent=99.0)
+    assert wording.budget_used(event) == pytest.approx(0.9)
+    assert wording.budget_used(replace(event, budget_percent=90.0)) is None
+    assert wording.budget_used(replace(event, budget_ms=None)) is None
+
+
+def test_a_command_with_hostile_ids_is_three_words_to_a_shell() -> None:
+    command = wording.show_command(hostile(), witness("x", session="$(reboot)`x`;'", turn=HOSTILE))
+    assert len(shlex.split(command)) == 4
+    assert shlex.split(command)[:2] == ["gauntlet", "show"]
+
+
+def test_running_again_takes_the_seed_that_was_drawn() -> None:
+    assert wording.again_command(go()) == "gauntlet run smoke --label build=3f9c2d1 --seed 20261124"
+    assert wording.again_command(replace(go(), manifest={})) is None
+    assert "s3cret" not in (wording.again_command(hostile()) or "")
+
+
+def test_the_control_users_are_counted_apart() -> None:
+    assert wording.about_control(go()).startswith("30 control users: ")
+    alone = replace(go(), turns=go().turns.assign(cohort="treated"))
+    assert wording.about_control(alone) == "no control users"
+
+
+def test_a_list_says_how_many_more_there_are() -> None:
+    assert wording.listed(("a: why", "b (why)", "c"), 2) == "a, b and 1 more"
+    assert wording.listed((), 2) == "nothing"

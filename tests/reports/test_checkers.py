@@ -1,0 +1,144 @@
+"""The table of checkers: which there are, what requires each, what exercises it, on histories of every poverty."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from loadtests.contract import Contract, load
+from loadtests.findings import KINDS
+from loadtests.history import ROW, Window
+from loadtests.metrics import CHECKER_IDS
+from reports.checkers import BUILT, CHECKERS, Checker, Evidence
+from reports.judge import judge
+from tests.reports.rundirs import Fault, Frames, Plan, write_run
+
+REFERENCE, NETRA = load("reference"), load("netra")
+CUT = Window("w1", "down", "treated", "down", 1, 2, {}, disconnects=True, swallows=True)
+SLOW = replace(CUT, id="w2", kind="latency", disconnects=False, swallows=False)
+DOWN = Plan(
+    phases=(("warm-up", 1.0), ("steady", 3.0), ("down", 1.0), ("recovery", 4.0)),
+    faults=(Fault(id="w1", phase="down", start_s=4.0, end_s=5.0),),
+)
+NUMBERS = [f.name for f in fields(Evidence) if f.name not in {"contract", "windows"}]
+
+
+def evidence(contract: Contract, windows: tuple[Window, ...], number: int) -> Evidence:
+    return Evidence(contract=contract, windows=windows, **dict.fromkeys(NUMBERS, number))
+
+
+def ids(checkers: list[Checker]) -> set[str]:
+    return {checker.id for checker in checkers}
+
+
+def test_there_is_one_row_for_each_id_of_the_design() -> None:
+    assert sorted(checker.id for checker in CHECKERS) == sorted(CHECKER_IDS)
+
+
+def test_every_finding_belongs_to_a_checker_that_is_built() -> None:
+    assert {kind.checker for kind in KINDS} <= {checker.id for checker in BUILT}
+
+
+def test_whose_fault_a_finding_is() -> None:
+    """Law 3: the client's own policies are the client's, the record is the harness's, all else is the backend's."""
+    assert {c.id for c in CHECKERS if c.subject == "client"} == {"retries", "backoff", "herd", "sockets"}
+    assert {c.id for c in CHECKERS if c.subject == "harness"} == {"self"}
+
+
+@pytest.mark.parametrize(
+    ("contract", "windows", "idle"),
+    [
+        (REFERENCE, (CUT,), set()),
+        (REFERENCE, (SLOW,), {"honesty", "reconnect"}),
+        (REFERENCE, (), {"honesty", "reconnect"}),
+        (NETRA, (CUT,), {"honesty", "duplicate", "loss"}),
+        (NETRA, (), {"honesty", "duplicate", "loss", "reconnect"}),
+    ],
+)
+def test_what_is_required_follows_from_contract_and_faults(
+    contract: Contract, windows: tuple[Window, ...], idle: set[str]
+) -> None:  # fmt: skip
+    needed = [checker for checker in CHECKERS if checker.required(evidence(contract, windows, 9))]
+    assert ids(list(BUILT)) - ids(needed) == idle
+
+
+def test_a_single_session_cannot_leak() -> None:
+    leak = next(checker for checker in CHECKERS if checker.id == "leak")
+    alone = replace(evidence(REFERENCE, (), 9), users=1, sessions=1)
+    assert (leak.required(alone), leak.samples(alone)) == (False, 0)
+
+
+def test_an_empty_history_exercises_nothing_but_the_harness_itself() -> None:
+    empty = evidence(REFERENCE, (CUT,), 0)
+    assert {checker.id for checker in CHECKERS if checker.samples(empty)} == {"self"}
+
+
+def test_a_rich_history_exercises_all_that_is_built() -> None:
+    assert {checker.id for checker in CHECKERS if checker.samples(evidence(REFERENCE, (CUT,), 9))} == ids(list(BUILT))
+
+
+# -- judged ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_run_under_a_cut_exercises_everything_built(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", DOWN))
+    assert judged.verdict == "go", judged.sentence
+    assert {check.id for check in judged.checks if check.verdict == "valid"} == ids(list(BUILT))
+    assert all(check.samples for check in judged.checks if check.verdict == "valid")
+
+
+def test_a_run_without_a_single_turn_is_unknown_wherever_something_was_required(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", replace(DOWN, absent=frozenset(range(DOWN.users)))))
+    verdicts = {check.id: check.verdict for check in judged.checks}
+    assert judged.verdict == "cannot-say"
+    for id_ in ("complete", "order", "pairing", "terminal", "loss", "duplicate", "phantom"):
+        assert verdicts[id_] == "unknown"
+    assert verdicts["backoff"] == "not-exercised"
+
+
+def test_a_cut_run_whose_rows_are_gone_is_never_go(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", replace(DOWN, exit=None))
+    (rows,) = (path / "rows").glob("*.bin")
+    whole = rows.read_bytes()
+    for keep in (0, 1, 7, len(whole) // ROW.size // 2):
+        rows.write_bytes(whole[: keep * ROW.size])
+        assert judge(path).verdict == "cannot-say"
+
+
+def test_without_faults_continuity_and_recovery_are_outside_the_merge_and_listed(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run"))
+    assert judged.verdict == "go", judged.sentence
+    idle = {check.id for check in judged.checks if check.verdict == "not-exercised"}
+    assert idle == {"honesty", "reconnect"} | ids(list(CHECKERS)) - ids(list(BUILT))
+    assert {line.split(" ")[0] for line in judged.not_checked} == idle
+
+
+@pytest.mark.parametrize("effect", ["absent", "not-probed"])
+def test_a_fault_without_effect_takes_away_what_rests_on_it_and_nothing_else(tmp_path: Path, effect: str) -> None:
+    """Law 4."""
+    plan = replace(DOWN, faults=(replace(DOWN.faults[0], effect=effect),))
+    judged = judge(write_run(tmp_path / "run", plan))
+    assert judged.verdict == "cannot-say"
+    assert {check.id for check in judged.checks if check.verdict == "unknown"} == {"honesty", "reconnect"}
+
+
+def test_a_witness_stays_when_the_fault_had_no_effect(tmp_path: Path) -> None:
+    """Law 4: a proven violation is one, whatever the faults did."""
+
+    def swapped(_: int, turn: int, frames: Frames) -> Frames:
+        return [frames[1], frames[0], *frames[2:]] if turn == 2 else frames
+
+    plan = replace(DOWN, faults=(replace(DOWN.faults[0], effect="absent"),), script=swapped)
+    judged = judge(write_run(tmp_path / "run", plan))
+    assert (judged.verdict, judged.check("order").verdict) == ("no-go", "invalid")
+
+
+def test_a_session_that_comes_back_too_late_is_a_finding(tmp_path: Path) -> None:
+    late_ns = (REFERENCE.file.turn.recovery_ms + 1_000) * 1_000_000
+    plan = replace(DOWN, phases=(*DOWN.phases[:3], ("recovery", 20.0)), back_after_ns=late_ns)
+    judged = judge(write_run(tmp_path / "run", plan))
+    check = judged.check("reconnect")
+    assert (judged.verdict, check.verdict, check.violations) == ("no-go", "invalid", DOWN.users // 2)
+    assert "back after 11." in check.witnesses[0].text

@@ -1,0 +1,198 @@
+"""The harness doubts itself: one thing broken in a good run directory is one problem, and the run cannot say GO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loadtests.history import DTYPE, ROW, RowKind
+from reports.judge import judge
+from tests.reports.rundirs import Fault, Frames, Plan, write_run
+
+PLAN = Plan(
+    phases=(("warm-up", 1.0), ("steady", 3.0), ("down", 1.0), ("recovery", 4.0)),
+    faults=(Fault(id="w1", phase="down", start_s=4.0, end_s=5.0),),
+)
+
+
+def rows_of(path: Path) -> Path:
+    return path / "rows" / "worker-0.bin"
+
+
+def edit_json(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    data = json.loads(file.read_bytes())
+    change(data)
+    file.write_text(json.dumps(data))
+
+
+def edit_journal(path: Path, keep: Callable[[dict[str, Any]], bool], **changes: Any) -> None:
+    file = path / "history.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    kept = [{**r, **(changes if r["type"] == "cleanup" else {})} for r in records if keep(r)]
+    file.write_text("".join(json.dumps(r) + "\n" for r in kept))
+
+
+def without_account(path: Path) -> None:
+    (path / "rows" / "worker-0.json").unlink()
+
+
+def with_cut_rows(path: Path) -> None:
+    rows_of(path).write_bytes(rows_of(path).read_bytes()[:-5])
+
+
+def with_a_lost_row(path: Path) -> None:
+    data = rows_of(path).read_bytes()
+    rows_of(path).write_bytes(data[: 50 * ROW.size] + data[51 * ROW.size :])
+
+
+def with_a_lost_event(path: Path) -> None:
+    def change(account: dict[str, Any]) -> None:
+        account["frames_received"] += 1
+
+    edit_json(path / "rows" / "worker-0.json", change)
+
+
+def with_a_row_of_no_kind(path: Path) -> None:
+    rows = np.frombuffer(rows_of(path).read_bytes(), DTYPE).copy()
+    rows["kind"][7] = 99
+    rows_of(path).write_bytes(rows.tobytes())
+
+
+def with_unbalanced_books(path: Path) -> None:
+    """One turn's rows are taken out, and the account agrees: only the plan still knows of it."""
+    rows = np.frombuffer(rows_of(path).read_bytes(), DTYPE)
+    gone = (rows["session"] == 3) & (rows["turn"] == 2) & np.isin(rows["kind"], [RowKind.SEND, RowKind.END])
+    rows_of(path).write_bytes(rows[~gone].tobytes())
+
+    def change(account: dict[str, Any]) -> None:
+        account["rows"] -= int(gone.sum())
+
+    edit_json(path / "rows" / "worker-0.json", change)
+
+
+def with_our_own_error(path: Path) -> None:
+    edit_json(path / "rows" / "worker-0.json", lambda account: account.update(errors={"KeyError": 2}))
+
+
+def with_other_findings_live(path: Path) -> None:
+    edit_json(path / "rows" / "worker-0.json", lambda account: account.update(provisional={"misplaced": 1}))
+
+
+def with_a_worker_missing(path: Path) -> None:
+    edit_json(path / "manifest.json", lambda manifest: manifest.update(workers=2))
+
+
+def without_heal(path: Path) -> None:
+    edit_journal(path, lambda r: r.get("step") != "healed")
+
+
+def without_cleanup(path: Path) -> None:
+    edit_journal(path, lambda r: r["type"] != "cleanup")
+
+
+def with_a_toxic_left(path: Path) -> None:
+    edit_journal(path, lambda _: True, ok=False, left=["gauntlet-x-treated: toxic jam"])
+
+
+def with_a_fault_that_never_began(path: Path) -> None:
+    edit_json(path / "manifest.json", lambda manifest: manifest["windows"].append({"id": "w2", "kind": "jam"}))
+
+
+def with_a_clock_jump(path: Path) -> None:
+    edit_json(
+        path / "manifest.json", lambda m: m["clock_end"].update(wall_ns=m["clock_end"]["wall_ns"] + 3_000_000_000)
+    )
+
+
+def without_an_end(path: Path) -> None:
+    edit_json(path / "manifest.json", lambda manifest: manifest.update(exit=None))
+
+
+def with_a_bad_end(path: Path) -> None:
+    edit_json(path / "manifest.json", lambda manifest: manifest.update(exit="the guard is gone"))
+
+
+def without_manifest(path: Path) -> None:
+    (path / "manifest.json").unlink()
+
+
+def with_another_contract(path: Path) -> None:
+    file = path / "contract.yaml"
+    file.write_text(file.read_text().replace("rate>0.95", "rate>0.05"))
+
+
+BREAKAGES = [
+    (with_another_contract, "not the contract that ran"),
+    (without_account, "did not end in order"),
+    (with_cut_rows, "ends in the middle of a row"),
+    (with_a_lost_row, "rows, "),
+    (with_a_lost_event, "event rows"),
+    (with_a_row_of_no_kind, "unknown kind"),
+    (with_unbalanced_books, "books do not balance"),
+    (with_our_own_error, "our own KeyError, 2 times"),
+    (with_other_findings_live, "judged live"),
+    (with_a_worker_missing, "1 of 2 load processes"),
+    (without_heal, "fault window w1 (down) has no end"),
+    (without_cleanup, "no record of cleaning up"),
+    (with_a_toxic_left, "toxic jam"),
+    (with_a_fault_that_never_began, "never began: w2"),
+    (with_a_clock_jump, "wall clock jumped by 3"),
+    (without_an_end, "its manifest has no end"),
+    (with_a_bad_end, "ended in disorder: the guard is gone"),
+    (without_manifest, "manifest.json is missing"),
+]
+
+
+def twice(session: int, turn: int, frames: Frames) -> Frames:
+    return [*frames, frames[-1]] if (session, turn) == (5, 3) else frames
+
+
+def lost(session: int, turn: int, frames: Frames) -> Frames:
+    return [*frames[:1], *frames[2:]] if (session, turn) == (5, 3) else frames
+
+
+def test_the_unbroken_run_is_go_and_has_no_problem(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", PLAN))
+    assert (judged.verdict, judged.check("self").verdict) == ("go", "valid"), judged.sentence
+
+
+@pytest.mark.parametrize(("broken", "text"), BREAKAGES, ids=[broken.__name__ for broken, _ in BREAKAGES])
+def test_one_broken_thing_caps_the_run_and_is_named(
+    tmp_path: Path, broken: Callable[[Path], None], text: str
+) -> None:  # fmt: skip
+    path = write_run(tmp_path / "run", PLAN)
+    broken(path)
+    judged = judge(path)
+    assert judged.verdict == "cannot-say"
+    assert text in judged.check("self").reason
+    assert judged.causes[0].title.startswith("self")
+
+
+@pytest.mark.parametrize(("broken", "text"), BREAKAGES, ids=[broken.__name__ for broken, _ in BREAKAGES])
+def test_what_the_backend_did_wrong_is_still_shown(tmp_path: Path, broken: Callable[[Path], None], text: str) -> None:
+    """Law 4: the run is capped, its findings are not hidden."""
+    path = write_run(tmp_path / "run", replace(PLAN, spoil=lost))
+    assert judge(path).verdict == "no-go"
+    broken(path)
+    judged = judge(path)
+    assert (judged.verdict, judged.check("loss").verdict) == ("cannot-say", "invalid")
+    assert judged.check("loss").witnesses
+    assert text in judged.check("self").reason
+
+
+def test_an_interrupted_run_is_no_disorder(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", replace(PLAN, exit="interrupted")))
+    assert judged.check("self").verdict == "valid"
+
+
+def test_live_findings_are_not_held_against_another_contract(tmp_path: Path) -> None:
+    """Under another contract other things are findings, and that is no fault of ours."""
+    path = write_run(tmp_path / "run", replace(PLAN, spoil=twice))
+    assert judge(path).check("self").verdict == "valid"
+    assert judge(path, "netra").check("self").verdict == "valid"

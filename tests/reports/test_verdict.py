@@ -1,0 +1,108 @@
+"""The laws of merging as a table, and the sentence that gives the reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reports.judgement import Check, GateResult, Witness
+from reports.verdict import causes, merge, sentence
+
+
+def check(verdict: Any = "valid", subject: Any = "backend", id_: str = "order", **changes: Any) -> Check:
+    base = Check(
+        id=id_, subject=subject, verdict=verdict, required=True, samples=9, violations=int(verdict == "invalid"), kinds={},
+        warnings=0, reason=f"{verdict} for a reason", witnesses=(),
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def gate(verdict: Any = "pass", severity: Any = "fail", **changes: Any) -> GateResult:
+    base = GateResult(
+        metric="turn.total", rule="p(95)<1500", unit="ms", observed=1200.0, samples=100, bad=0, interval=(0.0, 0.03),
+        verdict=verdict, severity=severity, reason="",
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+GOOD, BAD, UNKNOWN, IDLE = check(), check("invalid"), check("unknown"), check("not-exercised", required=False)
+SELF_OK, SELF_BAD = check(subject="harness", id_="self"), check("invalid", subject="harness", id_="self")
+SELF_UNKNOWN = check("unknown", subject="harness", id_="self")
+CLIENT_BAD = check("invalid", subject="client", id_="backoff")
+
+LAWS: list[tuple[str, list[Check], list[GateResult], str]] = [
+    ("all valid, all kept", [GOOD, SELF_OK], [gate()], "go"),
+    ("nothing at all that was required", [IDLE, SELF_OK], [], "go"),
+    ("law 1: not exercised stays outside", [GOOD, IDLE, SELF_OK], [gate(), gate("not-checked")], "go"),
+    ("law 2: an invalid backend finding", [GOOD, BAD, SELF_OK], [gate()], "no-go"),
+    ("law 2: a failed gate", [GOOD, SELF_OK], [gate(), gate("fail")], "no-go"),
+    ("law 2: unknown check", [GOOD, UNKNOWN, SELF_OK], [gate()], "cannot-say"),
+    ("law 2: unknown gate", [GOOD, SELF_OK], [gate("unknown")], "cannot-say"),
+    ("law 2: NO-GO outweighs unknown", [BAD, UNKNOWN, SELF_OK], [gate("unknown")], "no-go"),
+    ("law 2: a failed gate outweighs unknown", [UNKNOWN, SELF_OK], [gate("fail")], "no-go"),
+    ("law 2: a warning that fails", [GOOD, SELF_OK], [gate("fail", "warn")], "go"),
+    ("law 2: a warning that is unknown", [GOOD, SELF_OK], [gate("unknown", "warn")], "go"),
+    ("law 3: a client finding is not the backend's", [GOOD, CLIENT_BAD, SELF_OK], [gate()], "go"),
+    ("law 4: a failed self caps", [GOOD, SELF_BAD], [gate()], "cannot-say"),
+    ("law 4: before law 2, findings", [BAD, SELF_BAD], [gate()], "cannot-say"),
+    ("law 4: before law 2, gates", [GOOD, SELF_BAD], [gate("fail")], "cannot-say"),
+    ("law 4: a self that cannot say caps too", [BAD, SELF_UNKNOWN], [gate()], "cannot-say"),
+    ("warnings of a valid check", [check(warnings=7), SELF_OK], [gate()], "go"),
+]
+
+
+@pytest.mark.parametrize(("checks", "gates", "verdict"), [row[1:] for row in LAWS], ids=[row[0] for row in LAWS])
+def test_the_laws(checks: list[Check], gates: list[GateResult], verdict: str) -> None:
+    assert merge(checks, gates) == verdict
+    assert merge(checks[::-1], gates[::-1]) == verdict
+
+
+@pytest.mark.parametrize(("checks", "gates", "verdict"), [row[1:] for row in LAWS], ids=[row[0] for row in LAWS])
+def test_what_is_not_go_has_a_reason_and_a_sentence(checks: list[Check], gates: list[GateResult], verdict: str) -> None:
+    reasons = causes(checks, gates)
+    if verdict != "go":
+        assert reasons
+        assert reasons[0].title in sentence(merge(checks, gates), reasons, gates, 100, 3)
+
+
+def test_a_finding_is_still_named_when_the_harness_caps_the_run() -> None:
+    titles = [cause.title for cause in causes([BAD, SELF_BAD], [gate("fail")])]
+    assert [title.split(":")[0] for title in titles[:2]] == ["self", "order"]
+    assert any("turn.total" in title for title in titles)
+
+
+def test_the_weightiest_cause_comes_first() -> None:
+    order = causes([UNKNOWN, BAD], [gate("fail", "warn"), gate("unknown"), gate("fail")])
+    assert [one.title.rpartition(" ")[2] for one in order] == ["reason", "ms", "say", "say", "ms"]
+    assert order[0].title.startswith("order: invalid")
+
+
+def test_a_cause_says_how_often_and_where() -> None:
+    seen = Witness(kind="misplaced", session="1", turn="2", row=3, text="", at_s=1.0, phase="steady", fault="")
+    hit = replace(seen, fault="w1")
+    for witnesses, place in (((seen,), "outside of any fault"), ((hit,), "in or after w1"), ((seen, hit), "")):
+        (cause,) = causes([check("invalid", kinds={"misplaced": 2}, witnesses=witnesses)], [])
+        assert cause.detail == "; ".join(filter(None, ["2 × misplaced", place]))
+
+
+def test_a_go_names_the_tightest_latency_gate() -> None:
+    kept = [
+        gate(observed=100.0),
+        gate(observed=1400.0, metric="event.x"),
+        gate(unit="share", rule="rate>0.9", observed=0.99),
+    ]
+    text = sentence("go", (), kept, 1215, 14)
+    assert text.startswith("1,215 turns, 14 checks and 3 gates")
+    assert text.endswith("tightest: event.x at 1,400 of 1,500 ms")
+
+
+def test_a_go_without_a_latency_gate_names_none() -> None:
+    assert "tightest" not in sentence("go", (), [gate(unit="count", rule="count==0", observed=0.0)], 1, 1)
+
+
+@pytest.mark.parametrize("rule", ["p(95)<1.5s", "p(95) <= 1500ms", "p(95)<1500"])
+def test_the_tightest_gate_is_found_in_every_spelling_of_a_rule(rule: str) -> None:
+    text = sentence("go", (), [gate(rule=rule, observed=1400.0)], 1, 1)
+    assert text.endswith("turn.total at 1,400 of 1,500 ms")
