@@ -23,7 +23,7 @@ from loadtests.journal import read_journal
 from loadtests.manifest import read_manifest
 from loadtests.scenario import Scenario
 
-__all__ = ["RunData", "frames", "read_run", "windows_of"]
+__all__ = ["RunData", "find_run", "frames", "read_run", "windows_of"]
 
 Rows = np.ndarray[Any, np.dtype[Any]]
 _STRING_COLUMNS = ("raw", "agent", "tool", "labels", "text")
@@ -51,6 +51,12 @@ class RunData:
     def seconds(self, at_ns: int) -> float:
         """Seconds since the run's start."""
         return (at_ns - self.start_ns) / 1e9
+
+
+def find_run(path: Path) -> Path:
+    """A run directory by its path, or by its bare name under ``runs/``, as pages and findings print it."""
+    under = Path("runs") / path
+    return under if not path.exists() and under.is_dir() else path
 
 
 def read_run(path: Path, contract_name: str | None = None) -> RunData:

@@ -341,10 +341,6 @@ def _faults(
         start_s = data.seconds(window.start_ns)
         end_s = data.seconds(window.end_ns) if window.end_ns is not None else None
         before = before[before["end_s"] <= start_s]
-        back = connections[
-            (connections["cohort"] == window.cohort) & connections["ready_s"].between(start_s, (end_s or 1e9) + 60)
-        ]
-        back = back[back["connection"] > 1]
         recovered = mine["recovery_s"].dropna()
         out.append(
             FaultResult(
@@ -352,7 +348,7 @@ def _faults(
                 end_s=round(end_s, 3) if end_s is not None else None, asked=window.asked,
                 measured=dict(effect.get("measured") or {}), effect=effect.get("effect", "not-probed"), by=str(effect.get("by", "")),
                 sessions=int(connections[connections["cohort"] == window.cohort]["session"].nunique()),
-                disconnected=int(mine["session"].nunique()), reconnects_peak_per_s=_peak(back["ready_s"].to_numpy()),
+                disconnected=int(mine["session"].nunique()), reconnects_peak_per_s=_peak(mine["ready_s"].dropna().to_numpy()),
                 recovery_s=round(float(recovered.median()), 3) if len(recovered) else None,
                 recovery_max_s=round(float(recovered.max()), 3) if len(recovered) else None,
                 unrecovered=int((mine["recovery_s"].isna() & ~mine["censored"].astype(bool)).sum()),

@@ -56,7 +56,7 @@ def causes(checks: Sequence[Check], gates: Sequence[GateResult]) -> tuple[Cause,
 
 def _observed(gate: GateResult) -> str:
     if gate.unit == "ms":
-        return f": {gate.observed:,.0f} ms" if gate.observed is not None else ": never, in too many turns"
+        return f": {_spaced(gate.observed)} ms" if gate.observed is not None else ": never, in too many turns"
     if gate.unit == "share" and gate.observed is not None:
         return f": {gate.observed:.1%}"
     return ""
@@ -80,7 +80,7 @@ def sentence(verdict: Verdict, reasons: Sequence[Cause], gates: Sequence[GateRes
     """One sentence with the number that decides."""
     if verdict == "go":
         passed = [gate for gate in gates if gate.verdict == "pass"]
-        text = f"{turns:,} turns, {checked} checks and {len(passed)} gates: no finding, every gate kept"
+        text = f"{_spaced(turns)} turns, {checked} checks and {len(passed)} gates: no finding, every gate kept"
         tightest = _tightest(passed)
         return f"{text}; tightest: {tightest}" if tightest else text
     if not reasons:
@@ -89,6 +89,11 @@ def sentence(verdict: Verdict, reasons: Sequence[Cause], gates: Sequence[GateRes
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     detail = f" ({first.detail})" if first.detail else ""
     return f"{first.title}{detail}{more}"
+
+
+def _spaced(number: float) -> str:
+    """Thousands apart by a narrow space, as in the page's tables."""
+    return f"{number:,.0f}".replace(",", "\u202f")
 
 
 def _tightest(gates: Sequence[GateResult]) -> str:
@@ -100,5 +105,5 @@ def _tightest(gates: Sequence[GateResult]) -> str:
         limit = limit_ms(gate.rule)
         if limit and gate.observed / limit > share:
             share = gate.observed / limit
-            best = f"{gate.metric} at {gate.observed:,.0f} of {limit:,.0f} ms"
+            best = f"{gate.metric} at {_spaced(gate.observed)} of {_spaced(limit)} ms"
     return best

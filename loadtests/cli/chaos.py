@@ -54,7 +54,9 @@ def cleanup(
     from chaos.guard import sweep
     from loadtests.errors import ConfigError
     from loadtests.manifest import run_id
+    from loadtests.rundir import find_run
 
+    run = find_run(run)
     if not (run / "plan.json").is_file():
         raise ConfigError(str(run), "", "is no run directory", "a folder with plan.json")
     swept = sweep(run_id(run), [toxiproxy_url] if toxiproxy_url else [])

@@ -21,5 +21,6 @@ def report(
     """
     from loadtests.conductor.report import judge_again
     from loadtests.conductor.run import EXIT_CODES
+    from loadtests.rundir import find_run
 
-    raise typer.Exit(EXIT_CODES[judge_again(run, contract or None, gates)])
+    raise typer.Exit(EXIT_CODES[judge_again(find_run(run), contract or None, gates)])

@@ -23,9 +23,11 @@ def show(
     from rich.console import Console
 
     from loadtests.conductor.oneturn import list_turns, show_turn
+    from loadtests.rundir import find_run
 
     console = Console()
+    path = find_run(run)
     if turn:
-        show_turn(run, turn, console)
+        show_turn(path, turn, console)
     else:
-        list_turns(run, console)
+        list_turns(path, console)

@@ -55,7 +55,7 @@ def plain_http() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"hello")
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -134,4 +133,4 @@ def test_a_run_that_lost_a_part_of_the_rig_cannot_say_and_names_it(
     assert reason in ended.checks["self"]["reason"]
     assert reason in ended.verdict["sentence"]
     assert not processes_of(ended.run)
-    assert os.path.getsize(ended.run / "junit.xml")
+    assert (ended.run / "junit.xml").stat().st_size

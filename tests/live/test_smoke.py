@@ -9,7 +9,6 @@ import contextlib
 import ipaddress
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +44,8 @@ def options(pytestconfig: pytest.Config) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def smoke(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
-    yield gauntlet("run", "smoke", "--label", "build=under-test", *options, cwd=tmp_path_factory.mktemp("smoke"))
+def smoke(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    return gauntlet("run", "smoke", "--label", "build=under-test", *options, cwd=tmp_path_factory.mktemp("smoke"))
 
 
 def test_it_is_go(smoke: Ended) -> None:

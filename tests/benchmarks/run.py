@@ -1,0 +1,78 @@
+"""``make bench``: what an event costs, ours beside Gatling, Artillery and k6 on the same work, in one run.
+
+Three repeats, peers taken in turn so that a slow minute hits all alike; the figures are minimum and median of the marginal
+CPU per received event, and the peak memory. Written to ``results/peers.json``, which the README's table is made from.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from tests.proofs.ledger import commit  # noqa: E402  # the path above leads there
+
+REPEATS = 3
+PEERS = ("gatling", "artillery", "k6", "cmd")
+LIMIT_S = 600
+
+
+def ours(folder: Path) -> str:
+    """The command that does the peers' work by our own users: rows, contract, statistics, all on."""
+    locust = [
+        str(Path(sys.executable).parent / "locust"), "-f", str(HERE / "bench_locustfile.py"), "--headless", "--only-summary",
+        "--contract", str(HERE / "peers" / "contract.yaml"), "--runs", str(folder),
+    ]  # fmt: skip
+    return f"{shlex.join(locust)} -u $S -r $S --host $URL"
+
+
+def measure(mode: str, peers: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    samples: dict[str, list[tuple[float, float]]] = {peer: [] for peer in peers}
+    for repeat in range(REPEATS):
+        for peer in peers:
+            with tempfile.TemporaryDirectory() as folder:
+                done = subprocess.run(
+                    [str(HERE / "peers" / "measure"), mode, peer], env={**os.environ, "CMD": ours(Path(folder))}, cwd=folder,
+                    capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                )  # fmt: skip
+            if done.returncode:
+                sys.exit(f"{peer}: {done.stderr[-500:]}")
+            words = done.stdout.strip().splitlines()[-1].split()
+            samples[peer].append((float(words[2]), float(words[3])))
+            print(f"{mode} {repeat + 1}/{REPEATS} {peer:<10} {words[2]:>6} µs/event {words[3]:>5} MB", flush=True)
+    return {
+        peer: {
+            "us_per_event_min": min(us for us, _ in found),
+            "us_per_event_median": statistics.median(us for us, _ in found),
+            "peak_rss_mb": max(mb for _, mb in found),
+        }
+        for peer, found in samples.items()
+    }
+
+
+def main() -> int:
+    import json
+
+    at = commit()
+    peers = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else PEERS
+    figures = {"burst": measure("burst", peers)}
+    load = os.getloadavg()[0]
+    record = {"commit": at, "host": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(load, 2)}, **figures}
+    file = HERE / "results" / "peers.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    print(f"figures: {file.relative_to(HERE.parents[1])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

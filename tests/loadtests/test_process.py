@@ -1,0 +1,170 @@
+"""One load generator process without Locust: its users' numbers and cohorts, the common start, its account at the end."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic_ns
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+
+from loadtests import cohorts, process
+from loadtests.assignment import Assignment
+from loadtests.history import COHORTS, End, RowKind
+from loadtests.process import LoadProcess
+from loadtests.rundir import read_run
+from tests.loadtests.histories import NONCE, compiled, write_frame_of_run
+from tests.loadtests.servers import Agent, answer_whole, in_thread, until
+
+pytestmark = pytest.mark.live
+SCENARIO = """
+scenario: 1
+name: short
+contract: netra
+users: 4
+pace_ms: 100
+prompts: [hello]
+phases: [{name: steady, s: 0.6}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Locust's statistics would import Locust; the garbage collector is the test run's own."""
+    monkeypatch.setattr(process.livestats, "feed", lambda *_: 0)
+    before = gc.get_threshold()
+    with gevent.Timeout(20):
+        yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    write_frame_of_run(tmp_path, compiled("netra"), nonce=NONCE)
+    (tmp_path / "scenario.yaml").write_text(SCENARIO)
+    return tmp_path
+
+
+def agent() -> Agent:
+    netra = compiled("netra")
+    return Agent({rule.role: rule.name for rule in reversed(netra.events)}, netra.file.handshake.ready, answer_whole)
+
+
+def environment() -> Any:
+    fired: list[dict[str, Any]] = []
+    request = SimpleNamespace(_handlers=[1, 2], fire=lambda **values: fired.append(values))
+    return SimpleNamespace(events=SimpleNamespace(request=request), stats=None, fired=fired)
+
+
+def made(run_dir: Path, port: int, index: int = 0, **changes: Any) -> LoadProcess:
+    facts: dict[str, Any] = {
+        "run_dir": str(run_dir), "nonce": NONCE, "seed": 5, "contract": "netra", "scenario": str(run_dir / "scenario.yaml"),
+        "target": f"ws://127.0.0.1:{port}", "users": 4,
+    }  # fmt: skip
+    return LoadProcess(Assignment(**{**facts, **changes}), environment(), index)
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "numbers"),
+    [
+        (0, {}, [0, 1, 2]),
+        (1, {"workers": 3}, [1, 4, 7]),
+        (2, {"barrier": False}, [2 * process.STRIDE, 2 * process.STRIDE + 1, 2 * process.STRIDE + 2]),
+    ],
+)
+def test_users_of_all_processes_have_numbers_of_their_own(
+    run_dir: Path, index: int, changes: dict[str, Any], numbers: list[int]
+) -> None:
+    one = made(run_dir, 1, index, **changes)
+    assert [one.chat()[0] for _ in range(3)] == numbers
+    one.stop()
+
+
+def test_a_whole_run_from_the_common_start_to_the_account(run_dir: Path) -> None:
+    with in_thread(agent()) as port:
+        one = made(run_dir, port)
+        users = [one.chat() for _ in range(4)]
+        talking = [gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users]
+        until((run_dir / "rows" / "worker-0.up").exists, "being up")
+        gevent.sleep(0.05)
+        assert not [chat for _, chat in users if chat.session.connection]
+        start_ns = monotonic_ns() + 50_000_000
+        (run_dir / "start.json").write_text(json.dumps({"start_ns": start_ns}))
+        until((run_dir / "rows" / "worker-0.done").exists, "the end")
+        gevent.joinall(talking)
+        one.stop()
+    data = read_run(run_dir)
+    sends = data.rows[data.rows["kind"] == RowKind.SEND]
+    ends = data.rows[data.rows["kind"] == RowKind.END]
+    account = data.accounts["worker-0"] or {}
+    assert set(sends["session"].tolist()) == {0, 1, 2, 3}
+    assert sends["intended"].min() >= start_ns
+    assert sends["intended"].max() < start_ns + 600_000_000
+    assert set(ends["code"].tolist()) == {End.OK}
+    assert (account["users"], account["turns"], account["errors"]) == (4, len(sends), {})
+    assert account["rows"] == len(data.rows)
+
+
+def test_cohorts_dial_their_own_listener_and_are_those_of_the_seed(run_dir: Path) -> None:
+    treated, control = agent(), agent()
+    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
+    with in_thread(treated) as a, in_thread(control) as b:
+        listeners = {"treated": ("127.0.0.1", a), "control": ("127.0.0.1", b)}
+        one = made(run_dir, 1, listeners=listeners, treated_share=0.25)
+        users = [one.chat() for _ in range(4)]
+        gevent.joinall([gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users])
+        one.stop()
+    rows = read_run(run_dir).rows
+    hit = set(rows["session"][rows["cohort"] == COHORTS.index("treated")].tolist())
+    assert hit == cohorts.treated(5, 4, 0.25)
+    assert (treated.opened, control.opened) == (1, 3)
+
+
+def test_a_mistake_of_a_users_own_code_is_counted_and_ends_nobody(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "FLUSH_S", 0.01)
+    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
+    asked: list[int] = []
+
+    def content() -> str:
+        asked.append(1)
+        if len(asked) == 1:
+            raise LookupError("no more ideas")
+        return "hello"
+
+    with in_thread(agent()) as port:
+        one = made(run_dir, port)
+        number, chat = one.chat()
+        one.converse(number, chat, content, 100)
+        one.stop()
+    account = json.loads((run_dir / "rows" / "worker-0.json").read_text())
+    assert (account["errors"], account["turns"] >= 2) == ({"LookupError": 1}, True)
+
+
+@pytest.mark.parametrize(
+    ("end", "fired"),
+    [(End.OK, [None]), (End.FAILED, ["failed"]), (End.TIMEOUT, ["timeout"]), (End.CUT_BY_STOP, []), (End.IN_DOUBT, [])],
+)
+def test_who_listens_to_locust_hears_of_turns_that_count(run_dir: Path, end: End, fired: list[str | None]) -> None:
+    one = made(run_dir, 1)
+    one.fire_turn(end, 12.5)
+    heard = [values["exception"] and str(values["exception"]) for values in one.environment.fired]
+    assert heard == fired
+    one.stop()
+
+
+def test_no_token_stands_in_what_it_writes(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", "hush-{user}")
+    one = made(run_dir, 1, token_env="CHAT_TOKEN")
+    number, chat = one.chat()
+    chat.session.dial_failed(1, 401, f"HTTP 401: who is hush-gauntlet-{number}?")
+    one.stop()
+    one.stop()
+    assert b"who is [redacted]?" in (run_dir / "rows" / "worker-0.strings").read_bytes()

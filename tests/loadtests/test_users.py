@@ -1,0 +1,61 @@
+"""ChatUser under Locust: what is wrong is said as a sentence and an exit code; what users say comes from the scenario."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.loadtests.locusts import locust
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--host", "http://127.0.0.1:1"), "is no WebSocket URL"),
+        (("--host", "ws://127.0.0.1:1", "--contract", "nettra"), "did you mean 'netra'?"),
+        (("--host", "ws://127.0.0.1:1", "--scenario", "smok"), "did you mean 'smoke'?"),
+        (("--host", "ws://127.0.0.1:1", "--token-env", "NO_SUCH"), "the environment has no NO_SUCH"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = locust(tmp_path, "--headless", "-u", "2", "-t", "20s", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+SCRIPT = """
+import json
+from types import SimpleNamespace
+from locust.env import Environment
+from loadtests.users import ChatUser
+
+class Mine(ChatUser):
+    prompts = ("a", "b", "c")
+
+class Own(ChatUser):
+    def content(self):
+        return "always this"
+
+class Plain(ChatUser):
+    pass
+
+def said(kind):
+    user = kind(Environment())
+    user._process = SimpleNamespace(scenario=SimpleNamespace(prompts=["x", "y"]))
+    user._number, user._asked = 1, 0
+    return [user.content() for _ in range(4)]
+
+print(json.dumps([said(Mine), said(Own), said(Plain)]))
+"""
+
+
+def test_users_say_their_own_prompts_or_those_of_the_scenario() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == [["c", "a", "b", "c"], ["always this"] * 4, ["x", "y", "x", "y"]]
