@@ -25,7 +25,7 @@ from chaos.faults.fault import Baseline, Measured
 from chaos.wire import Outcome, connect, flush, receive, try_new, upgrade
 from loadtests.dial import Dial
 
-__all__ = ["Canary", "Marks"]
+__all__ = ["Canary", "Marks", "Ping"]
 
 CONNECT_S = 3.0
 PING_GAP_S = 0.1

@@ -20,7 +20,7 @@ from typing import Literal
 from chaos.sweep import TAG, sweep, tagged
 from loadtests.errors import RigError
 
-__all__ = ["TAG", "Guard", "sweep", "tagged"]
+__all__ = ["TAG", "Guard", "main", "sweep", "tagged", "watch"]
 
 READY, BEAT, GOODBYE = b"ready\n", b".", b"q"
 READY_S = 10.0

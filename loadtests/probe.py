@@ -28,7 +28,7 @@ from loadtests.session import Identity, Session
 from loadtests.transport import Connection, DialError
 from loadtests.turn import Rules
 
-__all__ = ["PROBE_SESSION", "Frame", "Probe", "Report", "main"]
+__all__ = ["PROBE_SESSION", "Frame", "Probe", "Report", "main", "probe_assignment"]
 
 PROBE_SESSION = 0xFFFFFF  # no user of a run has this number
 CONNECT_TIMEOUT_S = 10.0
@@ -126,7 +126,9 @@ class Probe:
         self.report.steps.append((name, False, round(took_ms, 1), self._redact(text)))
 
     def _redact(self, text: str) -> str:
-        return self._secret.sub("[redacted]", text) if self._secret else text
+        """Text of the other side without our tokens, and without what a terminal would obey."""
+        text = self._secret.sub("[redacted]", text) if self._secret else text
+        return "".join(c if c.isprintable() else " " for c in text)
 
     def _connect(self) -> bool:
         session, dial = self._session, self._dial
@@ -215,8 +217,9 @@ class Probe:
             self.report.approved += 1
         text = self._redact(raw.decode("utf-8", "replace"))[:SHOWN_BYTES]
         names = ("approved", "deprecated", "legacy", "not approved")
+        name = self._contract.label(index) if index else self._redact(kind)[:SHOWN_BYTES]
         frame = Frame(
-            round((at_ns - self._since_ns) / NS_PER_MS, 1), self._contract.label(index) if index else kind, names[standing], text,
+            round((at_ns - self._since_ns) / NS_PER_MS, 1), name, names[standing], text,
             tuple(self._found[before:]),
         )  # fmt: skip
         if self._show is not None:

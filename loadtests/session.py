@@ -81,6 +81,7 @@ class Session:
         self.contract = contract
         self.identity = identity
         self.record = record
+        self._put, self._intern, self._labels = record.row, record.intern, identity.labels
         self.emit = emit
         self.wall = wall
         self.findings = 0
@@ -159,43 +160,43 @@ class Session:
         """One text frame, as bytes; anything may be in it."""
         index, standing, schema, recovered, kind, ids = self._decode(raw)
         turn_id, agent, execution, tool, event_id, stream, _, _, cursor = ids
-        record = self.record
+        record, intern, flight, tracker = self.record, self._intern, self.flight, self.tracker
         record.frames_received += 1
         flags = (1 if recovered else 0) | (STANDING_FLAGS[standing] if standing else 0)
         foreign = -1
         if raw.count(self._nonce) != raw.count(self._own_tag):
             foreign = self._foreign(raw)
-        flight = self.flight
-        turn = 0
-        if turn_id is not None:
-            if flight is not None and turn_id == flight.turn_id:
-                turn = flight.number
-            else:
-                turn, stale = self._turn_of(turn_id)
-                flags |= stale
+        mine, turn, intended, sent, unknown = None, 0, 0, 0, 0
+        if flight is not None and turn_id == flight.turn_id:
+            mine = flight
+        elif turn_id is not None:
+            turn, stale = self._turn_of(turn_id)
+            flags |= stale
+            if turn == UNKNOWN_TURN:
+                unknown = intern(turn_id)
+            elif flight is not None and turn == flight.number:
+                mine = flight
         elif flight is not None and index and self._rules.roles[index] != OTHER:
-            turn = flight.number
+            mine = flight
             flags |= ASSUMED_TURN
+        if mine is not None:
+            turn, intended, sent = mine.number, mine.intended, mine.sent
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
             flags |= OTHER_STREAM
-        agent_id = record.intern(agent) if agent else 0
-        tool_id = record.intern(tool) if tool else 0
+        agent_id = intern(agent) if agent else 0
+        tool_id = intern(tool) if tool else 0
         execution_id = _short(execution) if execution else 0
         place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
         key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
-        mine = flight if flight is not None and turn == flight.number else None
-        number = record.row(
-            1, self._cohort, flags, index, schema, self._number, self.connection, turn,
-            record.intern(kind), agent_id, tool_id, execution_id, foreign, 0, len(raw), self.identity.labels,
-            record.intern(turn_id) if turn == UNKNOWN_TURN else 0,
-            mine.intended if mine is not None else 0, mine.sent if mine is not None else 0, at_ns, place, key,
+        number = self._put(
+            1, self._cohort, flags, index, schema, self._number, self.connection, turn, intern(kind), agent_id, tool_id,
+            execution_id, foreign, 0, len(raw), self._labels, unknown, intended, sent, at_ns, place, key,
         )  # fmt: skip
-        tracker = self.tracker
         before = self.findings
         tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
         if mine is not None:
             mine.events += 1
-            if len(mine.frames) < KEPT_FRAMES:
+            if mine.events < KEPT_FRAMES:
                 mine.frames.append((number, at_ns, raw))
             current = tracker.current
             if current is not None and current.ended and current.number == turn:

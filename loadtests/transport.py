@@ -203,7 +203,7 @@ class Connection:
         if not self._changed.wait(max(0.0, deadline - time.monotonic())):
             raise TimeoutError
         self._changed.clear()
-        if self._error is not None:
+        if self._error is not None and self.response is None:
             raise self._error
 
     def _secure(self, deadline: float) -> None:

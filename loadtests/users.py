@@ -48,7 +48,7 @@ class ChatUser(User):
 
     def on_start(self) -> None:
         if self.environment.gauntlet is None:
-            raise StopUser  # the test could not start, and has said why
+            return  # the test could not start, and has said why
         self._asked = 0
         self._process: LoadProcess = self.environment.gauntlet
         self._number, self._chat = self._process.chat()
@@ -58,6 +58,8 @@ class ChatUser(User):
     @task
     def converse(self) -> None:
         """The user's only task; Locust ends it by ending the user."""
+        if self.environment.gauntlet is None:
+            raise StopUser
         self.live()
         while True:
             gevent.sleep(3600)
@@ -145,6 +147,7 @@ def _test_start(environment: Any, **_: Any) -> None:
     except GauntletError as error:
         log.error("%s", error)  # noqa: TRY400  # a sentence for the user, not a traceback
         environment.process_exit_code = error.exit_code
+        environment.gauntlet_assignment = None  # nothing to complete
         gevent.spawn(environment.runner.quit)  # not from within: the runner is still on its way to start users
     except Exception:
         log.exception("the test could not start")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app"]
+__all__ = ["app", "cleanup", "list_", "plan"]
 
 app = typer.Typer(help="Faults: what there is, what would happen, and cleaning up.", no_args_is_help=True)
 

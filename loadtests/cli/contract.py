@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app"]
+__all__ = ["app", "list_", "show"]
 
 app = typer.Typer(help="What backends promise, as data.", no_args_is_help=True)
 

@@ -16,6 +16,7 @@ from loadtests.rundir import RunData, frames, read_run, windows_of
 __all__ = ["list_turns", "show_turn"]
 
 MOST_LISTED = 30
+WIDEST = 40
 CONNECTION_KINDS = [
     RowKind.DIAL,
     RowKind.FAILED,
@@ -109,19 +110,34 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
             markup=False,
         )
     table = Table("row", "ms", "what", "", "frame", expand=True)
-    table.columns[4].overflow = "ellipsis"
-    table.columns[4].no_wrap = True
+    # A frame takes what is left over; without a ratio its length would squeeze all the others to nothing.
+    for column in (0, 1, 2, 4):
+        table.columns[column].no_wrap = True
+    table.columns[2].max_width = WIDEST
+    table.columns[2].overflow = "ellipsis"
+    table.columns[4].overflow, table.columns[4].ratio = "ellipsis", 1
     for i, worker in zip(mine, worker_of, strict=True):
         row = rows[i]
         frame = texts.get((worker, int(i) - data.first_row[data.workers.index(worker)]))
-        text = "".join(c if c.isprintable() else " " for c in frame["text"]) if frame else ""
+        text = _printable(frame["text"]) if frame else ""
         marks = Text("\n".join(f"✗ {one}" for one in found.get(int(i), [])), style="bold red")
-        table.add_row(str(i), f"{(int(row['received']) - begin) / 1e6:,.1f}", Text(_what(data, row)), marks, Text(text))
+        table.add_row(
+            str(i),
+            f"{(int(row['received']) - begin) / 1e6:,.1f}",
+            Text(_printable(_what(data, row))),
+            marks,
+            Text(text),
+        )
     console.print(table)
     if not any(
         (w, int(i) - data.first_row[data.workers.index(w)]) in texts for i, w in zip(mine, worker_of, strict=True)
     ):
         console.print("frames were not kept: only turns with findings, the slowest, and a sample are", markup=False)
+
+
+def _printable(text: str) -> str:
+    """Server text without control characters: a terminal must survive it."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _what(data: RunData, row: np.void) -> str:

@@ -171,7 +171,8 @@ class FrameDecoder:
     def decode(self, raw: bytes) -> Seen:
         """One text frame. Bytes that are no JSON object come back with a schema bit, never as an exception."""
         try:
-            raw.decode()  # the typed decoder skips what it does not need, bad UTF-8 too
+            if not raw.isascii():
+                raw.decode()  # the typed decoder skips what it does not need, bad UTF-8 too
             root = self._typed(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.decode_slowly(raw)

@@ -32,7 +32,7 @@ RUN_DIRECTORY = re.compile(r"^run directory (.+)$", re.MULTILINE)
 
 QUIET: dict[str, float] = {"warm-up": 1.0, "steady": 6.0, "cool-down": 1.0}
 #: the faults of a scenario that is long enough for every law to have its say, and no longer
-CHAOS: dict[str, float] = {"warm-up": 2.0, "steady": 4.0, "down": 2.0, "recovery": 8.0}
+CHAOS: dict[str, float] = {"warm-up": 2.0, "steady": 4.0, "down": 2.0, "recovery": 6.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.live.gauntlet import CHAOS, QUIET, Ended, gauntlet, scenario, togethe
 
 pytestmark = pytest.mark.live
 
-#: one of each way to hook in: event lost, order, end, leak, late, close, welcome, vocabulary
+#: one of each way to hook in: event lost, order, end, leak, late, close, welcome
 PLAIN = (
     "lost-event",
     "swapped",

@@ -13,7 +13,6 @@ from tests.live.truth import Compared, compare
 pytestmark = pytest.mark.live
 
 SHAPES = ("flat", "data", "payload", "wrapped")
-PHASES = {**CHAOS, "recovery": 6.0}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Compared]:
 
 def run_under_chaos(folder: Path, server: ForeignServer) -> Ended:
     env = {"CHAT_TOKEN": "{user}.x.y"}
-    file = scenario(folder / "cut.yaml", PHASES, contract="netra")
+    file = scenario(folder / "cut.yaml", CHAOS, contract="netra")
     return gauntlet("run", file, "--target", server.url, "--token-env", "CHAT_TOKEN", env=env, cwd=folder)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from loadtests.contract import load
 from tests.live.gauntlet import Ended, gauntlet
@@ -60,23 +61,25 @@ def converse(connection: ServerConnection) -> None:
                 connection.close(4000, f"{SCRIPT[:40]} {token}")
 
 
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    def select(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return offered[0] if offered else None
+
+    with serve(converse, "127.0.0.1", 0, select_subprotocol=select, compression=None) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"ws://127.0.0.1:{listening.socket.getsockname()[1]}/ws"
+        listening.shutdown()
+
+
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     folder = tmp_path_factory.mktemp("hostile")
-    with serve(
-        converse,
-        "127.0.0.1",
-        0,
-        select_subprotocol=lambda _, offered: offered[0] if offered else None,
-        compression=None,
-    ) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws"
-        yield gauntlet(
+    with server() as url:
+        return gauntlet(
             "run", "smoke", "--no-chaos", "--users", "12", "--duration", "8s", "--target", url, "--token-env", "CHAT_TOKEN",
             env={"CHAT_TOKEN": TOKEN}, cwd=folder,
         )  # fmt: skip
-        server.shutdown()
 
 
 def files(run: Path) -> list[Path]:
@@ -111,6 +114,16 @@ def test_the_page_and_the_summary_hold_no_markup_of_the_server(hostile: Ended) -
 
 def test_nothing_it_sent_swells_the_run_directory(hostile: Ended) -> None:
     assert max(file.stat().st_size for file in files(hostile.run)) < 4_000_000
+
+
+@pytest.mark.parametrize("command", [("try", "hello"), ("doctor",)])
+def test_a_single_turn_with_it_leaves_the_terminal_whole_too(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with server() as url:
+        words = (*command, "--target", url, "--token-env", "CHAT_TOKEN")
+        told = gauntlet(*words, env={"CHAT_TOKEN": TOKEN}, cwd=tmp_path)
+    assert told.code in {0, 2, 99}, told
+    for word in ("\x1b", "\x07", "\u202e", "\u2066", PLAIN_TOKEN, "Traceback"):
+        assert word not in told.out + told.err
 
 
 def test_a_turn_of_it_can_be_shown(hostile: Ended) -> None:

@@ -35,6 +35,13 @@ def refused(tmp_path: Path, *arguments: str | Path, env: dict[str, str] | None =
     return ended.err[ended.err.index("gauntlet: ") :]
 
 
+def impatient(folder: Path) -> Path:
+    """The audited contract for who does not want to wait ten seconds for a welcome."""
+    file = folder / "impatient.yaml"
+    file.write_text("contract: 1\nname: impatient\nextends: netra\nhandshake: {timeout_ms: 1500}\n")
+    return file
+
+
 @contextmanager
 def websocket(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
     with serve(handler, "127.0.0.1", 0) as server:
@@ -168,8 +175,8 @@ def test_a_contract_for_another_protocol_shows_the_frames_that_do_not_fit(tmp_pa
             connection.recv()
 
     with websocket(chatter) as url:
-        text = refused(tmp_path, "smoke", *SHORT, "--target", url)
-    assert "contract netra does not fit" in text
+        text = refused(tmp_path, "smoke", *SHORT, "--target", url, "--contract", impatient(tmp_path))
+    assert "contract impatient does not fit" in text
     assert '{"op": "HELLO", "version": 3}' in text
 
 
@@ -202,8 +209,7 @@ def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def silent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, float]:
     folder = tmp_path_factory.mktemp("silent")
-    contract = folder / "impatient.yaml"
-    contract.write_text("contract: 1\nname: impatient\nextends: netra\nhandshake: {timeout_ms: 1500}\n")
+    contract = impatient(folder)
     began = monotonic()
     with websocket(lambda connection: [None for _ in connection] and None) as url:
         return gauntlet(

@@ -12,6 +12,7 @@ from time import monotonic
 import psutil
 import pytest
 
+from loadtests.manifest import run_id
 from tests.live.gauntlet import CHAOS, Ended, gauntlet, gone, processes_of, scenario, started, together, until
 
 pytestmark = pytest.mark.live
@@ -134,3 +135,9 @@ def test_a_run_that_lost_a_part_of_the_rig_cannot_say_and_names_it(
     assert reason in ended.verdict["sentence"]
     assert not processes_of(ended.run)
     assert (ended.run / "junit.xml").stat().st_size
+
+
+def test_two_runs_into_folders_of_one_name_have_two_tags(tmp_path: Path) -> None:
+    """Else the guard of the one would end the processes of the other."""
+    assert run_id(tmp_path / "a" / "run") != run_id(tmp_path / "b" / "run")
+    assert run_id(tmp_path / "a" / "run") == run_id(tmp_path / "b" / ".." / "a" / "run")

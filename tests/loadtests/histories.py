@@ -101,9 +101,10 @@ class Story:
             code = int(word[4:] or 1006) if word.startswith("gone") else 1006
             tracker.closed(self.row, at_ns, code, ours=False, ready=self.ready, never_ready=False, mid_turn=mid_turn)
         elif word.startswith("kept"):
-            tracker.claim(self.row, at_ns, True, int(word.partition(">")[2] or -1), tracker.high)
+            head = int(word.partition(">")[2] or -1)
+            tracker.claim(self.row, at_ns, resumed=True, head=head, asked=tracker.high)
         elif word == "lost":
-            tracker.claim(self.row, at_ns, False, -1, tracker.high)
+            tracker.claim(self.row, at_ns, resumed=False, head=-1, asked=tracker.high)
             self.cursor = 0
         else:
             self._event(word, at_ns)

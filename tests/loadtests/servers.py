@@ -18,6 +18,7 @@ from typing import Any
 import gevent
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -158,10 +159,11 @@ class Agent:
         if self.on_open is not None and not await self.on_open(self, one):
             return
         await one.send(json.dumps({"type": self.ready}))
-        async for raw in one:
-            message = json.loads(raw)
-            self.heard.append(message)
-            await self.on_message(self, one, message)
+        with contextlib.suppress(ConnectionClosed):
+            async for raw in one:
+                message = json.loads(raw)
+                self.heard.append(message)
+                await self.on_message(self, one, message)
 
     def event(self, role: str, message: dict[str, Any], **more: Any) -> str:
         fields = {"reasoning": "hm", "tool_name": "search", "results": {"n": 1}, "agent_name": "supervisor"}

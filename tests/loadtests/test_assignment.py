@@ -13,7 +13,8 @@ from loadtests.errors import ConfigError
 
 def test_it_reads_back_what_was_written(tmp_path: Path) -> None:
     one = Assignment(
-        run_dir="r", nonce="n", seed=3, contract="c", scenario="s", target="ws://h", users=4, listeners={"treated": ("127.0.0.1", 5)}, token_env="T",
+        run_dir="r", nonce="n", seed=3, contract="c", scenario="s", target="ws://h", users=4,
+        listeners={"treated": ("127.0.0.1", 5)}, token_env="T",
     )  # fmt: skip
     path = tmp_path / "assignment.json"
     path.write_bytes(msgspec.json.encode(one))

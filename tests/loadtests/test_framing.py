@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +35,7 @@ LIMITS = (1 << 24, 300, 65_536, 5)
 def protocol(limit: int, *, deflate: bool = False) -> ClientProtocol:
     one = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN, max_size=limit)
     if deflate:
-        one.extensions = [PerMessageDeflate(True, True, 15, 15)]
+        one.extensions = [PerMessageDeflate(*(True, True), 15, 15)]
     return one
 
 
@@ -107,7 +108,7 @@ def compare(
 ) -> None:
     sides = (Library(limit, deflate=deflate), Ours(limit, deflate=deflate))
     bounds = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    for i, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for i, (begin, end) in enumerate(pairwise(bounds)):
         for side in sides:
             if i == close_at and side.protocol.state is OPEN:
                 side.protocol.send_close(1000, "")

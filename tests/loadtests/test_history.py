@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from loadtests.history import COHORTS, DTYPE, ROW, UNKNOWN_TURN, End, Flag, RowKind, When, Window, attribute, phase_at
@@ -54,8 +55,6 @@ def test_a_phase_begins_where_it_begins_and_ends_before_its_end(at: int, name: s
 
 
 def test_what_struct_packs_is_what_numpy_reads() -> None:
-    import numpy as np
-
     values = list(range(1, len(DTYPE.names or ()) + 1))
     (row,) = np.frombuffer(ROW.pack(*values), DTYPE)
     assert list(row.tolist()) == values
@@ -65,12 +64,27 @@ def test_numbers_on_disk_stay_what_they_are() -> None:
     """Old runs are read by these numbers; a change needs a new schema."""
     assert [(kind.name, int(kind)) for kind in RowKind] == list(
         zip(
-            "EVENT SEND DIAL FAILED OPEN READY CLOSE ASK CLAIM END DROP RESEND STOP GAVE_UP".split(),
+            [
+                "EVENT",
+                "SEND",
+                "DIAL",
+                "FAILED",
+                "OPEN",
+                "READY",
+                "CLOSE",
+                "ASK",
+                "CLAIM",
+                "END",
+                "DROP",
+                "RESEND",
+                "STOP",
+                "GAVE_UP",
+            ],
             range(1, 15),
             strict=True,
         )
     )
-    assert [end.name for end in End] == "OK FAILED TIMEOUT CUT_BY_STOP IN_DOUBT ABANDONED".split()
+    assert [end.name for end in End] == ["OK", "FAILED", "TIMEOUT", "CUT_BY_STOP", "IN_DOUBT", "ABANDONED"]
     assert [int(flag) for flag in Flag] == [1 << i for i in range(12)]
     assert COHORTS == ("direct", "control", "treated")
     assert UNKNOWN_TURN == 2**32 - 1

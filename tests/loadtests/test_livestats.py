@@ -31,7 +31,8 @@ for i, row in enumerate(rows):
         row["kind"], row["event"], row["code"] = RowKind.END, 0, rng.choice(list(End))
     if i % 13 == 0:
         row["kind"] = RowKind.SEND
-    told.append((RowKind(int(row["kind"])), int(row["event"]), int(row["code"]), int(row["intended"]), int(row["received"]), int(row["size"])))
+    told.append((RowKind(int(row["kind"])),
+                 int(row["event"]), int(row["code"]), int(row["intended"]), int(row["received"]), int(row["size"])))
 
 bulk, single = Environment().stats, Environment().stats
 half = len(rows) // 2
@@ -49,12 +50,16 @@ for kind, event, code, intended, received, size in told:
 
 def shown(stats):
     return {
-        f"{kind} {name}": [e.num_requests, e.num_failures, round(e.total_response_time, 3), round(e.min_response_time, 3), round(e.max_response_time, 3),
-         e.total_content_length, dict(sorted((int(k), v) for k, v in e.response_times.items())), [e.get_response_time_percentile(p) for p in (.5, .9, .99)]]
+        f"{kind} {name}": [e.num_requests, e.num_failures,
+         round(e.total_response_time, 3), round(e.min_response_time, 3), round(e.max_response_time, 3),
+         e.total_content_length,
+         dict(sorted((int(k), v) for k, v in e.response_times.items())),
+         [e.get_response_time_percentile(p) for p in (.5, .9, .99)]]
         for (name, kind), e in sorted(stats.entries.items())
     } | {"total": stats.total.num_requests}
 
-print(json.dumps([counted, shown(bulk), shown(single), dict(bulk.entries[("began", "EVENT")].num_reqs_per_sec), feed(bulk, names, b"", 0.0)]))
+print(json.dumps([counted, shown(bulk), shown(single),
+                  dict(bulk.entries[("began", "EVENT")].num_reqs_per_sec), feed(bulk, names, b"", 0.0)]))
 """
 
 

@@ -10,16 +10,14 @@ import pytest
 from loadtests.history import RowKind
 from loadtests.rundir import read_run
 from tests.loadtests.locusts import locust, only_run, quick_scenario
-from tests.loadtests.test_process import agent
 from tests.loadtests.servers import in_thread
+from tests.loadtests.test_process import agent
 
 pytestmark = pytest.mark.live
 
 
-def test_locust_finds_one_user_and_our_options(tmp_path: Path) -> None:
-    assert "Chatting" in locust(tmp_path, "--list").stdout
-    helped = locust(tmp_path, "--help").stdout
-    assert [name for name in ("--contract", "--scenario", "--token-env", "--runs", "--ca") if name not in helped] == []
+def test_locust_finds_one_user(tmp_path: Path) -> None:
+    assert locust(tmp_path, "--list").stdout.split()[-1] == "Chatting"
 
 
 def test_headless_it_talks_and_leaves_a_whole_run_directory(tmp_path: Path) -> None:
@@ -27,7 +25,7 @@ def test_headless_it_talks_and_leaves_a_whole_run_directory(tmp_path: Path) -> N
     with in_thread(one) as port:
         done = locust(
             tmp_path, "--headless", "-u", "3", "-r", "3", "-t", "2s", "--host", f"ws://127.0.0.1:{port}", "--scenario",
-            quick_scenario(tmp_path), "--csv", str(tmp_path / "stats"),
+            quick_scenario(tmp_path),
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     data = read_run(only_run(tmp_path))
@@ -37,7 +35,7 @@ def test_headless_it_talks_and_leaves_a_whole_run_directory(tmp_path: Path) -> N
     assert sends == len(one.heard) >= 6
     assert {message["payload"]["content"].partition(" [")[0] for message in one.heard} == {"one", "two", "three"}
     assert (data.manifest["kind"], data.manifest["exit"], data.problems) == ("plain-locust", "ended", [])
-    table = (tmp_path / "stats_stats.csv").read_text()
-    assert "EVENT,agent_started" in table
-    assert "TURN,turn" in table
+    table = (done.stdout + done.stderr).rpartition("Shutting down")[2]
+    assert f"EVENT    {data.contract.name_of('done')}" in table
+    assert "TURN     turn" in table
     assert json.loads((only_run(tmp_path) / "health.jsonl").read_text().splitlines()[0])["worker"] == "worker-0"

@@ -8,6 +8,7 @@ from loadtests.contract import load
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
 from loadtests.metrics import CHECKER_IDS, Gate, parse_gates
+from reports.checkers import CHECKERS
 
 PHASES = ("warm-up", "steady")
 
@@ -94,7 +95,5 @@ def test_several_rules_of_one_metric_are_several_gates() -> None:
 
 
 def test_the_checkers_are_those_that_stand_in_the_table_of_checkers() -> None:
-    from reports.checkers import CHECKERS
-
     rows = CHECKERS.values() if isinstance(CHECKERS, dict) else CHECKERS
     assert {row.id for row in rows} == set(CHECKER_IDS)

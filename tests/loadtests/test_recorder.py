@@ -20,7 +20,7 @@ FIELDS = DTYPE.names or ()
 
 
 def write(one: Recorder, **values: int) -> int:
-    row = {name: 0 for name in FIELDS} | {"kind": int(RowKind.EVENT), "foreign": -1, "cursor": -1} | values
+    row = dict.fromkeys(FIELDS, 0) | {"kind": int(RowKind.EVENT), "foreign": -1, "cursor": -1} | values
     return one.row(*(row[name] for name in FIELDS))
 
 

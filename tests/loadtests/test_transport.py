@@ -23,7 +23,15 @@ from loadtests.contract.schema import Auth, Endpoint
 from loadtests.dial import Dial, Target, tls_context
 from loadtests.transport import ABNORMAL, Connection, DialError
 from tests.loadtests.servers import (
-    WITHIN_S, Authority, closed_port, in_thread, raw_server, read_request, until, until_closed, upgrade,
+    WITHIN_S,
+    Authority,
+    closed_port,
+    in_thread,
+    raw_server,
+    read_request,
+    until,
+    until_closed,
+    upgrade,
 )  # fmt: skip
 
 pytestmark = pytest.mark.live
@@ -421,12 +429,17 @@ def test_bytes_that_are_no_websocket_end_it_with_the_reason(bad: bytes) -> None:
 
 def test_a_mistake_of_ours_while_reading_ends_the_connection_and_hangs_nobody(server: int) -> None:
     closes: list[tuple[int, str]] = []
-    connection = Connection(
-        dial_to(server, "/big/3"), lambda raw, _: 1 / 0, lambda raw, _: None, lambda code, why, _: closes.append((code, why)), lambda _: None  # type: ignore[arg-type,return-value]
-    )  # fmt: skip
+
+    def mistake(raw: bytes, at_ns: int) -> None:
+        raise LookupError(raw.decode())
+
+    def closed(code: int, reason: str, at_ns: int) -> None:
+        closes.append((code, reason))
+
+    connection = Connection(dial_to(server, "/big/3"), mistake, mistake, closed, lambda _: None)
     connection.connect(TIMEOUT_S)
     until(lambda: closes)
-    assert closes == [(ABNORMAL, "ZeroDivisionError: division by zero")]
+    assert closes == [(ABNORMAL, "LookupError: xxx")]
 
 
 def test_our_close_is_polite_and_bounded(server: int) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from loadtests.configfile import convert
 from loadtests.contract import load
+from loadtests.contract.compile import Contract
+from loadtests.contract.schema import ContractFile
 from loadtests.turn import ROLE_CODES, Rules, TurnTracker
 
 ROOT, NESTED = 1, 2
@@ -20,7 +24,7 @@ def feed(tracker: TurnTracker, *roles: str, agent: int = ROOT, tool: int = 0, ex
     contract, told = tracker.rules.contract, []
     for role in roles:
         event = contract.by_name[contract.name_of(role)].index  # type: ignore[arg-type]
-        found = tracker.event(tracker.events + 1, event, False, agent, tool, execution)
+        found = tracker.event(tracker.events + 1, event, recovered=False, agent=agent, tool=tool, execution=execution)
         told += [found[0].name] if found else []
     return told
 
@@ -99,11 +103,6 @@ def test_a_first_event_that_never_came_is_missing_and_not_an_inversion_too() -> 
 def test_a_turn_that_lacks_what_is_not_demanded_was_misplaced() -> None:
     """Where nobody demands the start, an event before it can only be out of order."""
     text = REFERENCE.text.replace("demanded: true", "demanded: false")
-    from loadtests.contract.compile import Contract
-    from loadtests.contract.schema import ContractFile
-    from loadtests.configfile import convert
-    import yaml
-
     lenient = Contract(convert(yaml.safe_load(text), ContractFile, "lenient"), "lenient", text)
     tracker = TurnTracker(Rules(lenient, frozenset({ROOT})), 1, 0)
     feed(tracker, "thinking", "done")
@@ -141,5 +140,7 @@ def test_silence_is_told_apart_from_silence_under_a_cut(cut: bool, expected: str
 def test_a_stored_message_may_come_late_only_where_cut_turns_are_recovered(name: str, told: str | None) -> None:
     tracker = turn(name)
     feed(tracker, "started", "thinking", "tool-open", "tool-close", "done")
-    found = tracker.event(9, tracker.rules.contract.by_name["agent_thinking"].index, True, ROOT, 0, 0)
+    found = tracker.event(
+        9, tracker.rules.contract.by_name["agent_thinking"].index, recovered=True, agent=ROOT, tool=0, execution=0
+    )
     assert (found[0].name if found else None) == told

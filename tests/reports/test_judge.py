@@ -78,6 +78,16 @@ def test_the_same_run_elsewhere_is_judged_the_same(tmp_path: Path) -> None:
     assert plain(judge(path)) == plain(judge(tmp_path / "elsewhere" / "run"))
 
 
+def test_a_run_of_plain_locust_is_one_phase_and_its_books_are_those_of_its_rows(tmp_path: Path) -> None:
+    """Without a barrier nobody knows beforehand who comes when: only what was sent or dropped is accounted for."""
+    path = write_run(tmp_path / "run", Plan(phases=(("steady", 1.0), ("cool-down", 1.0))))
+    file = path / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "kind": "plain-locust"}))
+    judged = judge(path)
+    assert (judged.verdict, judged.books.planned, judged.books.balanced) == ("go", judged.books.sent, True)
+    assert set(judged.turns["phase"]) == {"steady"}
+
+
 # -- findings ----------------------------------------------------------------------------------------------------------
 
 

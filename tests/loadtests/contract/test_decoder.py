@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from loadtests.contract import load
 from loadtests.contract.decoder import (
-    APPROVED, DEPRECATED, IDS, LEGACY, MISSING_SHIFT, NO_TYPE, NOT_JSON, UNAPPROVED, WRONG_TYPE, at_path,
+    APPROVED,
+    DEPRECATED,
+    IDS,
+    LEGACY,
+    MISSING_SHIFT,
+    NO_TYPE,
+    NOT_JSON,
+    UNAPPROVED,
+    WRONG_TYPE,
+    at_path,
 )  # fmt: skip
 
 CONTRACTS = {name: load(name) for name in ("netra", "reference")}
@@ -161,7 +170,7 @@ def missing(event: str, *fields: str) -> int:
 )
 def test_required_fields_are_there_and_of_their_type(change: dict[str, Any], bits: int) -> None:
     frame = {"type": "agent_thinking", "run_id": "r", "agent_name": "a", "seq": 1, "reasoning": "so", **change}
-    assert seen({key: value for key, value in frame.items()})["bits"] == bits
+    assert seen(frame)["bits"] == bits
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from loadtests.contract.template import PLACEHOLDERS, Template
 
-VALUES = {"content": "{turn}", "thread": "t", "turn": 'a "quoted" \\ name', "message": "m", "now": "n", "stream": "s", "cursor": 7}
+VALUES = {
+    "content": "{turn}",
+    "thread": "t",
+    "turn": 'a "quoted" \\ name',
+    "message": "m",
+    "now": "n",
+    "stream": "s",
+    "cursor": 7,
+}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""``gauntlet serve``: the embedded backend by hand, its defects by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.backend import server
+from loadtests.backend.defects import DEFECTS
+from tests.loadtests.cli.commands import called, refused
+
+
+def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[server.ServerOptions] = []
+
+    async def run(options: server.ServerOptions, *_: Any, **__: Any) -> None:
+        asked.append(options)
+
+    monkeypatch.setattr(server, "run", run)
+    code, _ = called(
+        "serve", "--host", "0.0.0.0", "--port", "9", "--db", "x.db", "--seed", "3", "--defect", "silent", "--shape", "data",
+        "--require-token",
+        "--tls-cert", tmp_path / "c", "--tls-key", tmp_path / "k",
+    )  # fmt: skip
+    assert code == 0
+    (one,) = asked
+    assert (one.host, one.port, one.db, one.seed, one.defect, one.shape) == ("0.0.0.0", 9, "x.db", 3, "silent", "data")
+    assert (one.require_token, one.tls_cert, one.tls_key) == (True, tmp_path / "c", tmp_path / "k")
+
+
+def test_the_defects_are_listed() -> None:
+    code, said = called("serve", "--defect", "list")
+    assert (code, [line.split()[0] for line in said.splitlines()]) == (0, list(DEFECTS))
+
+
+def test_an_unknown_defect_is_told() -> None:
+    assert "did you mean 'silent'?" in refused("serve", "--defect", "silence")

@@ -1,0 +1,76 @@
+"""What a dry run says, and the warning about gates that no run of this size could decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtests.conductor.dryrun import describe, undecidable
+from loadtests.conductor.options import Prepared, RunOptions, prepare
+from loadtests.metrics import Gate, parse_gates
+
+
+def prepared(**options: Any) -> Prepared:
+    return prepare(RunOptions(scenario="smoke", **options))
+
+
+def gate(one: Prepared, metric: str, rule: str) -> Gate:
+    names = [phase.name for phase in one.declared.phases]
+    return parse_gates({metric: [rule]}, one.contract, names, "here")[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "turns", "words"),
+    [
+        ("turn.total", "p(95)<1", 1000, ""),
+        ("turn.total", "p(95)<1", 58, "cannot be decided by about 58 samples"),
+        ("turn.total", "p(95)<1", 59, ""),
+        ("turn.total{cohort:control}", "p(95)<1", 100, "cannot be decided by about 50 samples"),
+        ("turn.total{phase:steady}", "p(95)<1", 100, "cannot be decided by about 26 samples"),
+        ("turn.success", "rate>0.999", 1000, "cannot be decided by about 1000 samples"),
+        ("connect.ready", "p(90)<1", 0, ""),
+        ("connect.ready", "p(99)<1", 0, "cannot be decided by about 60 samples"),
+        ("recovery.session", "p(90)<1", 0, ""),
+        ("recovery.session", "p(95)<1", 0, "cannot be decided by about 30 samples"),
+        ("findings.order", "count==0", 0, ""),
+        ("turn.total{cohort:direct}", "p(95)<1", 1000, "no such cohort"),
+    ],
+)
+def test_a_gate_that_cannot_be_decided_is_told(metric: str, rule: str, turns: int, words: str) -> None:
+    one = prepared()
+    said = undecidable(gate(one, metric, rule), one, turns)
+    assert (words in said) if words else said == ""
+
+
+def test_without_chaos_some_gates_are_not_checked() -> None:
+    one = prepared(chaos=False)
+    assert "no such phase" in undecidable(gate(one, "turn.total{phase:recovery-down}", "p(90)<1"), one, 1000)
+    assert "no fault cuts connections" in undecidable(gate(one, "recovery.session", "p(90)<1"), one, 1000)
+    assert "no such cohort" in undecidable(gate(one, "turn.total{cohort:control}", "p(90)<1"), one, 1000)
+    assert undecidable(gate(one, "turn.total{phase:steady}", "p(90)<1"), one, 1000) == ""
+
+
+def test_the_built_in_main_job_is_decidable_as_it_is() -> None:
+    assert "cannot be decided" not in describe(prepared())
+
+
+def test_it_says_who_where_how_much_and_what_breaks() -> None:
+    said = describe(prepared(seed=9, processes=2, defect="silent"))
+    for words in (
+        "60 users in 2 processes",
+        "seed 9",
+        "with defect silent",
+        "30 users treated, 30 control",
+        "w1 latency",
+        "w2 down",
+        "in 45 s",
+    ):
+        assert words in said
+    assert "16.0 to    22.0 s  latency" in said
+
+
+def test_no_credential_of_the_target_is_shown() -> None:
+    said = describe(prepared(target="ws://127.0.0.1:1/ws?token=hush", chaos=False))
+    assert "ws://127.0.0.1:1/ws" in said
+    assert "hush" not in said

@@ -1,0 +1,114 @@
+"""One turn as people see it: frames, faults around it, and the rule that judged each row."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from loadtests.conductor.oneturn import list_turns, show_turn
+from loadtests.errors import ConfigError
+from loadtests.history import COHORTS
+from loadtests.journal import Journal
+from loadtests.session import Identity, Session
+from tests.loadtests.histories import NONCE, Bench, Talk
+
+WHOLE = ("start", "think", "open", "close", "done")
+
+
+def shown(run: Path, name: str = "") -> str:
+    console = Console(file=io.StringIO(), width=900, color_system=None)
+    show_turn(run, name, console) if name else list_turns(run, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    bench = Bench(tmp_path / "run")
+    talk = bench.session().ready()
+    talk.begin()
+    talk.say(*WHOLE)
+    talk.begin("\x1b[31mred[bold]")
+    talk.say("start").close(1006).connect().welcome().answer(resumed=True)
+    talk.say("think", "open", "close", "done", "think").stop()
+    bench.recorder.close()
+    return bench.path
+
+
+def test_a_turn_with_a_cut_is_told_from_send_to_end(run: Path) -> None:
+    said = shown(run, "1.2")
+    words = [
+        "send",
+        "agent_started #6",
+        "close 1006",
+        "by the other side",
+        "dial",
+        "resume asked after #6",
+        "claim: resumed",
+        "agent_completed #10",
+        "end: ok",
+    ]
+    at = [said.find(word) for word in words]
+    assert -1 not in at
+    assert at == sorted(at)
+    assert "terminal: an event after the turn's end" in said
+
+
+def test_what_a_server_or_a_user_said_is_no_markup_and_moves_no_cursor(run: Path) -> None:
+    said = shown(run, "1.2")
+    assert "red[bold]" in said
+    assert "\x1b" not in said
+
+
+def test_frames_that_were_not_kept_are_said_to_be(run: Path) -> None:
+    assert "frames were not kept" in shown(run, "1.1")
+    assert "frames were not kept" not in shown(run, "1.2")
+
+
+def test_a_whole_session_can_be_shown(run: Path) -> None:
+    assert len(re.findall(r"end: ok", shown(run, "1"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("1.9", "has no turn 1.9; expected a turn of session 1: [1, 2]"),
+        ("8", "has no session 8"),
+        ("8.1", "has no turn 8.1"),
+        ("x.1", "SESSION.TURN"),
+        ("1.x", "SESSION.TURN"),
+        (".", "SESSION.TURN"),
+    ],
+)
+def test_what_is_not_there_is_told(run: Path, name: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        shown(run, name)
+    assert words in str(caught.value)
+
+
+def test_the_list_names_turns_with_findings_and_the_slowest(run: Path) -> None:
+    said = shown(run)
+    assert "1.2" in said
+    assert "close: the connection broke" in said
+    assert "slow:" in said
+
+
+def test_the_faults_around_a_turn_are_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "run")
+    talk = Talk(bench, 1)
+    identity = Identity(NONCE, 1, COHORTS.index("treated"))
+    talk.session = Session(bench.contract, bench.rules, identity, bench.recorder, bench.found.append, lambda: "now")
+    talk.ready()
+    talk.begin()
+    talk.say(*WHOLE).stop()
+    bench.recorder.close()
+    journal = Journal(bench.path / "history.jsonl")
+    journal.append("window", id="w1", step="applying", at_ns=bench.now_ns - 3_000_000, kind="down", cohort="treated")
+    journal.close()
+    said = shown(bench.path, "1.1")
+    assert "cohort treated" in said
+    assert "faults: during w1" in said
+    assert "never healed" in said

@@ -1,0 +1,124 @@
+"""Everything that can be wrong before any traffic is found before any traffic."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loadtests.conductor.options import RunOptions, prepare
+from loadtests.errors import ConfigError
+
+
+def scenario(folder: Path, **changes: Any) -> str:
+    body = {
+        "scenario": 1, "name": "mine", "users": 10, "pace_ms": 1000, "prompts": ["p"],
+        "phases": [{"name": "steady", "s": 10}, {"name": "cut", "s": 5, "fault": {"kind": "down"}}, {"name": "after", "s": 5}], **changes,
+    }  # fmt: skip
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return str(path)
+
+
+def refused(**options: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        prepare(RunOptions(**{"scenario": "smoke", **options}))
+    return str(caught.value)
+
+
+def test_what_will_run_is_known_whole() -> None:
+    one = prepare(RunOptions(scenario="smoke", seed=3))
+    assert (one.contract.name, one.target, one.chaos) == ("reference", None, True)
+    assert [window.kind for window in one.plan.windows] == ["latency", "down"]
+    assert {str(gate.selector) for gate in one.gates} >= {"connect.ready{fault:none}", "turn.success{cohort:control}"}
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "reference"),
+        ({"target": "ws://127.0.0.1:1"}, "netra"),
+        ({"target": "ws://127.0.0.1:1", "contract": "reference"}, "reference"),
+        ({"contract": "netra"}, "netra"),
+    ],
+)
+def test_a_strangers_backend_is_held_to_the_audited_wire_unless_told_otherwise(
+    options: dict[str, str], name: str
+) -> None:
+    if name == "netra":
+        options = {**options, "chaos": False}  # type: ignore[dict-item]
+    assert prepare(RunOptions(scenario="smoke", **options)).contract.name == name  # type: ignore[arg-type]
+
+
+def test_without_chaos_nothing_is_planned() -> None:
+    one = prepare(RunOptions(scenario="smoke", chaos=False))
+    assert (one.chaos, one.plan.windows, one.scenario.total_s) == (False, (), one.declared.total_s)
+
+
+def test_gates_on_phases_that_an_override_removed_are_still_understood() -> None:
+    one = prepare(RunOptions(scenario="smoke", chaos=False))
+    assert any(gate.selector.labels.get("phase") == "recovery-down" for gate in one.gates)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gates": {"turn.totl": ["p(95)<1"]}}, "mine.yaml at gates.turn.totl: unknown metric"),
+        ({"gates": {"turn.total{phase:cutt}": ["p(95)<1"]}}, "did you mean 'cut'?"),
+        ({"gates": {"event.agent_startd": ["p(95)<1"]}}, "did you mean 'event.agent_started'?"),
+        ({"phases": [{"name": "a", "s": 1, "fault": {"kind": "dwn"}}, {"name": "b", "s": 1}]}, "did you mean 'down'?"),
+        ({"phases": [{"name": "a", "s": 1, "fault": {"kind": "latency", "latncy_ms": 1}}, {"name": "b", "s": 1}]},
+         "did you mean 'latency_ms'?"),
+        ({"contract": "nettra"}, "did you mean 'netra'?"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_scenario_is_told_with_its_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    assert words in refused(scenario=scenario(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"defect": "silence"}, "did you mean 'silent'?"),
+        ({"defect": "silent", "target": "ws://127.0.0.1:1"}, "only the embedded backend has planted defects"),
+        ({"toxiproxy_url": "http://127.0.0.1:1", "chaos": False}, "this run has no faults"),
+        ({"processes": 0}, "--processes: 0"),
+        ({"target": "ws://127.0.0.1:1", "resolve": "x"}, "--resolve"),
+        ({"target": "wss://127.0.0.1:1", "ca": "none.pem"}, "--ca none.pem"),
+        ({"token_env": "NO_SUCH"}, "NO_SUCH"),
+    ],
+)
+def test_a_mistake_in_the_options_is_told(options: dict[str, Any], words: str) -> None:
+    assert words in refused(**options)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1", "ws://[::1]:1", "ws://127.8.8.8", "ws://localhost"])
+def test_loopback_needs_no_permission(url: str) -> None:
+    assert prepare(RunOptions(scenario="smoke", target=url, chaos=False)).target
+
+
+def test_a_name_is_loopback_only_if_all_its_addresses_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = ["127.0.0.1", "192.0.2.1"]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (one, 0)) for one in addresses])
+    assert "--allow-target chat.example" in refused(target="ws://chat.example", chaos=False)
+    addresses.pop()
+    assert prepare(RunOptions(scenario="smoke", target="ws://chat.example", chaos=False)).target
+
+
+def test_another_host_must_be_named() -> None:
+    assert "expected --allow-target 192.0.2.1" in refused(target="ws://192.0.2.1", chaos=False)
+    assert "expected --allow-target 192.0.2.1" in refused(target="ws://192.0.2.1", chaos=False, allow_target=("other",))
+    assert prepare(
+        RunOptions(scenario="smoke", target="ws://192.0.2.1", chaos=False, allow_target=("192.0.2.1",))
+    ).target
+
+
+def test_a_name_that_is_resolved_to_loopback_by_hand_needs_no_permission() -> None:
+    one = prepare(
+        RunOptions(scenario="smoke", target="wss://chat.example", resolve="chat.example=127.0.0.1", chaos=False)
+    )
+    assert one.target
+    assert one.target.address == "127.0.0.1"

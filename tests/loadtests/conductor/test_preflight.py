@@ -1,0 +1,58 @@
+"""What the probe saw, as the one sentence with which a run does not begin, or as a go-ahead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.conductor import preflight as module
+from loadtests.conductor.preflight import preflight
+from loadtests.contract import load
+from loadtests.errors import ConfigError, PreflightError
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, **report: Any) -> dict[str, Any]:
+    monkeypatch.setattr(module, "ask_probe", lambda *_: json.dumps({"frames": [], "problem": "", **report}).encode())
+    return preflight(Path(), {}, load("netra"))
+
+
+@pytest.mark.parametrize("fit", ["fits", "silent"])
+def test_what_can_be_run_against_is_let_through(monkeypatch: pytest.MonkeyPatch, fit: str) -> None:
+    assert seen(monkeypatch, fit=fit)["fit"] == fit
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (
+            {"fit": "unreachable", "problem": "tcp: Connection refused"},
+            ["at connect", "tcp: Connection refused", "is the backend running"],
+        ),
+        ({"fit": "no-websocket", "problem": "upgrade: HTTP 404"}, ["HTTP 404", "not a WebSocket at this path"]),
+        ({"fit": "refused", "problem": "upgrade: HTTP 401"}, ["HTTP 401", "--token-env"]),
+        ({"fit": "misfit", "frames": [{"text": "{}"}] * 9}, ["at contract", "contract netra does not fit", "\n  {}"]),
+    ],
+)
+def test_what_cannot_is_told_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, report: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(PreflightError) as caught:
+        seen(monkeypatch, **report)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert str(caught.value).count("\n") <= module.SHOWN
+
+
+def test_text_of_a_server_cannot_move_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for report in ({"fit": "misfit", "frames": [{"text": "\x1b[2J\r\n"}]}, {"fit": "refused", "problem": "\x1b[2J"}):
+        with pytest.raises(PreflightError) as caught:
+            seen(monkeypatch, **report)
+        assert "\x1b" not in str(caught.value)
+        assert "\r" not in str(caught.value)
+
+
+def test_a_mistake_that_the_probe_found_in_the_options_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no NO_SUCH"):
+        seen(monkeypatch, error="the environment has no NO_SUCH")

@@ -1,0 +1,69 @@
+"""The README's figures are those that were measured: they are made from the result files, and this holds them to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = {
+    "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
+    "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
+}
+CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
+NAMES = {"cmd": "**Gauntlet**", "gatling": "Gatling 3.14.3", "artillery": "Artillery 2.0.34", "k6": "k6 1.8.1"}
+
+
+def smoke_figures(record: dict) -> str:
+    """The paragraph about ``make prove PART=smoke``."""
+    found = sum(row["found"] for row in record["defects"].values())
+    runs = sum(row["of"] for row in record["defects"].values())
+    kills = record["kills"]
+    return (
+        f"`make prove PART=smoke` at commit `{record['commit']}` ({record['date']}): {found} of {runs} runs with a planted defect ended in\n"
+        f"exit 99 with exactly these ids, {record['clean_go']} of {len(record['clean_seeds'])} clean seeds in GO without a finding; the conductor killed with\n"
+        f"SIGKILL at {kills['runs']} random moments left nothing {kills['clean']} times, after {kills['longest_s']:.2f} s at the longest."
+    )
+
+
+def peer_figures(record: dict) -> str:
+    """The table of ``make bench``."""
+    rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
+    lines = ["| client | µs an event, minimum (median) of 3 | peak MB | what it checks |", "|---|---|---|---|"]
+    for peer, row in rows:
+        figures = f"{row['us_per_event_min']:.1f} ({row['us_per_event_median']:.1f})"
+        lines.append(f"| {NAMES[peer]} | {figures} | {row['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
+    return "\n".join([*lines, "", f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work."])
+
+
+MAKERS = {"smoke": smoke_figures, "peers": peer_figures}
+
+
+def block(text: str, name: str) -> str:
+    found = re.search(rf"<!-- figures:{name} -->\n(.*?)<!-- /figures:{name} -->", text, re.S)
+    assert found, f"README has no block of figures named {name}"
+    return found[1].strip()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_readme_shows_the_measured_figures(name: str) -> None:
+    """Change the result file, and the README must follow: ``python tests/test_figures.py`` writes it."""
+    assert block((ROOT / "README.md").read_text(), name) == MAKERS[name](json.loads(RESULTS[name].read_text()))
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for name, file in RESULTS.items():
+        if file.exists():
+            figures = MAKERS[name](json.loads(file.read_text()))
+            text = re.sub(
+                rf"(<!-- figures:{name} -->\n).*?(<!-- /figures:{name} -->)",
+                lambda found, figures=figures: f"{found[1]}{figures}\n{found[2]}",
+                text,
+                flags=re.S,
+            )
+    readme.write_text(text)
