@@ -54,12 +54,12 @@ def prove(part: str, cases: Sequence[Case], jobs: int) -> dict[str, dict[str, An
     return results
 
 
-def publish(part: str, figures: dict[str, Any]) -> Path:
-    """Write the part's figures with commit and host."""
+def publish(part: str, at: str, figures: dict[str, Any]) -> Path:
+    """Write the part's figures with the commit that was proved, and the host."""
     RESULTS.mkdir(exist_ok=True)
     host = {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
     file = RESULTS / f"{part}.json"
-    record = {"commit": commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "host": host, **figures}
+    record = {"commit": at, "date": datetime.now(UTC).strftime("%Y-%m-%d"), "host": host, **figures}
     file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     print(f"figures: {file.relative_to(ROOT)}")
     return file

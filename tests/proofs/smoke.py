@@ -20,7 +20,7 @@ from typing import Any
 
 from chaos.guard import tagged
 from loadtests.backend.defects import DEFECTS
-from tests.proofs.ledger import Case, prove, publish
+from tests.proofs.ledger import Case, commit, prove, publish
 
 GAUNTLET = Path(sys.executable).parent / "gauntlet"
 SEEDS = (11, 12, 13)
@@ -82,6 +82,7 @@ def _kill(number: int) -> dict[str, Any]:
 
 
 def main() -> int:
+    at = commit()
     jobs = int(os.environ.get("JOBS", "2"))
     cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: _run(seed)) for seed in CLEAN_SEEDS]
     cases += [
@@ -101,6 +102,7 @@ def main() -> int:
     }
     publish(
         "smoke",
+        at,
         {
             "seeds": list(SEEDS), "clean_seeds": list(CLEAN_SEEDS), "defects": table,
             "clean_go": sum(results[f"clean-{seed}"]["ok"] for seed in CLEAN_SEEDS), "wrong": wrong,
