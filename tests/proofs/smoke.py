@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from chaos.guard import tagged
 from loadtests.backend.defects import DEFECTS
+from loadtests.manifest import run_id
 from tests.proofs.ledger import Case, commit, prove, publish
 
 GAUNTLET = Path(sys.executable).parent / "gauntlet"
@@ -63,13 +65,14 @@ def _kill(number: int) -> dict[str, Any]:
         [str(GAUNTLET), "run", "smoke", "--seed", str(number), "--out", str(run)],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    time.sleep(after_s)
-    up = len(tagged(run.name)) if process.poll() is None else -1
+    threading.Event().wait(after_s)
+    tag = run_id(run)
+    up = len(tagged(tag)) if process.poll() is None else -1
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     killed = time.monotonic()
-    while (left := tagged(run.name)) and time.monotonic() - killed < 10 * CLEAN_WITHIN_S:
-        time.sleep(0.02)
+    while (left := tagged(tag)) and time.monotonic() - killed < 10 * CLEAN_WITHIN_S:
+        threading.Event().wait(0.02)
     clean_s = time.monotonic() - killed
     result = {"after_s": round(after_s, 1), "processes": up, "clean_s": round(clean_s, 2), "left": len(left)}
     if not (run / "contract.yaml").exists():  # so early that nothing had been written: there is nothing to judge
@@ -89,7 +92,7 @@ def main() -> int:
         (f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in DEFECTS
     ]
     results = prove("smoke", cases, jobs)
-    # One at a time: the runs have the same name to the guard's tag only if they share a folder's, and time is measured.
+    # One at a time, because here time is measured.
     kills = prove("smoke-kills", [(f"kill-{n}", lambda n=n: _kill(n)) for n in range(1, KILLS + 1)], 1)
     wrong = sorted(name for name, result in {**results, **kills}.items() if not result["ok"])
     table = {
