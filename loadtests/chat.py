@@ -18,13 +18,14 @@ from loadtests.dial import Dial
 from loadtests.history import End
 from loadtests.retry import Backoff, Policy
 from loadtests.session import Session
-from loadtests.transport import Connection, DialError
+from loadtests.transport import OUR_ERROR, Connection, DialError
 
 __all__ = ["Chat"]
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 CONNECT_TIMEOUT_S = 5.0
+LEAST_CONNECT_S = 1.0  # however near the time for which the connection is wanted
 
 
 class Chat:
@@ -54,6 +55,8 @@ class Chat:
         self.stopped = False
         #: called with a turn's end and its milliseconds since the intended send
         self.on_turn: Callable[[End, float], None] | None = None
+        #: called with the name of an exception of our own
+        self.on_error: Callable[[str], None] = _ignore
         session.wake = self._woken.set
 
     # Connection
@@ -63,7 +66,7 @@ class Chat:
         while not self._is_ready():
             if self._is_refused() or time.monotonic_ns() >= until_ns:
                 return False
-            if self._connect() and self._await_ready():
+            if self._connect((until_ns - time.monotonic_ns()) / NS_PER_S) and self._await_ready():
                 self._backoff.succeeded()
                 return True
             if self._is_ready():
@@ -91,7 +94,7 @@ class Chat:
     def _is_ready(self) -> bool:
         return self.session.ready
 
-    def _connect(self) -> bool:
+    def _connect(self, left_s: float) -> bool:
         session = self.session
         self._drop_connection()
         self._fatal = self._closing = False
@@ -100,7 +103,7 @@ class Chat:
         )
         session.dial(time.monotonic_ns())
         try:
-            connection.connect(CONNECT_TIMEOUT_S)
+            connection.connect(max(LEAST_CONNECT_S, min(CONNECT_TIMEOUT_S, left_s)))
         except DialError as error:
             self._connection = None
             self._fatal = session.is_fatal(error.code) or "certificate" in error.text
@@ -127,11 +130,13 @@ class Chat:
     def _closed(self, code: int, reason: str, at_ns: int) -> None:
         """Called by the hub: the other side, or the network, ended it."""
         session = self.session
+        if code == OUR_ERROR:
+            self.on_error(reason)
         self._fatal = session.is_fatal(code)
         flight = session.flight
         if flight is not None:
             self._cut_ns, self._events_at_cut = at_ns, flight.events
-        session.closed(at_ns, code, reason, ours=self._closing)
+        session.closed(at_ns, code, reason, ours=self._closing or code == OUR_ERROR)
 
     def _hang_up(self, code: int, reason: str, *, never_ready: bool = False) -> None:
         connection, session = self._connection, self.session
@@ -260,3 +265,7 @@ class Chat:
         if self.session.open:
             self.session.closed(now_ns, 1001, "run ended", ours=True)
         self.session.stop(now_ns)
+
+
+def _ignore(name: str) -> None:
+    """Nobody counts: outside of a load process an exception of ours ends in the trace of whoever runs the chat."""

@@ -122,6 +122,7 @@ class LoadProcess:
         )
         rng = random.Random(f"retry:{a.seed}:{number}")
         one = Chat(session, self.contract, dial, self.scenario.retry, rng, self.over)
+        one.on_error = self._own_error
         self.chats.append(one)
         return number, one
 
@@ -148,6 +149,9 @@ class LoadProcess:
                 request_type=livestats.TURN, name="turn", response_time=took_ms, response_length=0, context={}, response=None,
                 exception=None if end is End.OK else livestats.TurnFailedError(end.name.lower()),
             )  # fmt: skip
+
+    def _own_error(self, name: str) -> None:
+        self.errors[name] += 1
 
     def _found(self, finding: Finding) -> None:
         first = not self.findings[finding.kind.name]

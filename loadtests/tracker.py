@@ -88,7 +88,8 @@ class SessionTracker:
         """One frame; returns the rule that its row breaks first. Ends of turns show in ``current``."""
         found = None
         if foreign >= 0:
-            if turn == UNKNOWN_TURN or turn == 0 or flags & F_OTHER_STREAM:
+            # A frame out of another session's stream has that stream's number, which says nothing of ours.
+            if flags & F_OTHER_STREAM or (turn == UNKNOWN_TURN and not self.rules.resumes):
                 return self._report(FOREIGN, turn, row, at_ns, foreign)
             found = FOREIGN
         if flags & F_STALE:
@@ -107,7 +108,7 @@ class SessionTracker:
                 return self._report(found or REDELIVERED, turn, row, at_ns)
             self._remember(key)
         if turn == UNKNOWN_TURN:
-            return self._report(found or UNKNOWN, turn, row, at_ns)
+            return self._report(found or UNKNOWN, turn, row, at_ns, max(foreign, 0))
         if flags & F_STANDING:
             kind = LEGACY if flags & F_LEGACY else UNAPPROVED if flags & F_UNAPPROVED else DEPRECATED
             if not (schema and kind is UNAPPROVED):
@@ -119,7 +120,7 @@ class SessionTracker:
             found = found or _schema_kind(schema)
         if flags & F_OTHER_STREAM and foreign < 0:
             found = found or PARTIAL_REPLAY
-        detail = event
+        detail = foreign if found is FOREIGN else event
         if event and tracker is not None:
             broken = tracker.event(row, event, bool(flags & F_RECOVERED), agent, tool, execution)
             if broken is not None and (found is None or found is WENT_BACK):

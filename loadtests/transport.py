@@ -32,13 +32,14 @@ from websockets.uri import parse_uri
 from loadtests.dial import Dial
 from loadtests.framing import Splitter
 
-__all__ = ["ABNORMAL", "Connection", "DialError", "Timing"]
+__all__ = ["ABNORMAL", "OUR_ERROR", "Connection", "DialError", "Timing"]
 
 READ_BYTES = 65_536
 LIMIT_BYTES = 16 * 1024 * 1024
 HEAD_LIMIT_BYTES = 65_536
-BODY_SHOWN_BYTES = 200
+BODY_SHOWN_BYTES = 4096  # cut shorter only once it has been redacted
 CLOSE_WAIT_S = 1.0
+OUR_ERROR = -1  # in place of a close code: a mistake of this program, and never the backend's
 ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
 _READ, _WRITE = 1, 2
@@ -274,9 +275,11 @@ class Connection:
                 self._feed(data)
             else:
                 self._eof()
+        except (ssl.SSLError, OSError) as error:
+            self._lost(f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001  # an exception here would stop the watcher and hang the user
             self._error = error
-            self._lost(f"{type(error).__name__}: {error}")
+            self._finish(OUR_ERROR, type(error).__name__)
 
     def _drain_tls(self) -> None:
         """All that OpenSSL can decrypt: what stays inside it would never wake the watcher again."""

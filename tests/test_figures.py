@@ -22,10 +22,12 @@ def smoke_figures(record: dict) -> str:
     found = sum(row["found"] for row in record["defects"].values())
     runs = sum(row["of"] for row in record["defects"].values())
     kills = record["kills"]
+    clean = f"{record['clean_go']} of {len(record['clean_seeds'])}"
     return (
-        f"`make prove PART=smoke` at commit `{record['commit']}` ({record['date']}): {found} of {runs} runs with a planted defect ended in\n"
-        f"exit 99 with exactly these ids, {record['clean_go']} of {len(record['clean_seeds'])} clean seeds in GO without a finding; the conductor killed with\n"
-        f"SIGKILL at {kills['runs']} random moments left nothing {kills['clean']} times, after {kills['longest_s']:.2f} s at the longest."
+        f"`make prove PART=smoke` at commit `{record['commit']}` ({record['date']}):\n"
+        f"{found} of {runs} runs with a planted defect ended in exit 99 with exactly these ids,\n"
+        f"{clean} clean seeds in GO without a finding; the conductor killed with SIGKILL at\n"
+        f"{kills['runs']} random moments left nothing {kills['clean']} times, after {kills['longest_s']:.2f} s at the longest."
     )
 
 
@@ -36,14 +38,20 @@ def peer_figures(record: dict) -> str:
     for peer, row in rows:
         figures = f"{row['us_per_event_min']:.1f} ({row['us_per_event_median']:.1f})"
         lines.append(f"| {NAMES[peer]} | {figures} | {row['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
-    return "\n".join([*lines, "", f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work.",
+        ]
+    )
 
 
 MAKERS = {"smoke": smoke_figures, "peers": peer_figures}
 
 
 def block(text: str, name: str) -> str:
-    found = re.search(rf"<!-- figures:{name} -->\n(.*?)<!-- /figures:{name} -->", text, re.S)
+    found = re.search(rf"<!-- figures:{name} -->\n(.*?)<!-- /figures:{name} -->", text, re.DOTALL)
     assert found, f"README has no block of figures named {name}"
     return found[1].strip()
 
@@ -64,6 +72,6 @@ if __name__ == "__main__":
                 rf"(<!-- figures:{name} -->\n).*?(<!-- /figures:{name} -->)",
                 lambda found, figures=figures: f"{found[1]}{figures}\n{found[2]}",
                 text,
-                flags=re.S,
+                flags=re.DOTALL,
             )
     readme.write_text(text)

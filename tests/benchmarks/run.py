@@ -6,6 +6,7 @@ CPU per received event, and the peak memory. Written to ``results/peers.json``, 
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -60,13 +61,15 @@ def measure(mode: str, peers: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def main() -> int:
-    import json
-
     at = commit()
     peers = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else PEERS
     figures = {"burst": measure("burst", peers)}
     load = os.getloadavg()[0]
-    record = {"commit": at, "host": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(load, 2)}, **figures}
+    record = {
+        "commit": at,
+        "host": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(load, 2)},
+        **figures,
+    }
     file = HERE / "results" / "peers.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -146,6 +146,8 @@ DIRTY_HISTORIES = {
     "declared loss and never an end": (R, "send start gone1001 back lost timeout stop", "never-ended"),
     # leak, phantom
     "foreign turn": (R, "send start think think^?@2<7 open@3 close done stop", "foreign"),
+    "foreign turn under a number of ours": (R, "send start think think^?<7 open close done stop", "foreign"),
+    "foreign text in a frame without a turn": (R, "send start think none<7 open close done stop", "foreign"),
     "foreign text in a frame of our own": (R, "send start think<7 open close done stop", "foreign"),
     "foreign beats what else is wrong": (R, "send start think<7!8 open close done stop", "foreign"),
     "foreign of another stream": (R, "send start think^?@40<7+other-stream think open close done stop", "foreign"),

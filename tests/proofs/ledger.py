@@ -50,7 +50,9 @@ def prove(part: str, cases: Sequence[Case], jobs: int) -> dict[str, dict[str, An
         for done in as_completed([pool.submit(one, name, body) for name, body in cases]):
             name, result = done.result()
             results[name] = result
-            print(f"{len(results):>3}/{len(cases)}  {name:<28} {'ok' if result['ok'] else 'WRONG'}  {result}", flush=True)
+            print(
+                f"{len(results):>3}/{len(cases)}  {name:<28} {'ok' if result['ok'] else 'WRONG'}  {result}", flush=True
+            )
     return results
 
 

@@ -77,7 +77,9 @@ def _kill(number: int) -> dict[str, Any]:
     result = {"after_s": round(after_s, 1), "processes": up, "clean_s": round(clean_s, 2), "left": len(left)}
     if not (run / "contract.yaml").exists():  # so early that nothing had been written: there is nothing to judge
         return {**result, "ok": not left and clean_s <= CLEAN_WITHIN_S, "exit": None}
-    judged = subprocess.run([str(GAUNTLET), "report", str(run)], cwd=folder, capture_output=True, text=True, check=False)
+    judged = subprocess.run(
+        [str(GAUNTLET), "report", str(run)], cwd=folder, capture_output=True, text=True, check=False
+    )
     ok = not left and clean_s <= CLEAN_WITHIN_S and judged.returncode == 3
     if ok:
         shutil.rmtree(folder)
@@ -88,9 +90,7 @@ def main() -> int:
     at = commit()
     jobs = int(os.environ.get("JOBS", "2"))
     cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: _run(seed)) for seed in CLEAN_SEEDS]
-    cases += [
-        (f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in DEFECTS
-    ]
+    cases += [(f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in DEFECTS]
     results = prove("smoke", cases, jobs)
     # One at a time, because here time is measured.
     kills = prove("smoke-kills", [(f"kill-{n}", lambda n=n: _kill(n)) for n in range(1, KILLS + 1)], 1)
