@@ -50,22 +50,24 @@ class Splitter:
         data = self._rest + chunk if self._rest else chunk
         self._rest = b""
         protocol = self._protocol
-        at, end = 0, len(data)
+        at, end, limit, on_text = 0, len(data), self._limit, self._on_text
+        plain = not self._owed and self._message is None and protocol.state is OPEN
         while at < end:
             if self._owed:
                 take = min(self._owed, end - at)
                 self._owed -= take
                 self._hand_over(data[at : at + take])
                 at += take
+                plain = not self._owed and self._message is None and protocol.state is OPEN
                 continue
-            if protocol.state is not OPEN:
+            if not plain and protocol.state is not OPEN:
                 self._hand_over(data[at:])
                 return
             left = end - at
             if left < 2:
                 self._rest = data[at:]
                 return
-            first, second = data[at], data[at + 1]
+            second = data[at + 1]
             length = second & 0x7F
             head = 2
             if length >= 126:
@@ -75,10 +77,11 @@ class Splitter:
                     return
                 length = int.from_bytes(data[at + 2 : at + head], "big")
             whole = head + length
-            if first == PLAIN_TEXT and second < MASKED and length <= self._limit and self._message is None:
+            if plain and data[at] == PLAIN_TEXT and second < MASKED and length <= limit:
                 if left >= whole:
-                    self._on_text(data[at + head : at + whole])
+                    on_text(data[at + head : at + whole])
                     at += whole
+                    plain = protocol.state is OPEN  # what it was told may have made the listener close
                     continue
                 if whole <= COLLECT_BYTES:
                     self._rest = data[at:]

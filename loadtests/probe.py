@@ -128,7 +128,7 @@ class Probe:
     def _redact(self, text: str) -> str:
         """Text of the other side without our tokens, and without what a terminal would obey."""
         text = self._secret.sub("[redacted]", text) if self._secret else text
-        return "".join(c if c.isprintable() else " " for c in text)
+        return "".join(c if c.isprintable() else " " for c in text)[:SHOWN_BYTES]
 
     def _connect(self) -> bool:
         session, dial = self._session, self._dial

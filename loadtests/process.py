@@ -161,7 +161,7 @@ class LoadProcess:
                 "provisional finding %s: %s (session %d)", finding.kind.checker, finding.kind.text, finding.session
             )
 
-    def _feed(self, block: bytes) -> None:
+    def _feed(self, block: memoryview) -> None:
         livestats.feed(self.environment.stats, self._shown, block, time.time())
 
     def _flush_for_ever(self) -> None:

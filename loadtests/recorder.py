@@ -113,7 +113,7 @@ class Recorder:
         if self._used:
             block = memoryview(self._buffer)[: self._used * ROW.size]
             if self.on_flush is not None:
-                self.on_flush(bytes(block))
+                self.on_flush(block)
             _write_all(self._files["bin"], block)
             self.flushed += self._used
             self._used = 0

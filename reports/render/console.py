@@ -93,7 +93,7 @@ class _Screen:
 
     def _events(self, judgement: Judgement) -> None:
         self._table(
-            ("event", "seen", "missing", "order", "p50 ms", "p95 ms", "p99 ms", "budget", ""),
+            ("event (ms)", "seen", "miss", "order", "p50", "p95", "p99", "budget", ""),
             (
                 (
                     shown(event.name, 60),
@@ -167,8 +167,8 @@ class _Screen:
             table.add_column(
                 self._encodable(name),
                 justify="left" if place in {0, len(head) - 1} or "→" in name else "right",
-                overflow="fold" if place == 0 or "→" in name else "ellipsis",
-                no_wrap=place != 0 and "→" not in name,
+                overflow="fold" if "→" in name else "crop",  # an ellipsis is no ASCII
+                no_wrap="→" not in name,
             )
         for row in rows:
             table.add_row(*(self._text(cell) for cell in row))
