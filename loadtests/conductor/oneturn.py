@@ -16,7 +16,7 @@ from loadtests.rundir import RunData, frames, read_run, windows_of
 __all__ = ["list_turns", "show_turn"]
 
 MOST_LISTED = 30
-WIDEST = 40
+SHOWN_CHARACTERS = 600
 CONNECTION_KINDS = [
     RowKind.DIAL,
     RowKind.FAILED,
@@ -37,7 +37,12 @@ def list_turns(run: Path, console: Console) -> None:
     findings = replay(data).findings
     table = Table("turn", "why", title=f"{run.name}: turns worth a look")
     seen: set[tuple[int, int]] = set()
+    windows, grace_ns = windows_of(data), data.contract.file.turn.recovery_ms * 1_000_000
     for finding in findings:
+        at_ns, cohort = int(data.rows["received"][finding.row]), COHORTS[data.rows["cohort"][finding.row]]
+        explained = attribute(at_ns, at_ns, cohort, windows, grace_ns).place != "clear"
+        if finding.kind.excused_by_fault and explained:
+            continue
         if finding.turn and (finding.session, finding.turn) not in seen and len(seen) < MOST_LISTED:
             seen.add((finding.session, finding.turn))
             table.add_row(f"{finding.session}.{finding.turn}", f"{finding.kind.checker}: {finding.kind.text}")
@@ -109,26 +114,15 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
             f"  {window.id} {window.kind} on {window.cohort}: {data.seconds(window.start_ns):.3f} to {healed} s",
             markup=False,
         )
-    table = Table("row", "ms", "what", "", "frame", expand=True)
-    # A frame takes what is left over; without a ratio its length would squeeze all the others to nothing.
-    for column in (0, 1, 2, 4):
-        table.columns[column].no_wrap = True
-    table.columns[2].max_width = WIDEST
-    table.columns[2].overflow = "ellipsis"
-    table.columns[4].overflow, table.columns[4].ratio = "ellipsis", 1
     for i, worker in zip(mine, worker_of, strict=True):
         row = rows[i]
-        frame = texts.get((worker, int(i) - data.first_row[data.workers.index(worker)]))
-        text = _printable(frame["text"]) if frame else ""
-        marks = Text("\n".join(f"✗ {one}" for one in found.get(int(i), [])), style="bold red")
-        table.add_row(
-            str(i),
-            f"{(int(row['received']) - begin) / 1e6:,.1f}",
-            Text(_printable(_what(data, row))),
-            marks,
-            Text(text),
-        )
-    console.print(table)
+        at_ms = (int(row["received"]) - begin) / 1e6
+        console.print(Text(f"{at_ms:>10,.1f} ms  row {i:<7} {_printable(_what(data, row))}"))
+        for one in found.get(int(i), []):
+            console.print(Text(f"{'':>15}✗ {one}", style="bold red"))
+        if frame := texts.get((worker, int(i) - data.first_row[data.workers.index(worker)])):
+            # A frame has a line of its own: beside the rest it would leave no room for either on a narrow terminal.
+            console.print(Text(f"{'':>15}{_printable(frame['text'])[:SHOWN_CHARACTERS]}", style="dim"))
     if not any(
         (w, int(i) - data.first_row[data.workers.index(w)]) in texts for i, w in zip(mine, worker_of, strict=True)
     ):
