@@ -13,6 +13,8 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 CHROMIUMS := chromium chromium-browser google-chrome google-chrome-stable
+# ledger is what they write with, and no part itself.
+PROOFS := $(basename $(notdir $(filter-out %/__init__.py %/ledger.py,$(wildcard tests/proofs/*.py))))
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # ARGS go to the command (`make smoke ARGS='--seed 7'`), PART names a part of bench or prove.
@@ -77,9 +79,9 @@ test: toxiproxy chromium lint ## install everything and run every check and test
 	@$(PY) -m pytest $(ARGS)
 
 prove: $(READY) ## the long proofs, one part each: PART=name (without: list them)
-	@if [ -z "$(PART)" ]; then \
-	  echo "prove: say PART=… of: $(or $(basename $(notdir $(filter-out %/__init__.py,$(wildcard tests/proofs/*.py)))),(no part is built yet))"; \
-	else $(PY) -P tests/proofs/$(PART).py $(ARGS); fi
+	@if [ -z "$(PART)" ]; then echo "prove: say PART=… of: $(PROOFS)"; \
+	elif [ -n "$(filter $(PART),$(PROOFS))" ]; then $(PY) -P tests/proofs/$(PART).py $(ARGS); \
+	else echo "prove: no part '$(PART)'; one of: $(PROOFS)" >&2; exit 2; fi
 
 bench: $(READY) ## what an event costs, beside k6, Gatling and Artillery (PART=name for one part)
 	@if [ -f tests/benchmarks/run.py ]; then $(PY) -P tests/benchmarks/run.py $(PART) $(ARGS); \

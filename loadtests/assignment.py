@@ -4,9 +4,11 @@ is named, its value stays in the environment.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -63,7 +65,19 @@ def token_for(template: str | None, user: int) -> str | None:
 
 
 def secret_pattern(template: str | None) -> re.Pattern[str] | None:
-    """Finds any session's token in text, so that it can be removed."""
+    """Finds any session's token in text, so that it can be removed: as it is, as a URL has it, as JSON has it."""
     if not template or len(template.replace(USER, "")) < LEAST_SECRET:
         return None
-    return re.compile(re.escape(template).replace(re.escape(USER), r"gauntlet-\d+"))
+    parts = ("".join(map(_spellings, part)) for part in template.split(USER))
+    return re.compile(r"gauntlet-\d+".join(parts))
+
+
+def _spellings(char: str) -> str:
+    """One character of a token as a pattern. A server may echo it out of a URL, or out of JSON that escapes slashes."""
+    escaped = json.dumps(char)[1:-1]
+    forms = {char, escaped, quote(char, safe=""), quote(char, safe="").lower(), quote_plus(char)}
+    if not char.isalnum():
+        forms |= {f"\\{char}", f"\\u{ord(char):04x}", f"\\u{ord(char):04X}"}
+    # The longest first: a shorter one would leave the rest of an escape behind.
+    patterns = [re.escape(form) for form in sorted(forms, key=lambda form: (-len(form), form))]
+    return patterns[0] if len(patterns) == 1 else f"(?:{'|'.join(patterns)})"

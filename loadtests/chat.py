@@ -106,7 +106,7 @@ class Chat:
             connection.connect(max(LEAST_CONNECT_S, min(CONNECT_TIMEOUT_S, left_s)))
         except DialError as error:
             self._connection = None
-            self._fatal = session.is_fatal(error.code) or "certificate" in error.text
+            self._fatal = session.is_fatal(error.code) or error.fatal
             session.dial_failed(time.monotonic_ns(), error.code, f"{error.step}: {error.text}", fatal=self._fatal)
             return False
         if not connection.is_open:
@@ -135,7 +135,7 @@ class Chat:
         self._fatal = session.is_fatal(code)
         flight = session.flight
         if flight is not None:
-            self._cut_ns, self._events_at_cut = at_ns, flight.events
+            self._cut_ns, self._events_at_cut, flight.resent = at_ns, flight.events, False
         session.closed(at_ns, code, reason, ours=self._closing or code == OUR_ERROR)
 
     def _hang_up(self, code: int, reason: str, *, never_ready: bool = False) -> None:
@@ -197,7 +197,8 @@ class Chat:
                 continue
             deadline_ns = session.deadline_ns()
             if self._cut_ns:
-                heard = flight.events > self._events_at_cut
+                # Only a contract of recovery bounds a cut turn by the recovery budget; a resumed one just goes on.
+                heard = flight.events > self._events_at_cut or self._contract.resumes
                 deadline_ns = max(deadline_ns, self._cut_ns + recovery_ns) if heard else self._cut_ns + recovery_ns
             self._woken.clear()
             if deadline_ns <= time.monotonic_ns():
@@ -213,7 +214,8 @@ class Chat:
             self._woken.set()
 
     def _give_up(self, events: int) -> None:
-        in_doubt = self._cut_ns and not events
+        flight = self.session.flight
+        in_doubt = self._cut_ns and not events and not (flight is not None and flight.resent)
         self.session.give_up(time.monotonic_ns(), End.IN_DOUBT if in_doubt else End.TIMEOUT)
 
     def live(

@@ -7,6 +7,7 @@ Origin, server name and credentials, and checks the target's certificate, so ``w
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,26 +59,30 @@ class Target:
         """``ws://host:port/path``; the contract's path stands in when the URL has none, its query is added.
 
         Raises:
-            ConfigError: no WebSocket URL, credentials in it, or a bad ``--resolve``.
+            ConfigError: no WebSocket URL, credentials or a query in it, or a bad ``--resolve``.
         """
+        # An error must not repeat what may be a secret.
+        shown = "it" if "@" in url else repr(re.split(r"[?#]", url, maxsplit=1)[0])
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ConfigError("--target", "", f"{url!r}: {error}", "ws://HOST:PORT/PATH") from None
+        except ValueError:
+            raise ConfigError("--target", "", f"{shown} cannot be read", "ws://HOST:PORT/PATH") from None
         if parts.scheme not in DEFAULT_PORTS or not host:
-            raise ConfigError("--target", "", f"{url!r} is no WebSocket URL", "ws:// or wss://HOST[:PORT][/PATH]")
+            raise ConfigError("--target", "", f"{shown} is no WebSocket URL", "ws:// or wss://HOST[:PORT][/PATH]")
         if parts.username or parts.password:
             raise ConfigError("--target", "", "credentials in the URL", "--token-env VAR")
+        if parts.query or parts.fragment:
+            hint = "none: give secrets by --token-env; fixed parameters belong in the contract's endpoint.query"
+            raise ConfigError("--target", "", f"{shown} came with a query", hint)
         address = host
         if resolve:
             name, _, address = resolve.partition("=")
             if not address:
                 raise ConfigError("--resolve", "", f"{resolve!r}", "HOST=ADDRESS")
             address = address if name == host else host
-        query = "&".join(q for q in (parts.query, urlencode(endpoint.query)) if q)
         path = parts.path if parts.path not in {"", "/"} else endpoint.path
-        return cls(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], path, query, address)
+        return cls(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], path, urlencode(endpoint.query), address)
 
     @property
     def url(self) -> str:

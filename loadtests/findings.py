@@ -21,7 +21,7 @@ class Kind:
     checker: str
     text: str
     warning: bool = False
-    #: a fault that is on, or was just healed, in the session's own cohort explains it
+    #: a fault on the session's own cohort may explain it; how near it must be is the judge's to say
     excused_by_fault: bool = False
 
 
@@ -60,6 +60,7 @@ _TABLE = (
     ("hole", "loss", "events are missing and never came"),
     ("hole-at-cut", "loss", "events are missing after a cut, and the backend did not say so"),
     ("claimed-over-hole", "honesty", "the backend claimed continuity over missing events"),
+    ("claimed-behind", "honesty", "the backend claimed continuity and knows less than the client has seen"),
     ("partial-replay", "honesty", "the backend declared loss and replayed a part all the same"),
     ("foreign", "leak", "another session's id or content"),
     ("unknown-turn", "phantom", "an event of a turn that this session never began"),

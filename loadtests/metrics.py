@@ -1,7 +1,8 @@
 """Metric names, selectors and the threshold grammar (k6's, and no other). Pure.
 
 ``event.NAME{phase:steady,cohort:control}`` selects samples, ``p(95)<1500`` judges them; ``fault:none`` leaves out what a
-fault on the session's own cohort, or the recovery budget after it, explains. A gate is a statement about a
+fault on the session's own cohort, or the recovery budget after it, explains, and ``fault:w2`` or ``fault:down`` takes only
+what that window, or any window of that kind, and the recovery budget after it explain. A gate is a statement about a
 proportion: ``p(95)<1500`` says that at most 5 % of the turns are over 1,500 ms or without the event.
 """
 
@@ -17,7 +18,7 @@ from loadtests.contract.compile import Contract
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
 
-__all__ = ["CHECKER_IDS", "Gate", "Selector", "Threshold", "limit_ms", "parse_gates"]
+__all__ = ["CHECKER_IDS", "NO_FAULT", "Gate", "Selector", "Threshold", "limit_ms", "parse_gates"]
 
 #: design.md's checkers; ``findings.ID`` counts their violations.
 CHECKER_IDS = (
@@ -25,6 +26,9 @@ CHECKER_IDS = (
     "phantom", "idempotency", "close", "reconnect", "restored", "dead-peers", "control", "retries", "backoff", "herd",
     "sockets", "self",
 )  # fmt: skip
+
+#: the value of the label ``fault`` for what no fault explains
+NO_FAULT = "none"
 
 Unit = Literal["ms", "share", "count"]
 SELECTOR = re.compile(r"^(?P<name>[\w.-]+)(?:\{(?P<labels>[^{}]*)\})?$")
@@ -100,13 +104,15 @@ def _unit_of(name: str, contract: Contract, where: str) -> Unit:
     raise ConfigError(where, f"gates.{name}", f"unknown metric {name!r}", nearest(name, known))
 
 
-def _selector(text: str, contract: Contract, phases: Iterable[str], where: str) -> tuple[Selector, Unit]:
+def _selector(
+    text: str, contract: Contract, phases: Iterable[str], faults: Iterable[str], where: str
+) -> tuple[Selector, Unit]:
     found = SELECTOR.match(text.strip())
     if found is None:
         raise ConfigError(where, f"gates.{text}", "cannot be read", "METRIC or METRIC{label:value,…}")
     unit = _unit_of(found["name"], contract, where)
     labels: dict[str, str] = {}
-    known = {"phase": list(phases), "cohort": ["direct", "control", "treated"], "fault": ["none"]}
+    known = {"phase": list(phases), "cohort": ["direct", "control", "treated"], "fault": [NO_FAULT, *faults]}
     for part in filter(None, (found["labels"] or "").split(",")):
         label, _, value = (piece.strip() for piece in part.partition(":"))
         if label not in known:
@@ -114,6 +120,8 @@ def _selector(text: str, contract: Contract, phases: Iterable[str], where: str) 
         if value not in known[label]:
             raise ConfigError(where, f"gates.{text}", f"unknown {label} {value!r}", nearest(value, known[label]))
         labels[label] = value
+    if found["name"] == "arrivals.achieved" and labels.get("fault", NO_FAULT) != NO_FAULT:
+        raise ConfigError(where, f"gates.{text}", "planned turns belong to no fault", "a phase instead")
     return Selector(found["name"], labels), unit
 
 
@@ -151,17 +159,18 @@ def limit_ms(rule: str) -> float:
 
 
 def parse_gates(
-    gates: Mapping[str, Iterable[str | GateRule]], contract: Contract, phases: Iterable[str], where: str, **labels: str
-) -> list[Gate]:
-    """Selectors and rules as gates; ``labels`` are added to every selector.
+    gates: Mapping[str, Iterable[str | GateRule]], contract: Contract, phases: Iterable[str], where: str, *,
+    faults: Iterable[str] = (), **labels: str,
+) -> list[Gate]:  # fmt: skip
+    """Selectors and rules as gates; ``faults`` are the ids and kinds there may be, ``labels`` are added to every selector.
 
     Raises:
-        ConfigError: unknown metric, label, phase, or a rule that is none: before any traffic.
+        ConfigError: unknown metric, label, phase, fault, or a rule that is none: before any traffic.
     """
     parsed = []
-    names = list(phases)
+    names, broken = list(phases), list(dict.fromkeys(faults))
     for text, rules in gates.items():
-        selector, unit = _selector(text, contract, names, where)
+        selector, unit = _selector(text, contract, names, broken, where)
         for rule in rules:
             one = GateRule(rule=rule) if isinstance(rule, str) else rule
             selector = Selector(selector.name, {**labels, **selector.labels})

@@ -6,6 +6,7 @@ A process of its own when the conductor asks, since it runs on gevent: ``python 
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import sys
@@ -24,6 +25,7 @@ from loadtests.dial import Dial, Target, tls_context
 from loadtests.errors import ConfigError
 from loadtests.findings import Finding
 from loadtests.history import End
+from loadtests.plaintext import printable
 from loadtests.session import Identity, Session
 from loadtests.transport import Connection, DialError
 from loadtests.turn import Rules
@@ -34,7 +36,7 @@ PROBE_SESSION = 0xFFFFFF  # no user of a run has this number
 CONNECT_TIMEOUT_S = 10.0
 SHOWN_FRAMES = 8
 SHOWN_BYTES = 300
-MOST_TURN_S = 15.0  # the preflight waits no longer, even where the contract would
+PREFLIGHT_TURN_S = 15.0  # it waits no longer, even where the contract would
 NS_PER_MS = 1e6
 
 Fit = Literal["refused", "no-websocket", "unreachable", "silent", "misfit", "fits"]
@@ -78,7 +80,9 @@ class _Memory:
     def intern(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))
 
-    def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None:
+    def keep(
+        self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes, size: int | None = None
+    ) -> None:
         """Shown as they come, not kept."""
 
 
@@ -86,12 +90,14 @@ class Probe:
     """Walks one session through connect, ready and a turn, and tells what it sees."""
 
     def __init__(
-        self, compiled: Contract, dial: Dial, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None
+        self, compiled: Contract, dial: Dial, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None,
+        most_turn_s: float = math.inf,
     ) -> None:  # fmt: skip
         self._contract = compiled
         self._dial = dial
         self._secret = secret
         self._show = show
+        self._turn_limit_s = min(compiled.file.turn.deadline_ms / 1000, most_turn_s)
         self._offered = secret is not None
         self.report = Report()
         self._found: list[str] = []
@@ -128,7 +134,7 @@ class Probe:
     def _redact(self, text: str) -> str:
         """Text of the other side without our tokens, and without what a terminal would obey."""
         text = self._secret.sub("[redacted]", text) if self._secret else text
-        return "".join(c if c.isprintable() else " " for c in text)[:SHOWN_BYTES]
+        return printable(text)[:SHOWN_BYTES]
 
     def _connect(self) -> bool:
         session, dial = self._session, self._dial
@@ -189,8 +195,7 @@ class Probe:
         session.begin(began, content, began)
         while session.outbox:
             connection.send_text(session.outbox.pop(0))
-        limit_s = min(self._contract.file.turn.deadline_ms / 1000, MOST_TURN_S)
-        self._wait(lambda: session.flight is None or not session.open, time.monotonic() + limit_s)
+        self._wait(lambda: session.flight is None or not session.open, time.monotonic() + self._turn_limit_s)
         now = time.monotonic_ns()
         ended = session.flight is None
         session.give_up(now, End.TIMEOUT)
@@ -254,8 +259,10 @@ def _wall() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def probe_assignment(one: assignment.Assignment, content: str, show: Callable[[Frame], None] | None = None) -> Report:
-    """Probe the target of a run as its users will meet it, directly.
+def probe_assignment(
+    one: assignment.Assignment, content: str, show: Callable[[Frame], None] | None = None, most_turn_s: float = math.inf
+) -> Report:
+    """Probe the target of a run as its users will meet it, directly; a turn has the contract's deadline, or less.
 
     Raises:
         ConfigError: the token's variable or the CA file.
@@ -265,13 +272,13 @@ def probe_assignment(one: assignment.Assignment, content: str, show: Callable[[F
     target = Target.parse(one.target, compiled.file.endpoint, one.resolve)
     token = assignment.token_for(template, random.Random(one.nonce).randrange(10**6))
     dial = target.dial(compiled.file.auth, token, tls_context(target.scheme, one.ca))
-    return Probe(compiled, dial, one.nonce, assignment.secret_pattern(template), show).run(content)
+    return Probe(compiled, dial, one.nonce, assignment.secret_pattern(template), show, most_turn_s).run(content)
 
 
 def main() -> None:
     """Print the report as one JSON line; exit 2 on a configuration error."""
     try:
-        report = probe_assignment(assignment.read(sys.argv[1]), "Preflight: say hello.")
+        report = probe_assignment(assignment.read(sys.argv[1]), "Preflight: say hello.", most_turn_s=PREFLIGHT_TURN_S)
     except ConfigError as error:
         print(json.dumps({"error": str(error)}))
         sys.exit(2)

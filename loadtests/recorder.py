@@ -28,7 +28,7 @@ REDACTED = "[redacted]"
 class Recorder:
     """Writes one process's part of the history. Not for threads; a gevent hub is fine."""
 
-    def __init__(self, folder: Path, name: str, cohort: int = 0, secret: re.Pattern[str] | None = None) -> None:
+    def __init__(self, folder: Path, name: str, secret: re.Pattern[str] | None = None) -> None:
         self.folder, self.name = folder, name
         folder.mkdir(parents=True, exist_ok=True)
         self._secret = secret
@@ -47,7 +47,6 @@ class Recorder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._files = {end: os.open(folder / f"{name}.{end}", flags, 0o644) for end in ("bin", "strings", "frames")}
         self.on_flush: Any = None
-        self.cohort = cohort
 
     def row(
         self, kind: int, cohort: int, flags: int, event: int, schema: int, session: int, connection: int, turn: int,
@@ -90,14 +89,17 @@ class Recorder:
         """Text without any session's token."""
         return self._secret.sub(REDACTED, text) if self._secret else text
 
-    def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None:
+    def keep(
+        self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes, size: int | None = None
+    ) -> None:
         """Keep one frame so that a witness can be read."""
         if self._frame_bytes > FRAMES_CAP_BYTES:
             self.frames_left_out += 1
             return
         text = self.redact(raw.decode("utf-8", "replace"))[:FRAME_CAP_BYTES]
         record = {
-            "session": session, "turn": turn, "row": row, "at_ns": at_ns, "direction": direction, "size": len(raw), "text": text,
+            "session": session, "turn": turn, "row": row, "at_ns": at_ns, "direction": direction,
+            "size": len(raw) if size is None else size, "text": text,
         }  # fmt: skip
         line = json.dumps(record, ensure_ascii=True)
         self._frame_bytes += len(line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,7 +20,7 @@ from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED, at_path
 from loadtests.findings import Finding
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.tracker import SessionTracker
-from loadtests.turn import OTHER, Rules
+from loadtests.turn import CONTENT, OTHER, Rules
 
 __all__ = ["Identity", "Record", "Session", "tag_of"]
 
@@ -29,7 +30,8 @@ STANDING_FLAGS = {0: 0, DEPRECATED: int(Flag.DEPRECATED), LEGACY: int(Flag.LEGAC
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
 TEXT_CAP = 256
-KEPT_FRAMES = 64  # of one turn; enough for any that a person will read
+FRAME_CAP_BYTES = 8192  # what is held of a frame; the recorder removes secrets and keeps half of it
+KEPT_FRAMES = 32  # the first and the last of one turn; enough for any that a person will read
 SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
 SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
 
@@ -43,7 +45,9 @@ class Record(Protocol):
     def row(self) -> Callable[..., int]: ...
 
     def intern(self, text: str) -> int: ...
-    def keep(self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes) -> None: ...
+    def keep(
+        self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes, size: int | None = None
+    ) -> None: ...
 
 
 def tag_of(nonce: str, session: int) -> str:
@@ -64,12 +68,21 @@ class Identity:
 class _Flight:
     """The turn in flight."""
 
-    __slots__ = ("events", "frames", "intended", "message", "number", "sent", "turn_id")
+    __slots__ = ("events", "frames", "intended", "message", "number", "resent", "sent", "tail", "turn_id")
 
     def __init__(self, number: int, turn_id: str, intended: int, sent: int, message: bytes) -> None:
         self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
         self.events = 0
-        self.frames: list[tuple[int, int, bytes]] = []
+        self.resent = False
+        #: the first frames and the last ones, as much of each as may be kept
+        self.frames: list[tuple[int, int, bytes, int]] = []
+        self.tail: deque[tuple[int, int, bytes, int]] | None = None
+
+    def keep_late(self, row: int, at_ns: int, raw: bytes) -> None:
+        """A frame behind the first ones, or one too long to be kept whole."""
+        if self.tail is None:
+            self.tail = deque(maxlen=KEPT_FRAMES)
+        self.tail.append((row, at_ns, raw[:FRAME_CAP_BYTES], len(raw)))
 
 
 class Session:
@@ -176,9 +189,13 @@ class Session:
                 unknown = intern(turn_id)
             elif flight is not None and turn == flight.number:
                 mine = flight
-        elif flight is not None and index and self._rules.roles[index] != OTHER:
-            mine = flight
+        elif index and self._rules.roles[index] != OTHER:
             flags |= ASSUMED_TURN
+            if flight is not None:
+                mine = flight
+            elif self._rules.roles[index] != CONTENT:
+                # Without a turn to belong to it comes after the last one's end, or out of nothing.
+                turn = self.turns or UNKNOWN_TURN
         if mine is not None:
             turn, intended, sent = mine.number, mine.intended, mine.sent
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
@@ -196,8 +213,10 @@ class Session:
         tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
         if mine is not None:
             mine.events += 1
-            if mine.events < KEPT_FRAMES:
-                mine.frames.append((number, at_ns, raw))
+            if mine.events < KEPT_FRAMES and len(raw) <= FRAME_CAP_BYTES:
+                mine.frames.append((number, at_ns, raw, len(raw)))
+            else:
+                mine.keep_late(number, at_ns, raw)
             current = tracker.current
             if current is not None and current.ended and current.number == turn:
                 self._end(at_ns, End.FAILED if current.failed else End.OK)
@@ -265,15 +284,17 @@ class Session:
             self.stream = self._next_stream
         self.tracker.claim(row, at_ns, resumed, head, asked)
         self._become_ready(at_ns)
-        flight = self.flight
-        if flight is not None and not flight.events and self.contract.file.send.resend:
-            # In doubt: the cut may have swallowed the message, and sending it again is safe.
-            self._row(RowKind.RESEND, at_ns, turn=flight.number)
-            self.outbox.append(flight.message)
 
     def _become_ready(self, at_ns: int) -> None:
         self.ready = True
         self._row(RowKind.READY, at_ns, intended=self.dialled_ns)
+        flight = self.flight
+        if flight is not None and not flight.events and self.contract.file.send.resend:
+            # In doubt: the cut may have swallowed the message, and sending it again is safe.
+            self._row(RowKind.RESEND, at_ns, turn=flight.number)
+            self.tracker.resent(flight.number)
+            flight.resent = True
+            self.outbox.append(flight.message)
         self.wake()
 
     # Turns
@@ -296,7 +317,7 @@ class Session:
         message = self.contract.message.render(values)
         flight = self.flight = _Flight(number, turn_id, intended_ns, at_ns, message)
         row = self._row(RowKind.SEND, at_ns, turn=number)
-        flight.frames.append((row, at_ns, message))
+        flight.frames.append((row, at_ns, message, len(message)))
         self.tracker.sent(row, number)
         self.outbox.append(message)
 
@@ -333,11 +354,13 @@ class Session:
             self._slowest_ns = took
         number = flight.number
         suspicious = self.findings > self._findings_at_end or end not in {End.OK, End.CUT_BY_STOP}
+        if (current := self.tracker.current) is not None:
+            suspicious = suspicious or current.holed or current.cut  # what that means is found out later
         self._findings_at_end = self.findings
         if suspicious or (number + self._number) % SAMPLE_EVERY == 0 or (slow and number > 1):
-            for i, (row, frame_at, raw) in enumerate(flight.frames):
+            for i, (row, frame_at, raw, size) in enumerate([*flight.frames, *(flight.tail or ())]):
                 direction = "out" if i == 0 else "in"
-                self.record.keep(self._number, number, row, frame_at, direction, raw)
+                self.record.keep(self._number, number, row, frame_at, direction, raw, size)
         self.flight = None
         self.last_end = end
         self.wake()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from loadtests.findings import BY_NAME, Finding, Kind
 from loadtests.history import UNKNOWN_TURN, End, Flag
-from loadtests.turn import OTHER, Rules, TurnTracker
+from loadtests.turn import CONSEQUENCES, OTHER, Rules, TurnTracker
 
 __all__ = ["SessionTracker"]
 
@@ -24,6 +24,7 @@ WENT_BACK = BY_NAME["went-back"]
 HOLE = BY_NAME["hole"]
 HOLE_AT_CUT = BY_NAME["hole-at-cut"]
 CLAIMED_OVER_HOLE = BY_NAME["claimed-over-hole"]
+CLAIMED_BEHIND = BY_NAME["claimed-behind"]
 PARTIAL_REPLAY = BY_NAME["partial-replay"]
 NEVER_READY = BY_NAME["never-ready"]
 CLOSED_EARLY = BY_NAME["closed-early"]
@@ -93,6 +94,8 @@ class SessionTracker:
                 return self._report(FOREIGN, turn, row, at_ns, foreign)
             found = FOREIGN
         if flags & F_STALE:
+            if cursor == self.high + 1:  # numbered in our stream all the same
+                self.high = cursor
             return None
         tracker = self.turns.get(turn) if turn else None
         if cursor >= 0 and not flags & F_OTHER_STREAM:
@@ -123,7 +126,8 @@ class SessionTracker:
         detail = foreign if found is FOREIGN else event
         if event and tracker is not None:
             broken = tracker.event(row, event, bool(flags & F_RECOVERED), agent, tool, execution)
-            if broken is not None and (found is None or found is WENT_BACK):
+            consequence = tracker.holed and broken is not None and broken[0] in CONSEQUENCES
+            if broken is not None and not consequence and (found is None or found is WENT_BACK):
                 found, row = broken
             if tracker.ended and not tracker.settled and not tracker.cut:
                 self._settle(tracker, at_ns)
@@ -147,8 +151,9 @@ class SessionTracker:
                 first, kind = self.claimed_head + 1, HOLE
             self.holes.append(_Hole(first, last, kind, row, at_ns, turn))
             self.high = cursor
-            for touched in (self.last_turn, self.current, tracker):
-                if touched is not None and not touched.settled:
+            # What is missing may be of any turn that is still open, and of the one that showed it.
+            for touched in (self.last_turn, tracker, *self.turns.values()):
+                if touched is not None and not touched.settled and (touched is tracker or not touched.ended):
                     touched.holed = True
             self.last_turn = tracker or self.last_turn
             return None
@@ -169,6 +174,11 @@ class SessionTracker:
         if len(self.keys) >= KEPT_KEYS:
             self.old_keys, self.keys = self.keys, set()
 
+    def resent(self, turn: int) -> None:
+        """The turn's message was sent again, on a connection that is ready."""
+        if tracker := self.turns.get(turn):
+            tracker.resent = True
+
     def opened(self, connection: int) -> None:
         """A new connection of this session was upgraded."""
         self.reconnected = self.connection > 0
@@ -178,6 +188,14 @@ class SessionTracker:
 
     def claim(self, row: int, at_ns: int, resumed: bool, head: int, asked: int) -> None:
         """The backend's answer to a resume."""
+        if resumed and 0 <= head < asked:
+            self._report(CLAIMED_BEHIND, 0, row, at_ns, head)
+            self._flush_holes(at_ns)
+            self._new_stream()
+            self.high = head
+            for turn in self.turns.values():
+                turn.holed = turn.holed or not turn.ended
+            return
         if resumed:
             self.claim_row, self.claimed_head, self.asked = row, head, asked
             self.reconnected = False
@@ -200,7 +218,7 @@ class SessionTracker:
         turn = self.current
         number = turn.number if turn else 0
         if turn is not None and not turn.ended and not turn.given_up:
-            turn.cut = True
+            turn.cut, turn.resent = True, False
         if never_ready:
             self._report(NEVER_READY, 0, row, at_ns)
         if ours:

@@ -48,12 +48,12 @@ _READ, _WRITE = 1, 2
 class DialError(Exception):
     """A connection that could not be made: at which ``step`` (dns, tcp, tls, upgrade), and how.
 
-    ``code`` is an HTTP status, or a negative errno, or 0.
+    ``code`` is an HTTP status, or a negative errno, or 0. ``fatal``: it will be the same however often it is tried.
     """
 
-    def __init__(self, step: str, code: int, text: str) -> None:
+    def __init__(self, step: str, code: int, text: str, *, fatal: bool = False) -> None:
         super().__init__(step, code, text)
-        self.step, self.code, self.text = step, code, text
+        self.step, self.code, self.text, self.fatal = step, code, text, fatal
 
     def __str__(self) -> str:
         return f"{self.step}: {self.text}"
@@ -150,7 +150,7 @@ class Connection:
             raise
         except ssl.SSLCertVerificationError as error:
             self.abort()
-            raise DialError("tls", 0, f"certificate refused: {error.verify_message}") from None
+            raise DialError("tls", 0, f"certificate refused: {error.verify_message}", fatal=True) from None
         except TimeoutError:
             self.abort()
             raise DialError(step, -errno.ETIMEDOUT, f"no answer within {timeout_s:g} s") from None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from loadtests.contract.compile import Contract
 from loadtests.findings import BY_NAME, Kind
 
-__all__ = ["ROLE_CODES", "Rules", "TurnTracker", "Verdicts"]
+__all__ = ["CONSEQUENCES", "ROLE_CODES", "Rules", "TurnTracker", "Verdicts"]
 
 ROLE_CODES = {
     "other": 0,
@@ -35,6 +35,9 @@ ROLE_MISSING = BY_NAME["role-missing"]
 NEVER_ENDED = BY_NAME["never-ended"]
 SILENT = BY_NAME["silent"]
 SILENT_CUT = BY_NAME["silent-cut"]
+
+#: what a hole in the numbers brings with it, and what therefore counts under the hole alone
+CONSEQUENCES = (MISPLACED, CLOSE_WITHOUT_OPEN, WRONG_EXECUTION)
 
 #: (kind, row of the witness, detail)
 Verdicts = list[tuple[Kind, int, int]]
@@ -73,7 +76,7 @@ class TurnTracker:
 
     __slots__ = (
         "cut", "declared", "early", "end_row", "ended", "events", "failed", "given_up", "holed", "missing", "number", "opened",
-        "pending", "root", "rules", "seen", "send_row", "settled", "state",
+        "pending", "resent", "root", "rules", "seen", "send_row", "settled", "state",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, number: int, send_row: int) -> None:
@@ -85,7 +88,7 @@ class TurnTracker:
         self.seen = 0
         self.events = 0
         self.root = 0
-        self.ended = self.failed = self.cut = self.given_up = self.settled = False
+        self.ended = self.failed = self.cut = self.resent = self.given_up = self.settled = False
         #: events are missing: found out by their numbers, or declared by the backend itself
         self.holed = self.declared = False
         self.opened: list[_Open] = []
@@ -123,7 +126,7 @@ class TurnTracker:
         return found
 
     def _is_root(self, agent: int) -> bool:
-        return agent == 0 or agent == self.root or agent in self.rules.roots
+        return agent == 0 or self.root == 0 or agent == self.root or agent in self.rules.roots
 
     def _step(self, row: int, event: int, recovered: bool) -> tuple[Kind, int] | None:
         found = None
@@ -192,7 +195,8 @@ class TurnTracker:
             return []
         if self.events:
             return [(NEVER_ENDED, self.send_row, 0)]
-        return [(SILENT_CUT if self.cut else SILENT, self.send_row, 0)]
+        # Sent again on a new connection, nothing is in doubt any more.
+        return [(SILENT_CUT if self.cut and not self.resent else SILENT, self.send_row, 0)]
 
 
 def _match(a: _Open, b: _Open) -> bool:

@@ -18,6 +18,7 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests import assignment, contract, manifest, scenario
+from loadtests.dial import Target
 from loadtests.errors import ConfigError, GauntletError
 from loadtests.process import LoadProcess
 
@@ -94,6 +95,7 @@ def _plain_assignment(environment: Any, count: int) -> assignment.Assignment:
     host = environment.host or options.host
     if not host:
         raise ConfigError("--host", "", "is missing", "ws://HOST:PORT or wss://HOST[:PORT]")
+    Target.parse(host, contract.load(options.contract).file.endpoint)  # before it is written down anywhere
     nonce, _, stem = os.environ[PLAIN].partition(" ")
     run_dir = Path(options.runs) / (stem if count == 1 else f"{stem}-{count}")
     plain, _ = scenario.load(options.scenario)

@@ -164,6 +164,7 @@ def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[s
         if kind in {RowKind.CLOSE, RowKind.FAILED}:
             part[f"{name}_code"], part[f"{name}_text"] = mine["code"], [data.strings[t] for t in mine["text"]]
         if kind is RowKind.CLOSE:
+            part["close_row"] = np.flatnonzero(rows["kind"] == kind)
             part["ours"] = (mine["flags"] & Flag.OURS) > 0
             part["never_ready"] = (mine["flags"] & Flag.NEVER_READY) > 0
         frame = frame.merge(part.drop_duplicates(key), on=key, how="left")
@@ -215,12 +216,13 @@ def outages_frame(connections: pd.DataFrame, windows: list[Window], data: RunDat
             {
                 "session": one["session"], "cohort": one["cohort"], "close_s": one["close_s"], "fault": fault, "code": one["code"],
                 "ready_s": ready_s, "recovery_s": max(0.0, ready_s - since) if len(back) else np.nan,
-                "censored": not len(back) and end_s - since < budget_s, "phase": one["phase"],
+                "censored": not len(back) and end_s - since < budget_s, "phase": one["phase"], "close_row": int(one["close_row"]),
             }
         )  # fmt: skip
     columns = ["session", "cohort", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]
-    frame = pd.DataFrame(out, columns=columns)
-    return frame.astype({"censored": bool, "recovery_s": float, "close_s": float, "ready_s": float})
+    frame = pd.DataFrame(out, columns=[*columns, "close_row"])
+    kinds = {"censored": bool, "recovery_s": float, "close_s": float, "ready_s": float, "close_row": int}
+    return frame.astype(kinds)
 
 
 def health_frame(data: RunData) -> pd.DataFrame:

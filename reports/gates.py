@@ -8,14 +8,15 @@ Binomial", Biometrika 26, 1934) is at most 5 %, fails when the lower bound is ov
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from loadtests.metrics import Gate
+from loadtests.metrics import NO_FAULT, Gate
 from reports.judgement import GateResult, GateVerdict
 
 __all__ = ["CONFIDENCE", "Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
@@ -37,6 +38,8 @@ class Measured:
     findings: dict[str, int]
     phases: frozenset[str]
     cohorts: frozenset[str]
+    #: id of each fault window -> its kind
+    faults: Mapping[str, str] = field(default_factory=dict)
     #: a fault that cuts connections is in the plan
     cuts: bool
     #: why timing cannot be trusted; empty: it can
@@ -76,24 +79,34 @@ def turns_needed(bad: int, samples: int, share: float) -> int | None:
     return None
 
 
-def _select(frame: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
-    for label, value in labels.items():
-        frame = frame[frame["place"] == "clear"] if label == "fault" else frame[frame[label] == value]
+def _select(frame: pd.DataFrame, gate: Gate, measured: Measured) -> pd.DataFrame:
+    for label, value in gate.selector.labels.items():
+        if label != "fault":
+            frame = frame[frame[label] == value]
+        elif value != NO_FAULT:
+            frame = frame[frame["fault"].isin(_windows(value, measured))]
+        else:  # an outage has no place of its own, but the fault that it belongs to
+            frame = frame[frame["place"] == "clear"] if "place" in frame else frame[frame["fault"] == ""]
     return frame
+
+
+def _windows(value: str, measured: Measured) -> list[str]:
+    """The windows of this id or kind; a row names one exactly when it stands in it or in its grace."""
+    return [id_ for id_, kind in measured.faults.items() if value in {id_, kind}]
 
 
 def _latencies(gate: Gate, measured: Measured) -> pd.Series:
     """Milliseconds; infinite where the event never came. Censored turns are neither good nor bad."""
-    name, labels = gate.selector.name, dict(gate.selector.labels)
+    name = gate.selector.name
     if name == "connect.ready":
-        frame = _select(measured.connections, labels)
+        frame = _select(measured.connections, gate, measured)
         # An attempt that we ended ourselves before it could become ready says nothing about the backend.
         frame = frame[frame["ready_ms"].notna() | ~frame["ours"] | frame["never_ready"]]
         return frame["ready_ms"].fillna(np.inf)
     if name == "recovery.session":
-        frame = _select(measured.outages[~measured.outages["censored"]], labels)
+        frame = _select(measured.outages[~measured.outages["censored"]], gate, measured)
         return (frame["recovery_s"] * 1000).fillna(np.inf)
-    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], labels)
+    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], gate, measured)
     if name == "turn.total":
         return turns["total_ms"].where(turns["outcome"] == "ok").fillna(np.inf)
     head, _, rest = name.partition(".")
@@ -105,10 +118,9 @@ def _latencies(gate: Gate, measured: Measured) -> pd.Series:
 
 def _shares(gate: Gate, measured: Measured) -> pd.Series:
     """True where a sample is good."""
-    labels = dict(gate.selector.labels)
     if gate.selector.name == "arrivals.achieved":
-        return _select(measured.planned, labels)["sent"].astype(bool)
-    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], labels)
+        return _select(measured.planned, gate, measured)["sent"].astype(bool)
+    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], gate, measured)
     return turns["outcome"] == "ok"
 
 
@@ -118,6 +130,8 @@ def _not_checked(gate: Gate, measured: Measured) -> str:
         return f"this run has no phase {labels['phase']}"
     if "cohort" in labels and labels["cohort"] not in measured.cohorts:
         return f"this run has no cohort {labels['cohort']}"
+    if (fault := labels.get("fault", NO_FAULT)) != NO_FAULT and not _windows(fault, measured):
+        return f"this run has no fault {fault}"
     if gate.selector.name == "recovery.session" and not measured.cuts:
         return "no fault of this run cuts connections"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from chaos.faults import FAULTS
 from loadtests import arrivals, cohorts
 from loadtests.configfile import convert, read_yaml
 from loadtests.contract.schema import GateRule
-from loadtests.findings import KINDS, Finding
-from loadtests.history import UNKNOWN_TURN, RowKind, Window, attribute, phase_at
-from loadtests.metrics import Gate, limit_ms, parse_gates
+from loadtests.findings import KINDS
+from loadtests.history import RowKind, Window, phase_at
+from loadtests.metrics import NO_FAULT, Gate, limit_ms, parse_gates
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.checkers import CHECKERS, Checker, Evidence
 from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
@@ -32,6 +33,7 @@ from reports.judgement import (
     Judgement,
     Witness,
 )
+from reports.placed import Phases, PlacedFindings
 from reports.replay import replay
 from reports.selfcheck import problems
 from reports.verdict import causes, merge, sentence
@@ -39,10 +41,7 @@ from reports.verdict import causes, merge, sentence
 __all__ = ["judge"]
 
 MOST_WITNESSES = 5
-#: what happened between a turn's send and its end, and not at one moment of it
-_OF_A_WHOLE_TURN = {"silent", "silent-cut", "never-ended", "role-missing", "open-without-close"}
 LEAST_HEALTH_SAMPLES = 3
-Phases = list[tuple[str, int, int]]
 
 
 class _GatesFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,12 +69,13 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
     unproven = _unproven(data, windows)
     late = _unrecovered(outages, data)
     evidence = _evidence(data, windows, turns, connections, outages)
-    judged = _Findings(data, windows, phases, turns, replayed.findings)
+    judged = PlacedFindings(data, windows, phases, turns, replayed.findings)
     checks = tuple(_check(checker, evidence, judged, late, trouble, unproven, data) for checker in CHECKERS)
     measured = Measured(
         turns=turns, connections=connections, outages=outages, planned=planned,
         findings={check.id: check.violations for check in checks}, phases=frozenset(name for name, _, _ in phases),
-        cohorts=frozenset(turns["cohort"]), cuts=evidence.cuts, unfit="; ".join(generator.reasons), unproven=unproven,
+        cohorts=frozenset(turns["cohort"]), cuts=evidence.cuts,
+        faults={window.id: window.kind for window in windows}, unfit="; ".join(generator.reasons), unproven=unproven,
     )  # fmt: skip
     results = tuple(judge_gate(gate, measured) for gate in gates)
     verdict = merge(checks, results)
@@ -90,7 +90,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         faults=_faults(data, windows, turns, outages, connections),
         books=books,
         generator=generator,
-        events=_events(data, turns, checks, results),
+        events=_events(data, turns, judged, results),
         funnel=_funnel(data, turns),
         not_checked=_not_checked(checks, results),
         phases=tuple((name, data.seconds(start), data.seconds(end)) for name, start, end in phases),
@@ -106,12 +106,14 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
 def _gates(data: RunData, gates_file: Path | None) -> list[Gate]:
     names = [phase.name for phase in data.scenario.phases]
     known = list(dict.fromkeys([*names, *map(str, data.manifest.get("declared_phases", []))]))
-    budgets = parse_gates(data.contract.gates(), data.contract, known, data.contract.source, fault="none")
+    # What an override removed is still understood: a phase has one fault at most.
+    faults = [*(f"w{number}" for number, _ in enumerate(known, 1)), *FAULTS]
+    budgets = parse_gates(data.contract.gates(), data.contract, known, data.contract.source, fault=NO_FAULT)
     if gates_file is None:
-        return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml")
+        return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml", faults=faults)
     raw = read_yaml(gates_file)
     file = convert(raw if "gates" in raw else {"gates": raw}, _GatesFile, str(gates_file))
-    return budgets + parse_gates(file.gates, data.contract, known, str(gates_file))
+    return budgets + parse_gates(file.gates, data.contract, known, str(gates_file), faults=faults)
 
 
 def _planned(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.DataFrame:
@@ -217,70 +219,8 @@ def _evidence(
     )  # fmt: skip
 
 
-class _Findings:
-    """Findings with their place in the run; what a fault explains is set aside."""
-
-    def __init__(
-        self, data: RunData, windows: list[Window], phases: Phases, turns: pd.DataFrame, findings: list[Finding]
-    ) -> None:
-        self._data, self._windows, self._phases = data, windows, phases
-        self._grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
-        cohort_of = {int(s): c for s, c in zip(turns["session"], turns["cohort"], strict=True)}
-        rows = data.rows
-        for session, cohort in zip(rows["session"].tolist(), rows["cohort"].tolist(), strict=True):
-            cohort_of.setdefault(session, ("direct", "control", "treated")[cohort])
-        self._cohort_of = cohort_of
-        spans = zip(turns["session"], turns["turn"], turns["intended_s"], turns["end_s"], strict=True)
-        self._span = {(int(s), int(t)): (a, b) for s, t, a, b in spans}
-        self.by_checker: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
-        self.excused: dict[str, int] = defaultdict(int)
-        for finding in findings:
-            window = self._window(finding)
-            if finding.kind.excused_by_fault and window is not None and (window.disconnects or window.swallows):
-                self.excused[finding.kind.checker] += 1
-            else:
-                self.by_checker[finding.kind.checker].append((finding, window.id if window else ""))
-
-    def _window(self, finding: Finding) -> Window | None:
-        data = self._data
-        start = end = int(data.rows["received"][finding.row])
-        if finding.kind.name == "never-ready":
-            start -= data.contract.file.handshake.timeout_ms * 1_000_000
-        elif finding.kind.name in _OF_A_WHOLE_TURN and (span := self._span.get((finding.session, finding.turn))):
-            start, end = (data.start_ns + int(at * 1e9) for at in span)
-        when = attribute(start, end, self._cohort_of.get(finding.session, ""), self._windows, self._grace_ns)
-        return next((window for window in self._windows if window.id == when.id), None)
-
-    def witness(self, finding: Finding, fault: str) -> Witness:
-        data = self._data
-        at_ns = int(data.rows["received"][finding.row])
-        turn = "" if finding.turn in {0, UNKNOWN_TURN} else str(finding.turn)
-        return Witness(
-            kind=finding.kind.name, session=str(finding.session), turn=turn, row=finding.row, text=self._text(finding),
-            at_s=round(data.seconds(at_ns), 3), phase=phase_at(at_ns, self._phases), fault=fault,
-        )  # fmt: skip
-
-    def _text(self, finding: Finding) -> str:
-        data, row = self._data, self._data.rows[finding.row]
-        name, detail = finding.kind.name, finding.detail
-        event = data.contract.label(int(row["event"])) if row["event"] else data.strings[row["raw"]]
-        if name == "role-missing":
-            return f"{finding.kind.text}: {data.contract.label(detail)}"
-        if finding.kind.checker in {"loss", "honesty"} and detail:
-            return f"{finding.kind.text}: from number {detail}, seen at {event or 'the resume'}"
-        if name == "foreign":
-            return f"{finding.kind.text}: session {detail}'s, in {event}"
-        if finding.kind.checker == "close":
-            return f"{finding.kind.text}: {int(row['code'])} {data.strings[row['text']]}".rstrip()
-        if name == "field-missing":
-            fields = data.contract.events[int(row["event"]) - 1].fields if row["event"] else ()
-            lacking = [field for bit, field in enumerate(fields) if int(row["schema"]) >> (3 + bit) & 1]
-            return f"{finding.kind.text}: {', '.join(lacking)} in {event}"
-        return f"{finding.kind.text}: {event}" if event else finding.kind.text
-
-
 def _check(
-    checker: Checker, evidence: Evidence, judged: _Findings, late: pd.DataFrame, trouble: list[str], unproven: str, data: RunData
+    checker: Checker, evidence: Evidence, judged: PlacedFindings, late: pd.DataFrame, trouble: list[str], unproven: str, data: RunData
 ) -> Check:  # fmt: skip
     found = judged.by_checker.get(checker.id, [])
     counted = [(finding, fault) for finding, fault in found if not finding.kind.warning]
@@ -298,6 +238,7 @@ def _check(
         witnesses = [_late_witness(one, data) for one in late.head(MOST_WITNESSES).itertuples()]
     if checker.id == "self":
         violations, reason = len(trouble), "; ".join(trouble)
+    scope = judged.scope(counted)
     samples, required = checker.samples(evidence), checker.required(evidence)
     verdict: CheckVerdict = "valid"
     if violations:
@@ -310,7 +251,7 @@ def _check(
     return Check(
         id=checker.id, subject=checker.subject, verdict=verdict, required=required, samples=samples, violations=violations,
         kinds=dict(kinds), warnings=len(found) - len(counted), reason=reason or _fine(judged.excused.get(checker.id, 0)),
-        witnesses=tuple(witnesses),
+        witnesses=tuple(witnesses), scope=scope,
     )  # fmt: skip
 
 
@@ -324,8 +265,8 @@ def _late_witness(one: Any, data: RunData) -> Witness:
         f"back after {one.recovery_s:.1f} s" if one.recovery_s == one.recovery_s else "never back"
     )
     return Witness(
-        kind="not-back", session=str(one.session), turn="", row=0, text=f"{text} (budget {budget:g} s)", at_s=round(one.close_s, 3),
-        phase=one.phase, fault=one.fault,
+        kind="not-back", session=str(one.session), turn="", row=one.close_row, text=f"{text} (budget {budget:g} s)",
+        at_s=round(one.close_s, 3), phase=one.phase, fault=one.fault,
     )  # fmt: skip
 
 
@@ -370,16 +311,11 @@ def _slowdown(hit: pd.DataFrame, before: pd.DataFrame) -> float | None:
 
 
 def _events(
-    data: RunData, turns: pd.DataFrame, checks: tuple[Check, ...], gates: tuple[GateResult, ...]
+    data: RunData, turns: pd.DataFrame, judged: PlacedFindings, gates: tuple[GateResult, ...]
 ) -> tuple[EventLine, ...]:
     out = []
     ok = turns[turns["outcome"] == "ok"]
-    rows = data.rows
-    misplaced: dict[int, int] = defaultdict(int)
-    for check in checks:
-        if check.id == "order":
-            for witness in check.witnesses:
-                misplaced[int(rows["event"][witness.row])] += 1
+    misplaced = Counter(int(data.rows["event"][finding.row]) for finding, _ in judged.by_checker.get("order", ()))
     for rule in data.contract.demanded:
         values = turns[f"event:{rule.name}"].dropna()
         quantiles = [percentile(values.to_numpy(), q) for q in (0.5, 0.95, 0.99)]
@@ -387,10 +323,10 @@ def _events(
         worst = next((g for v in ("fail", "unknown", "pass") for g in mine if g.verdict == v), None)
         percent = worst.rule.strip()[2:].partition(")")[0] if worst and worst.rule.strip().startswith("p(") else ""
         missing = int(ok[f"event:{rule.name}"].isna().sum())
-        broken = missing or misplaced.get(rule.index)
+        broken = missing or misplaced[rule.index]
         out.append(
             EventLine(
-                name=rule.name, role=rule.role, seen=len(values), missing=missing, misplaced=misplaced.get(rule.index, 0),
+                name=rule.name, role=rule.role, seen=len(values), missing=missing, misplaced=misplaced[rule.index],
                 p50_ms=quantiles[0], p95_ms=quantiles[1], p99_ms=quantiles[2], budget_ms=limit_ms(worst.rule) if worst else None,
                 budget_percent=float(percent) if percent else None,
                 verdict="broken" if broken else worst.verdict if worst else "seen",

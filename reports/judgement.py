@@ -57,6 +57,8 @@ class Check:
     reason: str
     #: at most 5 a finding kind
     witnesses: tuple[Witness, ...]
+    #: how far it reaches: turns, users, cohorts, faults, in words
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ def _replay_worker(data: RunData, rules: Rules, worker: str, first: int, last: i
             tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent, tool, execution, cursor, key)
         elif kind == send:
             tracker.sent(number, turn)
+        elif kind == RowKind.RESEND:
+            tracker.resent(turn)
         elif kind == RowKind.OPEN:
             tracker.opened(connection)
         elif kind == RowKind.ASK:

@@ -63,17 +63,7 @@ def _observed(gate: GateResult) -> str:
 
 
 def _where(check: Check) -> str:
-    faults = sorted({witness.fault for witness in check.witnesses if witness.fault})
-    clear = any(not witness.fault for witness in check.witnesses)
-    parts = [f"{count} × {kind}" for kind, count in check.kinds.items()]
-    place = (
-        "outside of any fault"
-        if clear and not faults
-        else f"in or after {', '.join(faults)}"
-        if faults and not clear
-        else ""
-    )
-    return "; ".join([*parts, *([place] if place else [])])
+    return check.scope or "; ".join(f"{count} × {kind}" for kind, count in check.kinds.items())
 
 
 def sentence(verdict: Verdict, reasons: Sequence[Cause], gates: Sequence[GateResult], turns: int, checked: int) -> str:

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
+    "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
@@ -31,6 +32,16 @@ def smoke_figures(record: dict) -> str:
     )
 
 
+def foreign_figures(record: dict) -> str:
+    """The paragraph about ``make prove PART=foreign``."""
+    return (
+        f"`make prove PART=foreign` at commit `{record['commit']}` ({record['date']}):\n"
+        f"{record['shapes_go']} of 4 shapes GO without faults; in {len(record['seeds'])} smoke runs with faults and tokens "
+        f"{record['turns_that_lost']} turns lost\n"
+        f"something on the way: {record['findings']} findings, {record['untrue']} of them untrue, {record['unfound']} losses not found."
+    )
+
+
 def peer_figures(record: dict) -> str:
     """The table of ``make bench``."""
     rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
@@ -47,7 +58,7 @@ def peer_figures(record: dict) -> str:
     )
 
 
-MAKERS = {"smoke": smoke_figures, "peers": peer_figures}
+MAKERS = {"smoke": smoke_figures, "foreign": foreign_figures, "peers": peer_figures}
 
 
 def block(text: str, name: str) -> str:

@@ -29,6 +29,7 @@ def doctor(
     from rich.text import Text
 
     from loadtests.conductor.diagnosis import local, way_to
+    from loadtests.plaintext import printable
 
     console = Console()
     findings = list(local())
@@ -37,7 +38,6 @@ def doctor(
     bad = False
     for name, state, text in findings:
         sign, style = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "bold red")}[state]
-        printable = "".join(c if c.isprintable() else " " for c in text)
-        console.print(Text(f"{sign} ", style=style) + Text(f"{name:<12} {printable}"))
+        console.print(Text(f"{sign} ", style=style) + Text(f"{name:<12} {printable(text)}"))
         bad = bad or state == "bad"
     raise typer.Exit(2 if bad else 0)

@@ -97,9 +97,8 @@ class _Progress:
 
     def say(self, text: str) -> None:
         """One line, or several; never read as markup."""
-        if text.startswith("page "):
-            self._stop()
-        (sys.stdout if text.startswith(("scenario ", "page ")) else sys.stderr).write(text + "\n")
+        self._stop()
+        (sys.stdout if text.startswith("scenario ") else sys.stderr).write(text + "\n")
 
     def show(self, phase: str, at_s: float, total_s: float) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -10,6 +10,8 @@ import typer
 
 __all__ = ["serve"]
 
+MOST_PORT = 65_535
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -39,6 +41,8 @@ def serve(
         return
     if defect and defect not in DEFECTS:
         raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(DEFECTS)))
+    if not 0 <= port <= MOST_PORT:
+        raise ConfigError("--port", "", f"{port}", f"0 to {MOST_PORT}; 0 takes any free one")
     options = ServerOptions(
         host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
         tls_key=tls_key,

@@ -34,6 +34,7 @@ def try_(
     from loadtests import conductor, manifest
     from loadtests.assignment import Assignment
     from loadtests.conductor.options import prepare
+    from loadtests.plaintext import printable
     from loadtests.probe import Frame, probe_assignment
 
     options = conductor.RunOptions(
@@ -44,10 +45,9 @@ def try_(
     console = Console()
 
     def show(frame: Frame) -> None:
-        text = "".join(c if c.isprintable() else " " for c in frame.text)
         line = Text(f"{frame.at_ms:>9,.1f} ms  {frame.event or '(?)':<24} ")
         line.append(frame.standing if frame.standing != "approved" else "", style="yellow")
-        line.append(f" {text}", style="dim")
+        line.append(f" {printable(frame.text)}", style="dim")
         console.print(line, no_wrap=True, overflow="ellipsis")
         for finding in frame.findings:
             console.print(Text(f"{'':>13}✗ {finding}", style="bold red"))

@@ -1,12 +1,24 @@
-"""``--dry-run``: what would happen, in words, without any traffic."""
+"""``--dry-run``: what would happen, in words, without any traffic; and, for every run, which gates it is too small for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
 from loadtests import arrivals
 from loadtests.conductor.options import Prepared
-from loadtests.metrics import Gate
+from loadtests.metrics import NO_FAULT, Gate
 
-__all__ = ["describe", "undecidable"]
+__all__ = ["describe", "doubts", "undecidable"]
+
+
+def doubts(prepared: Prepared) -> Iterator[str]:
+    """A line for each gate that this run is too small to decide."""
+    for gate in prepared.gates:
+        note = undecidable(gate, prepared, _turns(prepared))
+        if note and not note.startswith("not checked"):
+            yield f"{gate.selector} {gate.threshold.text} {note}"
 
 
 def undecidable(gate: Gate, prepared: Prepared, turns: int) -> str:
@@ -15,34 +27,88 @@ def undecidable(gate: Gate, prepared: Prepared, turns: int) -> str:
 
     if gate.unit == "count":
         return ""
-    labels = dict(gate.selector.labels)
-    phases = {phase.name: phase.s for phase in prepared.scenario.phases}
-    if labels.get("phase", next(iter(phases))) not in phases:
-        return "not checked: this run has no such phase"
-    if (
-        labels.get("cohort", "control") not in ({"control", "treated"} if prepared.chaos else {"direct"})
-        and "cohort" in labels
-    ):
-        return "not checked: this run has no such cohort"
-    share = phases[labels["phase"]] / prepared.scenario.total_s if "phase" in labels else 1.0
-    samples = turns * share * (prepared.scenario.treated_share if "cohort" in labels else 1.0)
-    if gate.selector.name == "connect.ready":
-        samples = prepared.scenario.users
-    elif gate.selector.name == "recovery.session":
-        cuts = [window for window in prepared.plan.windows if window.fault.disconnects]
-        if not cuts:
-            return "not checked: no fault cuts connections"
-        samples = len(cuts) * prepared.scenario.users * prepared.scenario.treated_share
-    upper = bounds(0, max(1, int(samples)))[1]
+    if absent := _absent(gate, prepared):
+        return f"not checked: {absent}"
+    samples = _samples(gate, prepared, turns)
+    if samples is None:
+        return ""
+    upper = bounds(0, max(1, samples))[1]
     if upper > gate.threshold.share:
-        return f"cannot be decided by about {int(samples)} samples, even if none is bad"
+        return f"cannot be decided by about {samples} samples, even if none is bad"
     return ""
+
+
+def _absent(gate: Gate, prepared: Prepared) -> str:
+    labels, windows = gate.selector.labels, prepared.plan.windows
+    phases = {phase.name for phase in prepared.scenario.phases}
+    if labels.get("phase", "") not in {"", *phases}:
+        return "this run has no such phase"
+    if labels.get("cohort", "") not in {"", *_cohorts(prepared)}:
+        return "this run has no such cohort"
+    fault = labels.get("fault", NO_FAULT)
+    if fault != NO_FAULT and not any(fault in {window.id, window.kind} for window in windows):
+        return "this run has no such fault"
+    if gate.selector.name == "recovery.session" and not any(window.fault.disconnects for window in windows):
+        return "no fault cuts connections"
+    return ""
+
+
+def _cohorts(prepared: Prepared) -> dict[str, float]:
+    """Share of the users by cohort."""
+    hit = prepared.scenario.treated_share
+    return {"control": 1 - hit, "treated": hit} if prepared.chaos else {"direct": 1.0}
+
+
+def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
+    """About how many there will be; None: that cannot be known beforehand."""
+    labels, users = gate.selector.labels, prepared.scenario.users
+    fault = labels.get("fault", NO_FAULT)
+    share = _cohorts(prepared).get(labels.get("cohort", ""), 1.0)
+    if gate.selector.name == "connect.ready":
+        return round(users * share) if fault == NO_FAULT and "phase" not in labels else None
+    if gate.selector.name == "recovery.session":
+        named = [w for w in prepared.plan.windows if "fault" not in labels or fault in {w.id, w.kind}]
+        return round(sum(w.fault.disconnects for w in named) * users * prepared.scenario.treated_share)
+    share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved")
+    return int(round(turns * share, 6))  # whole ones; a sum of shares may be a hair below
+
+
+def _share(labels: Mapping[str, str], prepared: Prepared, *, by_fault: bool) -> float:
+    """The share of all turns that the labels select, if turns come evenly and none overlaps two places."""
+    plan, grace_ms = prepared.plan, prepared.contract.file.turn.recovery_ms
+    edges = {0, *(p.end_ms for p in plan.phases), *(e for w in plan.windows for e in (w.start_ms, w.end_ms + grace_ms))}
+    found = 0.0
+    for start, end in pairwise(sorted(edge for edge in edges if edge <= plan.end_ms)):
+        phase = next(p.name for p in plan.phases if start < p.end_ms)
+        for cohort, weight in _cohorts(prepared).items():
+            # Between two edges nothing changes; the later of two windows explains more than the earlier one's grace.
+            hit = [w for w in plan.windows if w.cohort == cohort and w.start_ms <= start < w.end_ms + grace_ms]
+            faults = {hit[-1].id, hit[-1].kind} if hit else {NO_FAULT}
+            fits = labels.get("phase", phase) == phase and labels.get("cohort", cohort) == cohort
+            if fits and (not by_fault or "fault" not in labels or labels["fault"] in faults):
+                found += weight * (end - start)
+    return found / plan.end_ms
+
+
+def _turns(prepared: Prepared) -> int:
+    s = prepared.scenario
+    return arrivals.planned(prepared.options.seed, s.users, s.pace_ms, s.total_s * 1000)
+
+
+def _in_words(kind: str, asked: Mapping[str, Any]) -> str:
+    """``latency 150 ms, jitter 20 ms, direction down``."""
+    parts = []
+    for key, value in asked.items():
+        name, _, unit = key.rpartition("_")
+        parts.append(f"{name} {value} {unit}" if name else f"{key} {value}")
+    words = ", ".join(parts)
+    return words if words.startswith(f"{kind} ") else f"{kind} {words}".rstrip()
 
 
 def describe(prepared: Prepared) -> str:
     """A page of text: who, where, how much, which faults, which gates."""
     p, s, options = prepared, prepared.scenario, prepared.options
-    turns = arrivals.planned(options.seed, s.users, s.pace_ms, s.total_s * 1000)
+    turns = _turns(p)
     where = p.target.url if p.target else "the embedded backend, started for the run"
     lines = [
         f"scenario  {s.name}: {s.title}" if s.title else f"scenario  {s.name}",
@@ -50,8 +116,9 @@ def describe(prepared: Prepared) -> str:
         f"contract  {p.contract.name} ({p.contract.digest}), {len(p.contract.events)} events, {len(p.contract.demanded)} demanded",
     ]
     many = "processes" if options.processes > 1 else "process"
-    how_often = f"a turn every {s.pace_ms / 1000:g} s each: about {turns} turns in {s.total_s:g} s"
-    lines.append(f"load      {s.users} users in {options.processes} {many}, {how_often}, seed {options.seed}")
+    how_often = f"a turn every {s.pace_ms / 1000:g} s each: about {turns} turns in {round(s.total_s, 1):g} s"
+    lines.append(f"load      {s.users} users in {options.processes} {many}, seed {options.seed}")
+    lines.append(f"          {how_often}")
     if p.chaos:
         hit = round(s.users * s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"
@@ -62,7 +129,7 @@ def describe(prepared: Prepared) -> str:
     at = 0.0
     for phase in s.phases:
         window = next((w for w in p.plan.windows if w.phase == phase.name), None)
-        fault = f"  {window.id} {window.kind} {window.asked or ''}".rstrip() if window else ""
+        fault = f"  {window.id} {_in_words(window.kind, window.asked)}" if window else ""
         lines.append(f"  {at:7.1f} to {at + phase.s:7.1f} s  {phase.name}{fault}")
         at += phase.s
     lines += ["", "gates"]

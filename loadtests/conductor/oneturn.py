@@ -11,11 +11,13 @@ from rich.text import Text
 
 from loadtests.errors import ConfigError
 from loadtests.history import COHORTS, End, Flag, RowKind, attribute
+from loadtests.plaintext import printable
 from loadtests.rundir import RunData, frames, read_run, windows_of
 
 __all__ = ["list_turns", "show_turn"]
 
 MOST_LISTED = 30
+SOME = 12
 SHOWN_CHARACTERS = 600
 CONNECTION_KINDS = [
     RowKind.DIAL,
@@ -61,23 +63,25 @@ def show_turn(run: Path, name: str, console: Console) -> None:
     """
     data = read_run(run)
     session, _, number = name.partition(".")
-    if not session.isdigit() or not (number.isdigit() or not number):
+    if not session.isdecimal() or not (number.isdecimal() or not number):
         raise ConfigError("TURN", "", f"{name!r}", "SESSION.TURN, such as 17.4")
     rows = data.rows
     mine = np.flatnonzero(rows["session"] == int(session))
+    if not len(mine):
+        there = np.unique(rows["session"]).tolist()
+        some = ", ".join(map(str, there[:SOME])) + (" …" if len(there) > SOME else "")
+        raise ConfigError("TURN", "", f"{run.name} has no session {session}", f"one of its users: {some or 'none'}")
     if number:
         sends = [i for i in mine if rows["kind"][i] == RowKind.SEND and rows["turn"][i] == int(number)]
         if not sends:
             turns = sorted(set(rows["turn"][mine][rows["kind"][mine] == RowKind.SEND].tolist()))
             raise ConfigError(
-                "TURN", "", f"{run.name} has no turn {name}", f"a turn of session {session}: {turns[:12]}"
+                "TURN", "", f"{run.name} has no turn {name}", f"a turn of session {session}: {turns[:SOME]}"
             )
         begin = int(rows["received"][sends[0]])
         ends = [i for i in mine if rows["kind"][i] == RowKind.END and rows["turn"][i] == int(number)]
         end = int(rows["received"][ends[0]]) if ends else int(rows["received"][mine[-1]])
         mine = np.array([i for i in mine if rows["turn"][i] == int(number) or _between(data, int(i), begin, end)])
-    elif not len(mine):
-        raise ConfigError("TURN", "", f"{run.name} has no session {session}", "one of its users' numbers")
     else:
         begin, end = int(rows["received"][mine[0]]), int(rows["received"][mine[-1]])
     _print(data, run, name, mine, (begin, end), console)
@@ -117,21 +121,16 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
     for i, worker in zip(mine, worker_of, strict=True):
         row = rows[i]
         at_ms = (int(row["received"]) - begin) / 1e6
-        console.print(Text(f"{at_ms:>10,.1f} ms  row {i:<7} {_printable(_what(data, row))}"))
+        console.print(Text(f"{at_ms:>10,.1f} ms  row {i:<7} {printable(_what(data, row))}"))
         for one in found.get(int(i), []):
             console.print(Text(f"{'':>15}✗ {one}", style="bold red"))
         if frame := texts.get((worker, int(i) - data.first_row[data.workers.index(worker)])):
             # A frame has a line of its own: beside the rest it would leave no room for either on a narrow terminal.
-            console.print(Text(f"{'':>15}{_printable(frame['text'])[:SHOWN_CHARACTERS]}", style="dim"))
+            console.print(Text(f"{'':>15}{printable(frame['text'])[:SHOWN_CHARACTERS]}", style="dim"))
     if not any(
         (w, int(i) - data.first_row[data.workers.index(w)]) in texts for i, w in zip(mine, worker_of, strict=True)
     ):
         console.print("frames were not kept: only turns with findings, the slowest, and a sample are", markup=False)
-
-
-def _printable(text: str) -> str:
-    """Server text without control characters: a terminal must survive it."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _what(data: RunData, row: np.void) -> str:

@@ -12,7 +12,7 @@ from loadtests import contract, scenario
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target
 from loadtests.errors import ConfigError
-from loadtests.metrics import Gate, parse_gates
+from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.scenario import Overrides, Scenario
 
 if TYPE_CHECKING:
@@ -79,9 +79,13 @@ def prepare(options: RunOptions) -> Prepared:
     if options.toxiproxy_url and not ours.has_faults:
         raise ConfigError("--toxiproxy-url", "", "this run has no faults", "a scenario with faults, and not --no-chaos")
     names = list(dict.fromkeys([phase.name for phase in [*declared.phases, *ours.phases]]))
-    gates = parse_gates(compiled.gates(), compiled, names, compiled.source, fault="none")
-    gates += parse_gates(ours.gates, compiled, names, where)
-    plan = make_plan([PhaseSpec(phase.name, phase.s, phase.fault) for phase in ours.phases], options.seed, where)
+    whole, plan = (
+        make_plan([PhaseSpec(phase.name, phase.s, phase.fault) for phase in one.phases], options.seed, where)
+        for one in (declared, ours)
+    )
+    faults = [name for window in whole.windows for name in (window.id, window.kind)]
+    gates = parse_gates(compiled.gates(), compiled, names, compiled.source, fault=NO_FAULT)
+    gates += parse_gates(ours.gates, compiled, names, where, faults=faults)
     target = Target.parse(options.target, compiled.file.endpoint, options.resolve) if options.target else None
     if target is not None:
         _check_allowed(target, options.allow_target)

@@ -10,6 +10,7 @@ from typing import Any
 from loadtests.conductor.processes import ask_probe
 from loadtests.contract.compile import Contract
 from loadtests.errors import ConfigError, PreflightError
+from loadtests.plaintext import printable
 
 __all__ = ["preflight"]
 
@@ -34,15 +35,10 @@ def preflight(run_dir: Path, tag: Mapping[str, str], contract: Contract) -> dict
         raise ConfigError("preflight", "", str(report["error"]))
     fit = report["fit"]
     if fit == "misfit":
-        frames = "".join(f"\n  {_printable(frame['text'])}" for frame in report["frames"][:SHOWN])
+        frames = "".join(f"\n  {printable(frame['text'])}" for frame in report["frames"][:SHOWN])
         raise PreflightError(
             "contract", f"contract {contract.name} does not fit, none of these frames is in it:{frames}"
         )
     if fit in HINTS:
-        raise PreflightError("connect", _printable(report["problem"]), HINTS[fit])
+        raise PreflightError("connect", printable(report["problem"]), HINTS[fit])
     return report
-
-
-def _printable(text: str) -> str:
-    """Server text without control characters: a terminal must survive it."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -19,11 +19,11 @@ def report(run_dir: Path, say: Callable[[str], None]) -> str:
     """Judge a run for the first time, write everything, print the verdict; returns it."""
     from reports.judge import judge
 
+    say("judging what was recorded")
     judgement = judge(run_dir)
     _write(judgement, run_dir)
     _parquet(run_dir)
     _print(judgement, run_dir / "report.html")
-    say(f"page {run_dir / 'report.html'}")
     return judgement.verdict
 
 

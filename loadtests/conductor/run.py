@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadtests import assignment, manifest
-from loadtests.conductor.dryrun import describe
+from loadtests.conductor.dryrun import describe, doubts
 from loadtests.conductor.options import Prepared, RunOptions, prepare
 from loadtests.conductor.preflight import preflight
 from loadtests.conductor.processes import Backend, Load
 from loadtests.dial import Target, tls_context
-from loadtests.errors import GauntletError, RigError
+from loadtests.errors import ConfigError, GauntletError, PreflightError, RigError
 from loadtests.journal import Journal
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ POLL_S = 0.1
 BEAT_S = 1.0
 DRAIN_MARGIN_S = 15.0
 NS_PER_S = 1_000_000_000
+#: all that is in the folder of a run before its load
+SET_UP = frozenset({
+    "assignment.json", "backend.log", "contract.yaml", "guard.json", "history.jsonl", "manifest.json", "plan.json", "scenario.yaml",
+})  # fmt: skip
 Say = Callable[[str], None]
 
 
@@ -65,11 +69,19 @@ def run(options: RunOptions, say: Say, progress: Callable[[str, float, float], N
         from chaos.server import provide
 
         binary = provide(say)
+    for doubt in doubts(prepared):
+        say(f"gate {doubt}")
+    was_there = options.out is not None and options.out.exists()
     run_dir = _make_run_dir(options, prepared)
     say(f"run directory {run_dir}")
-    with _signals():
-        conductor = _Conductor(prepared, run_dir, binary, say, progress)
-        exit_reason = conductor.conduct()
+    try:
+        with _signals():
+            conductor = _Conductor(prepared, run_dir, binary, say, progress)
+            exit_reason = conductor.conduct()
+    except (ConfigError, PreflightError):
+        if _discard(run_dir, itself=not was_there):
+            say(f"nothing ran: the run directory is {'empty again' if was_there else 'removed'}")
+        raise
     from loadtests.conductor.report import report
 
     verdict = report(run_dir, say)
@@ -99,13 +111,30 @@ def _make_run_dir(options: RunOptions, prepared: Prepared) -> Path:
         run_dir = manifest.new_run_dir(Path("runs"), prepared.scenario.name).resolve()
     else:
         run_dir = options.out.resolve()
-        if run_dir.exists() and any(run_dir.iterdir()):
-            raise RigError(f"--out {options.out}: the folder is not empty; a run never writes over another")
-        (run_dir / "rows").mkdir(parents=True, exist_ok=True)
+        try:
+            if run_dir.exists() and any(run_dir.iterdir()):
+                raise RigError(f"--out {options.out}: the folder is not empty; a run never writes over another")
+            (run_dir / "rows").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--out {options.out}", "", str(error.strerror), "a folder that is empty or new"
+            ) from None
     (run_dir / "scenario.yaml").write_bytes(msgspec.yaml.encode(prepared.scenario))
     (run_dir / "contract.yaml").write_text(prepared.contract.text)
     (run_dir / "plan.json").write_text(prepared.plan.to_json())
     return run_dir
+
+
+def _discard(run_dir: Path, *, itself: bool) -> bool:
+    """Remove the folder of a run that never began, or only what we put there; false: there is more in it, and it stays."""
+    found = list(run_dir.rglob("*"))
+    if any(path.is_file() and path.name not in SET_UP for path in found):
+        return False
+    for path in sorted(found, reverse=True):  # what is in a folder before the folder
+        path.rmdir() if path.is_dir() else path.unlink()
+    if itself:
+        run_dir.rmdir()
+    return True
 
 
 class _Conductor:
@@ -226,13 +255,17 @@ class _Conductor:
             {
                 "kind": "run", "scenario": p.scenario.name, "contract": p.contract.name, "contract_digest": p.contract.digest,
                 "plan_digest": hashlib.sha256(p.plan.to_json().encode()).hexdigest()[:12], "seed": options.seed,
-                "nonce": self._nonce, "target": self._target.url if p.target else f"embedded backend ({self._target.url})",
+                "nonce": self._nonce, "target": self._target.url if p.target else self._embedded(),
                 "users": p.scenario.users, "pace_ms": p.scenario.pace_ms, "workers": options.processes, "labels": options.labels,
                 "defect": options.defect, "chaos": p.chaos, "windows": windows, "toxiproxy": toxiproxy or options.toxiproxy_url,
                 "phases": [[phase.name, phase.s] for phase in p.scenario.phases],
                 "declared_phases": [phase.name for phase in p.declared.phases],
             },
         )  # fmt: skip
+
+    def _embedded(self) -> str:
+        planted = f", with planted defect {self._p.options.defect}" if self._p.options.defect else ""
+        return f"embedded backend ({self._target.url}){planted}"
 
     def _run_load(self) -> None:
         p, options = self._p, self._p.options

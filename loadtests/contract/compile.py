@@ -55,8 +55,9 @@ class Contract:
         self.resumes = file.resume.mode == "cursor"
         self.has_cursor = "cursor" in file.fields
         self._check()
-        self.opens = {self.by_name[p.open].index: i for i, p in enumerate(file.pairs)}
-        self.closes = {self.by_name[p.close].index: i for i, p in enumerate(file.pairs)}
+        #: event index -> the index of the pair's opening event; an opening may have several ways to be closed
+        self.opens = {self.by_name[pair.open].index: self.by_name[pair.open].index for pair in file.pairs}
+        self.closes = {self.by_name[pair.close].index: self.by_name[pair.open].index for pair in file.pairs}
         ordered = {name for row in file.order.states.values() for name in row}
         #: event index -> True where the automaton has a say
         self.ordered = tuple(i > 0 and self.events[i - 1].name in ordered for i in range(len(self.events) + 1))

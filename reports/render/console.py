@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.judgement import Judgement
+from reports.judgement import GateResult, Judgement
 from reports.render.wording import (
     SIGNS,
     VERDICTS,
@@ -32,6 +32,7 @@ __all__ = ["print_verdict"]
 MOST = 5
 SHORT = 160
 GAP = " "
+GATE_STATES = ("pass", "warn", "fail", "unknown", "not-checked")
 TONES = {"ok": "green", "bad": "bold red", "open": "yellow", "off": "dim"}
 COLOURS = {"go": "bold green", "no-go": "bold red", "cannot-say": "bold yellow"}
 #: for terminals that cannot show the signs
@@ -41,6 +42,10 @@ ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "—": "-", "→": ">
 def print_verdict(judgement: Judgement, console: Console, page: str) -> None:
     """Verdict, causes with what to type, what did not pass, events, faults, books; ``page`` is where the rest is."""
     _Screen(console).verdict(judgement, page)
+
+
+def _gate_state(gate: GateResult) -> str:
+    return "warn" if gate.severity == "warn" and gate.verdict in {"fail", "unknown"} else gate.verdict
 
 
 class _Screen:
@@ -64,30 +69,38 @@ class _Screen:
         self._console.print(self._text(("page         ", "dim"), shown(page)), soft_wrap=True)
 
     def _causes(self, judgement: Judgement) -> None:
-        for cause in judgement.causes[:MOST]:
-            self._line("  ", (shown(cause.title, SHORT), "bold"), ": ", shown(cause.detail, SHORT))
+        for place, cause in enumerate(judgement.causes[:MOST]):
+            # The sentence above is made from the first cause: what stands there is not said again.
+            said = judgement.sentence if place == 0 else ""
+            if not said.startswith(cause.title):
+                detail = f": {shown(cause.detail, SHORT)}" if cause.detail and cause.detail not in said else ""
+                self._line("  ", (shown(cause.title, SHORT), "bold"), detail)
+            elif cause.detail not in said:
+                self._line("    ", shown(cause.detail, SHORT))
             for what in cause.consequences[:2]:
                 self._line("    → ", shown(what, SHORT))
             for witness in cause.witnesses[:1]:
-                self._line("    ", f"{witness.at_s:.1f} s, {shown(witness.phase, 40)}: {shown(witness.text, SHORT)}")
+                kind, _, what = witness.text.partition(": ")
+                more = what if kind in cause.title else witness.text
+                text = f": {shown(more, SHORT)}" if more else ""
+                self._line("    ", f"{witness.at_s:.1f} s, {shown(witness.phase, 40)}{text}")
                 command = self._text("    ", (show_command(judgement, witness), "cyan"))
                 self._console.print(command, soft_wrap=True)
         if len(judgement.causes) > MOST:
             self._line(f"  and {len(judgement.causes) - MOST} more causes: see the page")
 
     def _gates(self, judgement: Judgement) -> None:
-        passed = [gate for gate in judgement.gates if gate.verdict == "pass"]
+        states = [_gate_state(gate) for gate in judgement.gates]
+        tally = ", ".join(f"{states.count(one)} {SIGNS[one][1]}" for one in GATE_STATES if one in states)
+        if tally:
+            self._line(("gates        ", "dim"), tally)
+        told = {cause.detail for cause in judgement.causes[:MOST]}
         others = [gate for gate in judgement.gates if gate.verdict in {"fail", "unknown"}]
-        if judgement.gates:
-            self._line(("gates        ", "dim"), f"{len(passed)} of {len(judgement.gates)} pass")
         for gate in others[: 2 * MOST]:
-            state = "warn" if gate.severity == "warn" else gate.verdict
+            state = _gate_state(gate)
             seen = f"{gate_observed(gate, GAP)}, n = {count(gate.samples, GAP)}"
-            self._line(
-                "  ",
-                self._state(state),
-                f"  {shown(gate.metric)} {shown(gate.rule)}: {seen}; {shown(gate.reason, SHORT)}",
-            )
+            why = "" if gate.reason in told else f"; {shown(gate.reason, SHORT)}"
+            self._line("  ", self._state(state), f"  {shown(gate.metric)} {shown(gate.rule)}: {seen}{why}")
         if len(others) > 2 * MOST:
             self._line(f"  and {len(others) - 2 * MOST} more: see the page")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from loadtests.contract import load
+from tests.benchmarks.run import ours
 
 PEERS = Path(__file__).parent / "peers"
 SOURCE = (PEERS / "main.go").read_text(encoding="utf-8")
@@ -24,6 +26,17 @@ def test_the_contract_fits_every_frame_of_the_server(kind: str) -> None:
     assert (contract.label(index), standing, schema_bits, recovered, raw_type) == (kind, 0, 0, False, kind)
     assert (ids[0], ids[-1]) == ("7-3", 4)
     assert contract.events[index - 1].demanded
+
+
+def test_the_query_of_a_measurement_stands_in_our_contract_and_not_in_the_url(tmp_path: Path) -> None:
+    for mode, path in re.findall(r"(\w+)\) S=.* path='?([^' ]+)'? ;;", (PEERS / "measure").read_text()):
+        command = ours(tmp_path, mode)
+        query = load(tmp_path / "contract.yaml").file.endpoint.query
+        assert "&".join(f"{key}={value}" for key, value in query.items()) == path.partition("?")[2]
+        shell = f"set -- {command}; shift $(($# - 1)); echo $1"
+        env = {"URL": f"ws://127.0.0.1:1{path}", "S": "1"}
+        done = subprocess.run(["bash", "-c", shell], env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "ws://127.0.0.1:1/ws"
 
 
 def test_it_asks_for_no_welcome_no_token_and_no_resume() -> None:

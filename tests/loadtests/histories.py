@@ -91,6 +91,8 @@ class Story:
         elif word == "back":
             self.connection += 1
             tracker.opened(self.connection)
+        elif word == "resend":
+            tracker.resent(self.turn)
         elif word == "unready":
             self.ready = False
         elif word == "bye":

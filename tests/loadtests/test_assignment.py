@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pytest
 
 from loadtests.assignment import Assignment, read, secret_pattern, token_for, token_template
+from loadtests.contract.schema import Auth, Endpoint
+from loadtests.dial import Target
 from loadtests.errors import ConfigError
 
 
@@ -56,6 +62,34 @@ def test_any_sessions_token_is_found(template: str, text: str, redacted: str) ->
     pattern = secret_pattern(template)
     assert pattern
     assert pattern.sub("*", text) == redacted
+
+
+HARD = 's3cr+t/Tok{user}==\\"é'
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str, quote, lambda token: quote(token, safe=""), quote_plus,
+        lambda token: re.sub("%..", lambda found: found[0].lower(), quote(token)),
+        lambda token: json.dumps(token)[1:-1], lambda token: json.dumps(token, ensure_ascii=False)[1:-1],
+        lambda token: json.dumps(token)[1:-1].replace("/", "\\/"), lambda token: json.dumps(quote(token))[1:-1].replace("/", "\\/"),
+    ],
+)  # fmt: skip
+def test_a_token_is_found_however_a_url_or_json_spells_it(spell: Callable[[str], str]) -> None:
+    pattern, token = secret_pattern(HARD), token_for(HARD, 12)
+    assert pattern
+    assert token
+    assert pattern.sub("", f"<{spell(token)}>") == "<>"
+    assert pattern.sub("", token.replace("12", "nobody")) == token.replace("12", "nobody")
+
+
+def test_the_url_of_a_contract_with_a_token_in_the_query_can_be_shown() -> None:
+    template = "s3cr+t/Tok{user}=="
+    dial = Target.parse("ws://h", Endpoint(path="/ws")).dial(Auth(mode="query"), token_for(template, 3), None)
+    pattern = secret_pattern(template)
+    assert pattern
+    assert pattern.sub("*", dial.uri) == "ws://h/ws?token=*"
 
 
 @pytest.mark.parametrize("template", [None, "", "{user}", "a{user}", "abc"])

@@ -11,10 +11,11 @@ from loadtests.metrics import CHECKER_IDS, Gate, parse_gates
 from reports.checkers import CHECKERS
 
 PHASES = ("warm-up", "steady")
+FAULTS = ("w1", "latency", "w2", "down")
 
 
 def gate(metric: str, rule: str | GateRule, **labels: str) -> Gate:
-    (one,) = parse_gates({metric: [rule]}, load("reference"), PHASES, "mine.yaml", **labels)
+    (one,) = parse_gates({metric: [rule]}, load("reference"), PHASES, "mine.yaml", faults=FAULTS, **labels)
     return one
 
 
@@ -56,6 +57,9 @@ def test_rules_that_are_understood(
         ("turn.total{phase:stedy}", "p(95)<1", "unknown phase 'stedy'; did you mean 'steady'?"),
         ("turn.total{phasse:steady}", "p(95)<1", "unknown label 'phasse'; did you mean 'phase'?"),
         ("turn.total{cohort:all}", "p(95)<1", "unknown cohort 'all'; one of control, direct, treated"),
+        ("turn.total{fault:dwn}", "p(95)<1", "unknown fault 'dwn'; did you mean 'down'?"),
+        ("turn.total{fault:w3}", "p(95)<1", "unknown fault 'w3'"),
+        ("arrivals.achieved{fault:w1}", "rate>0.9", "planned turns belong to no fault"),
         ("turn.total{phase}", "p(95)<1", "unknown phase ''"),
         ("turn.total{", "p(95)<1", "expected METRIC"),
         ("turn total", "p(95)<1", "expected METRIC"),
@@ -84,6 +88,13 @@ def test_labels_are_read_and_others_are_added_but_never_win() -> None:
     assert one.selector.labels == {"fault": "none", "phase": "steady", "cohort": "control"}
     assert str(gate("turn.total{phase:steady}", "med<1").selector) == "turn.total{phase:steady}"
     assert str(gate("turn.total", "med<1").selector) == "turn.total"
+
+
+@pytest.mark.parametrize("fault", ["none", *FAULTS])
+def test_a_fault_is_named_by_its_window_or_its_kind(fault: str) -> None:
+    assert gate(f"turn.total{{fault:{fault}}}", "p(95)<1").selector.labels == {"fault": fault}
+    with pytest.raises(ConfigError, match="unknown fault 'w1'"):
+        parse_gates({"turn.total{fault:w1}": ["p(95)<1"]}, load("reference"), PHASES, "mine.yaml")
 
 
 def test_a_rule_may_only_warn() -> None:

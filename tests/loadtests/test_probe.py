@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from loadtests.assignment import Assignment
 from loadtests.contract import load
 from loadtests.dial import Target, tls_context
-from loadtests.probe import SHOWN_BYTES, Frame, Probe, Report
+from loadtests.probe import SHOWN_BYTES, Frame, Probe, Report, probe_assignment
 from tests.loadtests.histories import NONCE
 from tests.loadtests.servers import Agent, Authority, answer_whole, closed_port, in_thread, raw_server, read_request
 
@@ -120,6 +121,28 @@ def test_welcomed_and_never_answered_fits_and_has_no_end(contract_path: str) -> 
     with in_thread(agent(contract_path, on_message=nothing)) as port:
         report = probe(contract_path, port)
     assert (report.fit, report.outcome, steps(report)[-1]) == ("fits", "no end", ("turn", False))
+
+
+def test_a_preflight_waits_less_than_the_contract_would_and_others_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "slow.yaml"
+    path.write_text(QUICK.replace("deadline_ms: 300", "deadline_ms: 900"))
+
+    async def nothing(*_: object) -> None:
+        """Accepted, and never a word."""
+
+    with in_thread(agent(str(path), on_message=nothing)) as port:
+        one = Assignment(
+            run_dir="",
+            nonce=NONCE,
+            seed=1,
+            contract=str(path),
+            scenario="smoke",
+            target=f"ws://127.0.0.1:{port}",
+            users=1,
+        )
+        took_ms = [probe_assignment(one, "hello", most_turn_s=s).steps[-1][2] for s in (0.1, math.inf)]
+    assert 100 <= took_ms[0] < 800
+    assert took_ms[1] >= 900
 
 
 def test_closed_with_a_fatal_code_is_refused(contract_path: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loadtests import recorder as module
+from loadtests.assignment import secret_pattern
 from loadtests.history import DTYPE, ROW, RowKind
 from loadtests.recorder import Recorder
 from loadtests.rundir import frames, read_run
@@ -196,6 +197,16 @@ def test_a_token_that_the_length_cap_would_cut_is_redacted_whole(tmp_path: Path)
     write(one, raw=one.intern("x" * (module.TEXT_CAP - 6) + "hush-gauntlet-12"))
     one.close()
     assert b"hush" not in (tmp_path / "rows" / "worker-0.strings").read_bytes()
+
+
+def test_a_token_of_any_user_is_kept_out_of_strings_and_frames_as_a_url_or_json_spells_it(tmp_path: Path) -> None:
+    one = Recorder(run_of(tmp_path) / "rows", "worker-0", secret=secret_pattern("s3cr+t/Tok{user}=="))
+    write(one, raw=one.intern("GET /ws?token=s3cr%2Bt/Tokgauntlet-7%3D%3D failed"))
+    one.keep(1, 1, 0, 0, "in", rb'{"url": "s3cr+t\/Tokgauntlet-31==", "again": "s3cr%2Bt%2FTokgauntlet-4%3D%3D"}')
+    one.close()
+    data = read_run(tmp_path)
+    assert data.strings[data.rows["raw"][0]] == "GET /ws?token=[redacted] failed"
+    assert next(frames(tmp_path))["text"] == '{"url": "[redacted]", "again": "[redacted]"}'
 
 
 def test_kept_frames_are_capped_and_what_is_left_out_is_counted(

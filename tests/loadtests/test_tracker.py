@@ -45,6 +45,8 @@ CLEAN_HISTORIES = {
     "recovered after the end": (
         N, "send start gone1001 back done think+recovered open+recovered close+recovered stop",
     ),
+    "a numbered frame of an earlier run": (R, "send think^?@1+stale start@2 think@3 open@4 close@5 done@6 stop"),
+    "an end that alone names its agent": (N, "send start think open close done/triage stop"),
     "a frame of an earlier run": (R, "send start think think^?@9+stale open@3 close@4 done@5 stop"),
     "clean close between turns": (R, f"{CLEAN} gone1000 stop"),
     "going away in a turn is a normal close": (R, "send start gone1001 back kept>1 think open close done stop"),
@@ -146,6 +148,10 @@ DIRTY_HISTORIES = {
     "declared loss and never an end": (R, "send start gone1001 back lost timeout stop", "never-ended"),
     # leak, phantom
     "foreign turn": (R, "send start think think^?@2<7 open@3 close done stop", "foreign"),
+    "continuity claimed by one who knows less": (R, "send start think open gone1001 back kept>1 stop", "claimed-behind"),
+    "silent after it was sent again": (R, "send gone1001 back kept>0 resend timeout stop", "silent"),
+    "a tool lost among parallel ones is the hole alone": (R, "send start think open:a.1 (open:a.2) close:a.2 close:a.1 done stop", "hole"),
+    "a lost beginning before a nested agent is the hole alone": (R, "send (start) start/nest think/nest open close done stop", "hole"),
     "foreign turn under a number of ours": (R, "send start think think^?<7 open close done stop", "foreign"),
     "foreign text in a frame without a turn": (R, "send start think none<7 open close done stop", "foreign"),
     "foreign text in a frame of our own": (R, "send start think<7 open close done stop", "foreign"),

@@ -265,6 +265,7 @@ def test_a_certificate_for_another_name_is_refused(authority: Authority) -> None
         error = failed(port, scheme="wss", ca=authority.file)
     assert (error.step, error.code) == ("tls", 0)
     assert error.text.startswith("certificate refused")
+    assert error.fatal
     assert "localhost" in error.text
 
 
@@ -281,6 +282,7 @@ def test_a_plain_server_behind_wss_is_told(authority: Authority) -> None:
     with raw_server(replies_at_once(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
         error = failed(port, scheme="wss", ca=authority.file)
     assert (error.step, error.text.partition(":")[0]) == ("tls", "no TLS here")
+    assert not error.fatal
 
 
 def replies_at_once(answer: bytes) -> Callable[[socket.socket], None]:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.live
     ("arguments", "words"),
     [
         (("--host", "http://127.0.0.1:1"), "is no WebSocket URL"),
+        (("--host", "ws://127.0.0.1:1/ws?apikey=hush"), "give secrets by --token-env"),
         (("--host", "ws://127.0.0.1:1", "--contract", "nettra"), "did you mean 'netra'?"),
         (("--host", "ws://127.0.0.1:1", "--scenario", "smok"), "did you mean 'smoke'?"),
         (("--host", "ws://127.0.0.1:1", "--token-env", "NO_SUCH"), "the environment has no NO_SUCH"),
@@ -28,6 +29,8 @@ def test_a_mistake_is_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple[s
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"hush" in path.read_bytes()]
 
 
 SCRIPT = """

@@ -65,6 +65,10 @@ def test_a_cut_session_has_two_connections_and_one_outage_from_the_heal_on(data:
     assert (len(outages), set(outages["fault"]), set(outages["cohort"])) == (4, {"w1"}, {"treated"})
     assert outages["recovery_s"].tolist() == pytest.approx([0.22] * 4)
     assert not outages["censored"].any()
+    closes = data.rows[outages["close_row"].to_numpy()]
+    assert set(closes["kind"]) == {RowKind.CLOSE}
+    assert closes["session"].tolist() == outages["session"].tolist()
+    assert [data.seconds(int(at)) for at in closes["received"]] == outages["close_s"].tolist()
 
 
 def test_a_run_that_ends_before_the_recovery_budget_is_over_censors(tmp_path: Path) -> None:

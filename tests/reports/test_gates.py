@@ -25,7 +25,8 @@ DONE = f"event:{REFERENCE.name_of('done')}"
 
 
 def gate(metric: str, rule: str, severity: Any = "fail") -> Gate:
-    (one,) = parse_gates({metric: [GateRule(rule=rule, severity=severity)]}, REFERENCE, PHASES, "here")
+    rules = {metric: [GateRule(rule=rule, severity=severity)]}
+    (one,) = parse_gates(rules, REFERENCE, PHASES, "here", faults=["w1", "latency", "w2", "w3", "down", "jam"])
     return one
 
 
@@ -180,6 +181,24 @@ def test_labels_select_and_fault_none_means_clear_of_every_fault() -> None:
         ("turn.total{phase:down,cohort:treated}", 40), ("turn.total", 100),
     ):  # fmt: skip
         assert judge_gate(gate(metric, "p(95)<1000"), data).samples == samples
+
+
+def test_a_fault_by_window_or_kind_selects_what_stands_in_it_or_in_its_grace() -> None:
+    places = [("w1", "during", 7), ("w1", "grace", 5), ("w2", "during", 3), ("w3", "grace", 2), ("", "clear", 40)]
+    frame = pd.concat([turns([100.0] * n, fault=id_, place=place) for id_, place, n in places])
+    data = measured(frame, faults={"w1": "latency", "w2": "down", "w3": "down"})
+    wanted = {"w1": 12, "latency": 12, "w2": 3, "w3": 2, "down": 5, "none": 40}
+    assert {one: judge_gate(gate(f"turn.total{{fault:{one}}}", "med<1000"), data).samples for one in wanted} == wanted
+    absent = judge_gate(gate("turn.total{fault:jam}", "med<1000"), data)
+    assert (absent.verdict, absent.reason) == ("not-checked", "this run has no fault jam")
+
+
+def test_a_recovery_belongs_to_the_fault_that_cut_it() -> None:
+    outages = pd.DataFrame({"recovery_s": [1.0] * 9, "censored": False, "fault": ["w1"] * 4 + ["w2"] * 3 + [""] * 2})
+    data = measured(outages=outages, faults={"w1": "down", "w2": "drop"})
+    wanted = {"w1": 4, "down": 4, "w2": 3, "none": 2}
+    found = {one: judge_gate(gate(f"recovery.session{{fault:{one}}}", "med<9000"), data).samples for one in wanted}
+    assert found == wanted
 
 
 def test_no_samples_are_unknown_and_never_a_pass() -> None:

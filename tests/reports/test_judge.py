@@ -18,7 +18,7 @@ import pytest
 
 from loadtests.contract import load
 from loadtests.errors import ConfigError
-from loadtests.history import DTYPE, ROW
+from loadtests.history import DTYPE, ROW, RowKind
 from reports.judge import judge
 from reports.judgement import Judgement
 from tests.reports.rundirs import Fault, Frames, Plan, write_run
@@ -136,6 +136,38 @@ def test_at_most_five_witnesses_a_kind_and_every_violation_counted(tmp_path: Pat
     check = judge(write_run(tmp_path / "run", replace(DOWN, spoil=all_twice))).check("duplicate")
     assert (len(check.witnesses), check.kinds["redelivered"]) == (5, check.violations)
     assert check.violations > 400
+
+
+def test_every_event_out_of_order_is_counted_beside_its_name_and_not_only_the_witnesses(tmp_path: Path) -> None:
+    def early(_: int, turn: int, frames: Frames) -> Frames:
+        return [frames[1], frames[0], *frames[2:]] if turn == 2 else frames
+
+    judged = judge(write_run(tmp_path / "run", replace(DOWN, script=early)))
+    check = judged.check("order")
+    assert check.violations > len(check.witnesses)
+    assert sum(line.misplaced for line in judged.events) == check.violations
+    thinking = REFERENCE.name_of("thinking")
+    assert {line.name for line in judged.events if line.misplaced} == {thinking}
+
+
+def test_a_session_that_is_served_again_too_late_has_its_close_as_witness(tmp_path: Path) -> None:
+    phases = (*DOWN.phases[:3], ("recovery", 30.0))
+    path = write_run(tmp_path / "run", replace(DOWN, phases=phases, back_after_ns=20_000_000_000))
+    check = judge(path).check("reconnect")
+    rows = np.frombuffer((path / "rows" / "worker-0.bin").read_bytes(), DTYPE)
+    assert check.violations == 15
+    for witness in check.witnesses:
+        row = rows[witness.row]
+        assert (row["kind"], str(row["session"])) == (RowKind.CLOSE, witness.session)
+
+
+def test_a_gate_may_name_a_fault_that_this_run_left_out(tmp_path: Path) -> None:
+    gates: dict[str, list[Any]] = {"turn.total{fault:down}": ["med<9000"], "turn.total{fault:w1}": ["med<9000"]}
+    for plan, verdicts in ((DOWN, {"pass"}), (Plan(users=2), {"not-checked"})):
+        judged = judge(write_run(tmp_path / plan.phases[-1][0], replace(plan, gates=gates)))
+        assert {gate.verdict for gate in judged.gates if gate.metric in gates} == verdicts
+    with pytest.raises(ConfigError, match="unknown fault 'w9'"):
+        judge(tmp_path / "recovery", gates_file=gates_file(tmp_path / "g.yaml", {"turn.total{fault:w9}": ["med<1"]}))
 
 
 def test_a_deprecated_name_is_a_warning_and_moves_nothing(tmp_path: Path) -> None:

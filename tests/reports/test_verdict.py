@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reports.judgement import Check, GateResult, Witness
+from reports.judgement import Check, GateResult
 from reports.verdict import causes, merge, sentence
 
 
@@ -80,11 +80,11 @@ def test_the_weightiest_cause_comes_first() -> None:
 
 
 def test_a_cause_says_how_often_and_where() -> None:
-    seen = Witness(kind="misplaced", session="1", turn="2", row=3, text="", at_s=1.0, phase="steady", fault="")
-    hit = replace(seen, fault="w1")
-    for witnesses, place in (((seen,), "outside of any fault"), ((hit,), "in or after w1"), ((seen, hit), "")):
-        (cause,) = causes([check("invalid", kinds={"misplaced": 2}, witnesses=witnesses)], [])
-        assert cause.detail == "; ".join(filter(None, ["2 × misplaced", place]))
+    """The judge's own words on how far it reaches; without them at least the counts."""
+    told = replace(check("invalid", kinds={"misplaced": 2}), scope="2 times, in 2 of 90 turns, 1 users hit")
+
+    assert [cause.detail for cause in causes([told], [])] == [told.scope]
+    assert [cause.detail for cause in causes([replace(told, scope="")], [])] == ["2 × misplaced"]
 
 
 def said(gates: list[GateResult], turns: int, checked: int) -> str:

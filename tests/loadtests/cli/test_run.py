@@ -18,7 +18,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
 
     def run(one: RunOptions, say: Any, progress: Any) -> int:
         options.append(one)
-        say("page somewhere")
+        say("judging what was recorded")
         progress("steady", 1.0, 2.0)
         progress("steady", 1.5, 2.0)
         return 99

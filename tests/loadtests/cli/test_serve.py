@@ -35,5 +35,10 @@ def test_the_defects_are_listed() -> None:
     assert (code, [line.split()[0] for line in said.splitlines()]) == (0, list(DEFECTS))
 
 
+@pytest.mark.parametrize("port", ["70000", "65536", "-1"])
+def test_a_port_that_there_is_not_is_told(port: str) -> None:
+    assert f"--port: {port}; expected 0 to 65535" in refused("serve", "--port", port)
+
+
 def test_an_unknown_defect_is_told() -> None:
     assert "did you mean 'silent'?" in refused("serve", "--defect", "silence")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtests.conductor.dryrun import describe, undecidable
+from loadtests.conductor.dryrun import describe, doubts, undecidable
 from loadtests.conductor.options import Prepared, RunOptions, prepare
 from loadtests.metrics import Gate, parse_gates
 
@@ -17,7 +18,8 @@ def prepared(**options: Any) -> Prepared:
 
 def gate(one: Prepared, metric: str, rule: str) -> Gate:
     names = [phase.name for phase in one.declared.phases]
-    return parse_gates({metric: [rule]}, one.contract, names, "here")[0]
+    faults = ["w1", "latency", "w2", "down", "jam"]
+    return parse_gates({metric: [rule]}, one.contract, names, "here", faults=faults)[0]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,20 @@ def gate(one: Prepared, metric: str, rule: str) -> Gate:
         ("turn.total", "p(95)<1", 59, ""),
         ("turn.total{cohort:control}", "p(95)<1", 100, "cannot be decided by about 50 samples"),
         ("turn.total{phase:steady}", "p(95)<1", 100, "cannot be decided by about 26 samples"),
+        ("turn.total{cohort:treated,phase:down}", "p(90)<1", 900, ""),
+        # clear of faults: all of control, and of the treated only what comes before the first or after the last grace
+        ("turn.total{fault:none}", "p(99)<1", 100, "cannot be decided by about 72 samples"),
+        ("turn.total{fault:none,cohort:control}", "p(99)<1", 100, "about 50 samples"),
+        ("turn.total{fault:none,cohort:treated}", "p(99)<1", 100, "about 22 samples"),
+        ("turn.total{fault:none,phase:down}", "p(99)<1", 900, "about 30 samples"),
+        ("turn.total{fault:w1}", "p(99)<1", 90, "about 12 samples"),
+        ("turn.total{fault:down}", "p(99)<1", 90, "about 13 samples"),
+        ("recovery.session{fault:down}", "p(99)<1", 0, "about 30 samples"),
+        ("recovery.session{fault:latency}", "p(99)<1", 0, "about 0 samples"),
+        ("arrivals.achieved{fault:none}", "rate>0.99", 100, "about 100 samples"),
+        ("connect.ready{cohort:treated}", "p(95)<1", 0, "about 30 samples"),
+        ("connect.ready{phase:steady}", "p(95)<1", 0, ""),
+        ("turn.total{fault:jam}", "p(95)<1", 1000, "not checked: this run has no such fault"),
         ("turn.success", "rate>0.999", 1000, "cannot be decided by about 1000 samples"),
         ("connect.ready", "p(90)<1", 0, ""),
         ("connect.ready", "p(99)<1", 0, "cannot be decided by about 60 samples"),
@@ -51,6 +67,14 @@ def test_without_chaos_some_gates_are_not_checked() -> None:
     assert undecidable(gate(one, "turn.total{phase:steady}", "p(90)<1"), one, 1000) == ""
 
 
+def test_only_gates_that_are_checked_and_too_big_for_the_run_are_doubted(tmp_path: Path) -> None:
+    assert list(doubts(prepared())) == []
+    assert list(doubts(prepared(chaos=False, users=30, duration_s=15.0))) == []
+    said = list(doubts(prepared(chaos=False, users=20, duration_s=5.0)))
+    assert "turn.total{fault:none} p(95)<5000 cannot be decided by about 51 samples, even if none is bad" in said
+    assert not [line for line in said if "not checked" in line]
+
+
 def test_the_built_in_main_job_is_decidable_as_it_is() -> None:
     assert "cannot be decided" not in describe(prepared())
 
@@ -70,7 +94,16 @@ def test_it_says_who_where_how_much_and_what_breaks() -> None:
     assert "16.0 to    22.0 s  latency" in said
 
 
-def test_no_credential_of_the_target_is_shown() -> None:
-    said = describe(prepared(target="ws://127.0.0.1:1/ws?token=hush", chaos=False))
+def test_seconds_and_faults_are_said_in_words() -> None:
+    said = describe(prepared(duration_s=15.0))
+    assert "turns in 15 s" in said
+    assert "w1 latency 150 ms, jitter 20 ms, direction down" in said
+    assert "{'" not in said
+
+
+def test_no_credential_of_the_target_is_shown(tmp_path: Path) -> None:
+    contract = tmp_path / "keyed.yaml"
+    contract.write_text("contract: 1\nname: keyed\nextends: netra\nendpoint: {query: {token: hush}}\n")
+    said = describe(prepared(target="ws://127.0.0.1:1/ws", contract=str(contract), chaos=False))
     assert "ws://127.0.0.1:1/ws" in said
     assert "hush" not in said

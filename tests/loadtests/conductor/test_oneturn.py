@@ -76,8 +76,10 @@ def test_a_whole_session_can_be_shown(run: Path) -> None:
     ("name", "words"),
     [
         ("1.9", "has no turn 1.9; expected a turn of session 1: [1, 2]"),
-        ("8", "has no session 8"),
-        ("8.1", "has no turn 8.1"),
+        ("8", "has no session 8; one of its users: 1"),
+        ("8.1", "has no session 8; one of its users: 1"),
+        ("99999999999999.1", "has no session"),
+        ("²", "SESSION.TURN"),
         ("x.1", "SESSION.TURN"),
         ("1.x", "SESSION.TURN"),
         (".", "SESSION.TURN"),

@@ -58,6 +58,15 @@ def test_without_chaos_nothing_is_planned() -> None:
     assert (one.chaos, one.plan.windows, one.scenario.total_s) == (False, (), one.declared.total_s)
 
 
+def test_gates_may_name_the_scenario_s_faults_even_where_an_override_leaves_them_out(tmp_path: Path) -> None:
+    gates = {"turn.total{fault:down}": ["p(95)<1"], "turn.total{fault:w1}": ["p(95)<1"]}
+    for chaos in (True, False):
+        one = prepare(RunOptions(scenario=scenario(tmp_path, gates=gates), chaos=chaos))
+        assert {str(gate.selector) for gate in one.gates} > set(gates)
+    for fault, words in (("dwn", "did you mean 'down'?"), ("jam", "unknown fault 'jam'"), ("w2", "unknown fault 'w2'")):
+        assert words in refused(scenario=scenario(tmp_path, gates={f"turn.total{{fault:{fault}}}": ["p(95)<1"]}))
+
+
 def test_gates_on_phases_that_an_override_removed_are_still_understood() -> None:
     one = prepare(RunOptions(scenario="smoke", chaos=False))
     assert any(gate.selector.labels.get("phase") == "recovery-down" for gate in one.gates)
@@ -88,6 +97,7 @@ def test_a_mistake_in_the_scenario_is_told_with_its_place(tmp_path: Path, change
         ({"processes": 0}, "--processes: 0"),
         ({"target": "ws://127.0.0.1:1", "resolve": "x"}, "--resolve"),
         ({"target": "wss://127.0.0.1:1", "ca": "none.pem"}, "--ca none.pem"),
+        ({"target": "ws://127.0.0.1:1/ws?apikey=hush", "chaos": False}, "give secrets by --token-env"),
         ({"token_env": "NO_SUCH"}, "NO_SUCH"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_small_contract_compiles_into_tables(tmp_path: Path) -> None:
     assert [rule.index for rule in one.events] == [1, 2, 3, 4]
     assert one.roles == ("other", "started", "tool-open", "tool-close", "done")
     assert [one.label(i) for i in range(5)] == ["-", "began", "opened", "closed", "ended"]
-    assert (one.opens, one.closes) == ({2: 0}, {3: 0})
+    assert (one.opens, one.closes) == ({2: 2}, {3: 2})
     assert one.automaton == {"a": {1: "b"}, "b": {4: "b"}}
     assert one.ordered == (False, True, False, False, True)
     assert [rule.name for rule in one.demanded] == ["ended"]

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from reports.judgement import Judgement
+from reports.judgement import Cause, Judgement
 from reports.render.console import print_verdict
-from tests.reports.judgements import EXAMPLES, cannot_say, go, hostile, no_go
+from tests.reports.judgements import EXAMPLES, cannot_say, go, hostile, no_go, witness
 
 
 def printed(judgement: Judgement, *, terminal: bool = False, width: int = 120, encoding: str = "utf-8") -> str:
@@ -42,9 +42,36 @@ def test_each_cause_has_a_witness_and_the_command_on_one_line() -> None:
 
 def test_gates_that_passed_are_only_counted() -> None:
     text = printed(no_go())
-    assert "5 of 9 pass" in text
+    assert "5 pass, 1 warning, 1 fail, 1 cannot say, 1 not checked" in text
     assert "? cannot say  turn.total{fault:w2} p(99)<9000" in text
     assert "event.agent_started{phase:steady}" not in text
+
+
+def test_the_first_cause_is_said_once() -> None:
+    """The sentence is made from it: under it stands only what the sentence leaves out."""
+    first = Cause(
+        title="pairing: a tool was never closed",
+        detail="3 times",
+        witnesses=(witness("x", text="a tool was never closed: agent_started"), witness("y")),
+    )
+    second = replace(first, title="order: too early")
+    told = replace(no_go(), sentence=f"{first.title} ({first.detail}), and 1 more", causes=(first, second))
+    lines = printed(told, width=80).splitlines()
+    assert lines[0] == "✗ NO-GO  pairing: a tool was never closed (3 times), and 1 more"
+    assert lines[1] == "    32.4 s, recovery-down: agent_started"
+    assert lines[3] == "  order: too early: 3 times"
+    assert lines[4].startswith("    32.4 s, recovery-down: a tool was never closed: agent_started")
+
+
+def test_the_reason_of_a_gate_that_is_a_cause_is_said_once() -> None:
+    base = no_go()
+    cause = Cause(title="the gate broken", detail=base.gates[0].reason)
+    assert printed(replace(base, causes=(cause,)), width=400).count(cause.detail) == 1
+    assert printed(replace(base, causes=()), width=400).count(cause.detail) == 1
+
+
+def test_the_page_is_named_once() -> None:
+    assert printed(no_go()).count("runs/x/report.html") == 1
 
 
 def test_a_plain_console_gets_no_control_character_and_a_terminal_only_colours() -> None:
