@@ -23,6 +23,8 @@ sys.path.insert(0, str(HERE.parents[1]))
 from tests.proofs.ledger import commit  # noqa: E402  # the path above leads there
 
 REPEATS = 3
+#: a tripwire, not a goal: over this something on the hot path has been made slow
+TRIPWIRE_US = 12.0
 PEERS = ("gatling", "artillery", "k6", "cmd")
 LIMIT_S = 600
 #: what the URL of ``peers/measure`` asks of the server; our own target takes no query, so the contract has it
@@ -81,6 +83,10 @@ def main() -> int:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     print(f"figures: {file.relative_to(HERE.parents[1])}")
+    mine = figures["burst"].get("cmd", {}).get("us_per_event_min", 0.0)
+    if mine > TRIPWIRE_US:
+        print(f"tripwire: {mine:.1f} µs an event, more than {TRIPWIRE_US:g}")
+        return 1
     return 0
 
 
