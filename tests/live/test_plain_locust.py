@@ -23,6 +23,7 @@ class Impatient(ChatUser):
 
 class Curious(ChatUser):
     weight = 2
+    pace_ms = 2000
 
     def content(self):
         return "And why?"
