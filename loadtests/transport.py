@@ -110,6 +110,7 @@ class Connection:
         self._writer: Any = None
         self._queue = b""
         self._head: bytes | None = b""
+        self._refused = False
         self._changed = gevent.event.Event()
         self._error: Exception | None = None
         self._tls: ssl.SSLObject | None = None
@@ -311,15 +312,16 @@ class Connection:
         """The answer to the upgrade goes to the library exactly to its blank line; returns what comes behind."""
         head = (self._head or b"") + data
         end = head.find(b"\r\n\r\n")
-        if end < 0 and len(head) < HEAD_LIMIT_BYTES:
+        if end < 0 and len(head) < HEAD_LIMIT_BYTES and not self._refused:
             self._head = head
             return b""
-        switching = head[:12].endswith(b" 101")
+        switching = not self._refused and head[:12].endswith(b" 101")
         cut = end + 4 if switching and end >= 0 else len(head)
         self._protocol.receive_data(head[:cut])
         events = self._protocol.events_received()
         if not switching:
-            self._head = b""  # a refusal's body may still be coming; the library reads on to its end
+            # A refusal's body may still be coming, in packets of its own; the library reads on to its end.
+            self._head, self._refused = b"", True
             if self._protocol.handshake_exc is not None:
                 self._finish(ABNORMAL, "refused")
             return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import socket
@@ -222,6 +223,24 @@ def test_an_answer_that_is_no_upgrade_is_told_as_it_was(answer: bytes, code: int
     assert (error.step, error.code) == ("upgrade", code)
     assert words in error.text
     assert len(error.text) < 4500
+
+
+def test_a_refusal_in_pieces_is_told_whole() -> None:
+    """Head and body in packets of their own, as most HTTP servers send them."""
+    pieces = [b"HTTP/1.1 404 Not Found\r\nContent-Le", b"ngth: 7\r\n\r\n", b"now", b"here"]
+
+    def in_pieces(one: socket.socket) -> None:
+        one.recv(65_536)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            one.sendall(piece)
+            one.settimeout(0.05)  # nothing will come: it is the pause that keeps the packets apart
+            with contextlib.suppress(TimeoutError):
+                one.recv(1)
+
+    with raw_server(in_pieces) as port, no_descriptor_left():
+        error = failed(port)
+    assert (error.step, error.code, error.text) == ("upgrade", 404, "HTTP 404 Not Found: nowhere")
 
 
 @pytest.mark.parametrize(("scheme", "step"), [("ws", "upgrade"), ("wss", "tls")])
