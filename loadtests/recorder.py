@@ -35,7 +35,7 @@ class Recorder:
         self._buffer = bytearray(ROW.size * BUFFER_ROWS)
         self._used = 0
         self.rows = 0
-        self.flushed = 0
+        self._written_strings = 0
         self.counts = [0] * (max(RowKind) + 1)
         self.frames_received = 0
         self._strings: dict[str, int] = {"": 0}
@@ -83,8 +83,6 @@ class Recorder:
             self._strings[text] = number
         return number
 
-    _written_strings = 0
-
     def redact(self, text: str) -> str:
         """Text without any session's token."""
         return self._secret.sub(REDACTED, text) if self._secret else text
@@ -117,7 +115,6 @@ class Recorder:
             if self.on_flush is not None:
                 self.on_flush(block)
             _write_all(self._files["bin"], block)
-            self.flushed += self._used
             self._used = 0
         if self._frame_lines:
             _write_all(self._files["frames"], ("\n".join(self._frame_lines) + "\n").encode())

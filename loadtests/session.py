@@ -117,6 +117,8 @@ class Session:
         self.wake: Callable[[], None] = lambda: None
         self.last_end = End.OK
         self.stream = ""
+        self._next_stream = ""
+        self._findings_at_end = 0
         self.expects_answer = False
         self.dialled_ns = 0
         self._slowest_ns = 0
@@ -269,8 +271,6 @@ class Session:
         self.stream = stream
         self._become_ready(at_ns)
 
-    _next_stream = ""
-
     def _answered(self, raw: bytes, at_ns: int) -> None:
         resume = self.contract.file.resume
         answer = _json(raw)
@@ -364,8 +364,6 @@ class Session:
         self.flight = None
         self.last_end = end
         self.wake()
-
-    _findings_at_end = 0
 
     def _found(self, finding: Finding) -> None:
         self.findings += 1

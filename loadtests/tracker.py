@@ -15,6 +15,7 @@ from loadtests.turn import CONSEQUENCES, OTHER, Rules, TurnTracker
 __all__ = ["SessionTracker"]
 
 FOREIGN = BY_NAME["foreign"]
+AFTER_END = BY_NAME["after-end"]
 UNKNOWN = BY_NAME["unknown-turn"]
 REDELIVERED = BY_NAME["redelivered"]
 LEGACY = BY_NAME["legacy"]
@@ -54,7 +55,7 @@ class SessionTracker:
     """State of one session over all its connections. ``emit`` is called with every finding."""
 
     __slots__ = (
-        "asked", "begun", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "last_turn",
+        "asked", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "last_turn",
         "old_keys", "reconnected", "rules", "session", "turns",
     )  # fmt: skip
 
@@ -63,7 +64,6 @@ class SessionTracker:
         self.session = session
         self.emit = emit
         self.turns: dict[int, TurnTracker] = {}
-        self.begun = 0
         self.current: TurnTracker | None = None
         self.last_turn: TurnTracker | None = None
         self.high = rules.first_cursor - 1
@@ -76,7 +76,6 @@ class SessionTracker:
 
     def sent(self, row: int, turn: int) -> None:
         """A new turn's message was sent."""
-        self.begun = max(self.begun, turn)
         self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
         if len(self.turns) > KEPT_TURNS:
             for number in sorted(self.turns)[:-KEPT_TURNS]:
@@ -103,9 +102,11 @@ class SessionTracker:
                 self.high = cursor
                 self.last_turn = tracker or self.last_turn
             else:
-                found = found or self._cursor(row, at_ns, cursor, tracker, turn)
-                if found is REDELIVERED:
-                    return self._report(found, turn, row, at_ns, cursor)
+                # Always, also under a leak: a number that is not counted would show as a hole later.
+                gap = self._cursor(row, at_ns, cursor, tracker, turn)
+                found = found or gap
+                if gap is REDELIVERED:
+                    return self._report(found or gap, turn, row, at_ns, foreign if found is FOREIGN else cursor)
         elif key and not self.rules.numbered:
             if key in self.keys or key in self.old_keys:
                 return self._report(found or REDELIVERED, turn, row, at_ns)
@@ -132,7 +133,7 @@ class SessionTracker:
             if tracker.ended and not tracker.settled and not tracker.cut:
                 self._settle(tracker, at_ns)
         elif event and turn and self.rules.roles[event] != OTHER:
-            found = found or BY_NAME["after-end"]  # of a turn so old that only its being over is remembered
+            found = found or AFTER_END  # of a turn so old that only its being over is remembered
         if found is not None:
             self._report(found, turn, row, at_ns, detail)
         return found

@@ -153,6 +153,7 @@ DIRTY_HISTORIES = {
     "a tool lost among parallel ones is the hole alone": (R, "send start think open:a.1 (open:a.2) close:a.2 close:a.1 done stop", "hole"),
     "a lost beginning before a nested agent is the hole alone": (R, "send (start) start/nest think/nest open close done stop", "hole"),
     "foreign turn under a number of ours": (R, "send start think think^?<7 open close done stop", "foreign"),
+    "foreign text in the frame that fills a hole": (R, "send start open@3 think@2<7 close done stop", "foreign"),
     "foreign text in a frame without a turn": (R, "send start think none<7 open close done stop", "foreign"),
     "foreign text in a frame of our own": (R, "send start think<7 open close done stop", "foreign"),
     "foreign beats what else is wrong": (R, "send start think<7!8 open close done stop", "foreign"),
