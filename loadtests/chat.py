@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import gevent
 import gevent.event
 
+from loadtests.bell import Bell
 from loadtests.contract.compile import Contract
 from loadtests.dial import Dial
 from loadtests.history import End
@@ -46,7 +47,7 @@ class Chat:
         self._policy = policy
         self._backoff = Backoff(policy, rng)
         self._over = over
-        self._woken = gevent.event.Event()
+        self._woken = Bell()
         self._connection: Connection | None = None
         self._closing = False
         self._cut_ns = 0
@@ -57,7 +58,7 @@ class Chat:
         self.on_turn: Callable[[End, float], None] | None = None
         #: called with the name of an exception of our own
         self.on_error: Callable[[str], None] = _ignore
-        session.wake = self._woken.set
+        session.wake = self._woken.ring
 
     # Connection
 
@@ -211,7 +212,7 @@ class Chat:
     def ring(self, now_ns: int) -> None:
         """Called a few times a second: wake the greenlet whose turn has outlived its deadline."""
         if now_ns >= self._alarm_ns and self.session.flight is not None:
-            self._woken.set()
+            self._woken.ring()
 
     def _give_up(self, events: int) -> None:
         flight = self.session.flight

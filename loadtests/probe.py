@@ -71,6 +71,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {"": 0}
+        self.known = self._numbers.get
         self._rows = 0
 
     def row(self, *_: int, **__: int) -> int:

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests.history import ROW, SCHEMA, RowKind
+import numpy as np
+
+from loadtests.history import DTYPE, ROW, SCHEMA, RowKind
 
 __all__ = ["FRAME_CAP_BYTES", "Recorder"]
 
-BUFFER_ROWS = 16_384
+BUFFER_BYTES = 16_384 * ROW.size
 TEXT_CAP = 256
 STRINGS_CAP = 65_536
 FRAME_CAP_BYTES = 4096
@@ -32,13 +34,15 @@ class Recorder:
         self.folder, self.name = folder, name
         folder.mkdir(parents=True, exist_ok=True)
         self._secret = secret
-        self._buffer = bytearray(ROW.size * BUFFER_ROWS)
-        self._used = 0
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._used = 0  # bytes
         self.rows = 0
         self._written_strings = 0
-        self.counts = [0] * (max(RowKind) + 1)
+        self.counts = np.zeros(max(RowKind) + 1, np.int64)  # of rows flushed, by kind
         self.frames_received = 0
         self._strings: dict[str, int] = {"": 0}
+        #: the number of a string that was interned before, else None; on the hot path a call less
+        self.known = self._strings.get
         self._new_strings: list[str] = []
         self._frame_lines: list[str] = []
         self._frame_bytes = 0
@@ -54,16 +58,17 @@ class Recorder:
         intended: int, sent: int, received: int, cursor: int, key: int,
     ) -> int:  # fmt: skip
         """Append one row; returns its number in this process."""
-        if self._used == BUFFER_ROWS:
+        used = self._used
+        if used == BUFFER_BYTES:
             self.flush()
+            used = 0
         self._pack(
-            self._buffer, self._used * 96, kind, cohort, flags, event, schema, session, connection, turn, raw, agent, tool,
+            self._buffer, used, kind, cohort, flags, event, schema, session, connection, turn, raw, agent, tool,
             execution, foreign, code, size, labels, text, intended, sent, received, cursor, key,
         )  # fmt: skip
-        self._used += 1
+        self._used = used + ROW.size
         number = self.rows
         self.rows = number + 1
-        self.counts[kind] += 1
         return number
 
     def intern(self, text: str) -> int:
@@ -111,9 +116,10 @@ class Recorder:
             self._written_strings += len(self._new_strings)
             self._new_strings = []
         if self._used:
-            block = memoryview(self._buffer)[: self._used * ROW.size]
+            block = memoryview(self._buffer)[: self._used]
             if self.on_flush is not None:
                 self.on_flush(block)
+            self.counts += np.bincount(np.frombuffer(block, DTYPE)["kind"], minlength=len(self.counts))
             _write_all(self._files["bin"], block)
             self._used = 0
         if self._frame_lines:
@@ -128,7 +134,7 @@ class Recorder:
         account = {
             "schema": SCHEMA,
             "rows": self.rows,
-            "kinds": {RowKind(kind).name: count for kind, count in enumerate(self.counts) if count},
+            "kinds": {RowKind(kind).name: count for kind, count in enumerate(self.counts.tolist()) if count},
             "frames_received": self.frames_received,
             "frames_left_out": self.frames_left_out,
             "strings": self._written_strings,

@@ -25,7 +25,9 @@ from loadtests.turn import CONTENT, OTHER, Rules
 __all__ = ["Identity", "Record", "Session", "tag_of"]
 
 NS_PER_MS = 1_000_000
-ASSUMED_TURN, OTHER_STREAM = int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
+OK, FAILED, TIMEOUT, CUT_BY_STOP, IN_DOUBT = End.OK, End.FAILED, End.TIMEOUT, End.CUT_BY_STOP, End.IN_DOUBT
+RECOVERED, ASSUMED_TURN, OTHER_STREAM = int(Flag.RECOVERED), int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
+EVENT, SEND, END = int(RowKind.EVENT), int(RowKind.SEND), int(RowKind.END)  # an enum's member costs more than its row
 STANDING_FLAGS = {0: 0, DEPRECATED: int(Flag.DEPRECATED), LEGACY: int(Flag.LEGACY), UNAPPROVED: int(Flag.UNAPPROVED)}
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
@@ -45,6 +47,8 @@ class Record(Protocol):
     def row(self) -> Callable[..., int]: ...
 
     def intern(self, text: str) -> int: ...
+    @property
+    def known(self) -> Callable[[str], int | None]: ...
     def keep(
         self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes, size: int | None = None
     ) -> None: ...
@@ -88,13 +92,20 @@ class _Flight:
 class Session:
     """One virtual user's conversation over all its connections."""
 
+    __slots__ = (
+        "_answer_type", "_cohort", "_dated", "_decode", "_findings_at_end", "_intern", "_known", "_labels", "_mark",
+        "_message_prefix", "_next_stream", "_nonce", "_number", "_own_tag", "_put", "_ready_type", "_rules", "_slowest_ns",
+        "_thread", "_turn_prefix", "connection", "contract", "dialled_ns", "emit", "expects_answer", "findings", "flight",
+        "identity", "last_end", "open", "outbox", "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
+    )  # fmt: skip
+
     def __init__(
         self, contract: Contract, rules: Rules, identity: Identity, record: Record, emit: Callable[[Finding], None], wall: Callable[[], str]
     ) -> None:  # fmt: skip
         self.contract = contract
         self.identity = identity
         self.record = record
-        self._put, self._intern, self._labels = record.row, record.intern, identity.labels
+        self._put, self._intern, self._known, self._labels = record.row, record.intern, record.known, identity.labels
         self.emit = emit
         self.wall = wall
         self.findings = 0
@@ -106,7 +117,9 @@ class Session:
         self.tag = tag
         self._nonce = identity.nonce.encode()
         self._own_tag = tag.encode()
-        self._turn_prefix = f"run_{tag}t"
+        self._turn_prefix, self._message_prefix = f"run_{tag}t", f"msg_{tag}t"
+        self._thread, self._mark = f"thread_{tag}", f" [{tag}]"
+        self._dated = "now" in contract.message.names
         self.outbox: list[bytes] = []
         self.connection = 0
         self.open = False
@@ -175,53 +188,46 @@ class Session:
         """One text frame, as bytes; anything may be in it."""
         index, standing, schema, recovered, kind, ids = self._decode(raw)
         turn_id, agent, execution, tool, event_id, stream, _, _, cursor = ids
-        record, intern, flight, tracker = self.record, self._intern, self.flight, self.tracker
+        record, flight, tracker, known = self.record, self.flight, self.tracker, self._known
         record.frames_received += 1
-        flags = (1 if recovered else 0) | (STANDING_FLAGS[standing] if standing else 0)
-        foreign = -1
+        flags, foreign, unknown = 0, -1, 0
+        if standing or recovered:
+            flags = (RECOVERED if recovered else 0) | STANDING_FLAGS[standing]
         if raw.count(self._nonce) != raw.count(self._own_tag):
             foreign = self._foreign(raw)
-        mine, turn, intended, sent, unknown = None, 0, 0, 0, 0
         if flight is not None and turn_id == flight.turn_id:
-            mine = flight
-        elif turn_id is not None:
-            turn, stale = self._turn_of(turn_id)
-            flags |= stale
-            if turn == UNKNOWN_TURN:
-                unknown = intern(turn_id)
-            elif flight is not None and turn == flight.number:
-                mine = flight
-        elif index and self._rules.roles[index] != OTHER:
-            flags |= ASSUMED_TURN
-            if flight is not None:
-                mine = flight
-            elif self._rules.roles[index] != CONTENT:
-                # Without a turn to belong to it comes after the last one's end, or out of nothing.
-                turn = self.turns or UNKNOWN_TURN
-        if mine is not None:
-            turn, intended, sent = mine.number, mine.intended, mine.sent
+            mine = True
+        else:
+            mine, turn, unknown, more = self._place(index, turn_id, flight)
+            flags |= more
+        if mine:
+            turn, intended, sent = flight.number, flight.intended, flight.sent  # type: ignore[union-attr]  # mine: there is one
+        else:
+            intended = sent = 0
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
             flags |= OTHER_STREAM
-        agent_id = intern(agent) if agent else 0
-        tool_id = intern(tool) if tool else 0
+        raw_id = known(kind) or self._intern(kind)
+        agent_id = (known(agent) or self._intern(agent)) if agent else 0
+        tool_id = (known(tool) or self._intern(tool)) if tool else 0
         execution_id = _short(execution) if execution else 0
         place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
         key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
+        size = len(raw)
         number = self._put(
-            1, self._cohort, flags, index, schema, self._number, self.connection, turn, intern(kind), agent_id, tool_id,
-            execution_id, foreign, 0, len(raw), self._labels, unknown, intended, sent, at_ns, place, key,
+            EVENT, self._cohort, flags, index, schema, self._number, self.connection, turn, raw_id, agent_id, tool_id,
+            execution_id, foreign, 0, size, self._labels, unknown, intended, sent, at_ns, place, key,
         )  # fmt: skip
         before = self.findings
         tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
-        if mine is not None:
-            mine.events += 1
-            if mine.events < KEPT_FRAMES and len(raw) <= FRAME_CAP_BYTES:
-                mine.frames.append((number, at_ns, raw, len(raw)))
+        if mine:
+            events = flight.events = flight.events + 1  # type: ignore[union-attr]  # mine: there is one
+            if events < KEPT_FRAMES and size <= FRAME_CAP_BYTES:
+                flight.frames.append((number, at_ns, raw, size))  # type: ignore[union-attr]  # mine: there is one
             else:
-                mine.keep_late(number, at_ns, raw)
+                flight.keep_late(number, at_ns, raw)  # type: ignore[union-attr]  # mine: there is one
             current = tracker.current
             if current is not None and current.ended and current.number == turn:
-                self._end(at_ns, End.FAILED if current.failed else End.OK)
+                self._end(at_ns, FAILED if current.failed else OK)
         elif self.findings > before or index == 0:
             record.keep(self._number, turn, number, at_ns, "in", raw)
         if kind == self._ready_type:
@@ -229,6 +235,25 @@ class Session:
                 self._welcomed(raw, at_ns)
         elif self.expects_answer and kind == self._answer_type:
             self._answered(raw, at_ns)
+
+    def _place(self, index: int, turn_id: str | None, flight: _Flight | None) -> tuple[bool, int, int, int]:
+        """Where a frame belongs that does not name the turn in flight.
+
+        (whether to the turn in flight after all, else the turn's number, string number of an unknown id, flags)
+        """
+        if turn_id is not None:
+            turn, stale = self._turn_of(turn_id)
+            if turn == UNKNOWN_TURN:
+                return False, turn, self._intern(turn_id), stale
+            return flight is not None and turn == flight.number, turn, 0, stale
+        if not index or self._rules.roles[index] == OTHER:
+            return False, 0, 0, 0
+        if flight is not None:
+            return True, flight.number, 0, ASSUMED_TURN
+        if self._rules.roles[index] == CONTENT:
+            return False, 0, 0, ASSUMED_TURN
+        # Without a turn to belong to it comes after the last one's end, or out of nothing.
+        return False, self.turns or UNKNOWN_TURN, 0, ASSUMED_TURN
 
     def binary(self, raw: bytes, at_ns: int) -> None:
         """A binary frame is no event of any text contract."""
@@ -304,19 +329,21 @@ class Session:
 
         Its row is written before the bytes leave, so that no answer can overtake it.
         """
-        self.turns += 1
-        number = self.turns
+        self.turns = number = self.turns + 1
         turn_id = f"{self._turn_prefix}{number}"
         values = {
-            "content": f"{content} [{self.tag}]",
-            "thread": f"thread_{self.tag}",
+            "content": content + self._mark,
+            "thread": self._thread,
             "turn": turn_id,
-            "message": f"msg_{self.tag}t{number}",
-            "now": self.wall(),
+            "message": f"{self._message_prefix}{number}",
+            "now": self.wall() if self._dated else "",
         }
         message = self.contract.message.render(values)
         flight = self.flight = _Flight(number, turn_id, intended_ns, at_ns, message)
-        row = self._row(RowKind.SEND, at_ns, turn=number)
+        row = self._put(
+            SEND, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, 0, 0, self._labels, 0,
+            intended_ns, at_ns, at_ns, -1, 0,
+        )  # fmt: skip
         flight.frames.append((row, at_ns, message, len(message)))
         self.tracker.sent(row, number)
         self.outbox.append(message)
@@ -346,15 +373,20 @@ class Session:
         flight = self.flight
         if flight is None:
             return
-        self._row(RowKind.END, at_ns, turn=flight.number, code=int(end))
-        self.tracker.ended(flight.number, end)
+        number = flight.number
+        self._put(
+            END, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, end, 0, self._labels, 0,
+            flight.intended, flight.sent, at_ns, -1, 0,
+        )  # fmt: skip
+        tracker = self.tracker
+        if end is TIMEOUT or end is IN_DOUBT:
+            tracker.ended(number, end)
         took = at_ns - flight.intended
         slow = took > self._slowest_ns * SLOW_FACTOR
         if slow:
             self._slowest_ns = took
-        number = flight.number
-        suspicious = self.findings > self._findings_at_end or end not in {End.OK, End.CUT_BY_STOP}
-        if (current := self.tracker.current) is not None:
+        suspicious = self.findings > self._findings_at_end or (end is not OK and end is not CUT_BY_STOP)
+        if (current := tracker.current) is not None:
             suspicious = suspicious or current.holed or current.cut  # what that means is found out later
         self._findings_at_end = self.findings
         if suspicious or (number + self._number) % SAMPLE_EVERY == 0 or (slow and number > 1):
@@ -380,7 +412,7 @@ class Session:
             sent = 0
         return self.record.row(
             int(kind), self._cohort, int(flags), 0, 0, self._number, self.connection, turn, 0, 0, 0, 0, -1, code, 0,
-            self.identity.labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
+            self._labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
         )  # fmt: skip
 
 

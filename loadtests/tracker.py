@@ -36,9 +36,11 @@ FIELD_MISSING = BY_NAME["field-missing"]
 KEPT_TURNS = 8  # a session remembers so many turns; of older ones only that they are over
 KEPT_KEYS = 2048  # event ids remembered twice over, where there is no cursor
 CLEAN_CLOSE = 1000
+GIVEN_UP = (int(End.TIMEOUT), int(End.IN_DOUBT))
 
 F_RECOVERED, F_OTHER_STREAM, F_STALE = int(Flag.RECOVERED), int(Flag.OTHER_STREAM), int(Flag.STALE)
 F_STANDING = int(Flag.LEGACY | Flag.UNAPPROVED | Flag.DEPRECATED)
+F_UNUSUAL = F_OTHER_STREAM | F_STALE | F_STANDING
 F_LEGACY, F_UNAPPROVED = int(Flag.LEGACY), int(Flag.UNAPPROVED)
 
 
@@ -78,14 +80,28 @@ class SessionTracker:
         """A new turn's message was sent."""
         self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
         if len(self.turns) > KEPT_TURNS:
-            for number in sorted(self.turns)[:-KEPT_TURNS]:
-                self._settle(self.turns.pop(number), 0)
+            self._settle(self.turns.pop(next(iter(self.turns))), 0)  # the oldest: numbers only grow
 
     def event(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
         foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int,
     ) -> Kind | None:  # fmt: skip
         """One frame; returns the rule that its row breaks first. Ends of turns show in ``current``."""
+        tracker = self.turns.get(turn)
+        if tracker is None or cursor != self.high + 1 or not event or schema or flags & F_UNUSUAL or foreign >= 0:
+            return self._unusual(row, at_ns, event, flags, schema, turn, foreign, agent, tool, execution, cursor, key)
+        # Nearly all frames: the next one of the stream, with nothing to say against it but what its turn says.
+        self.high = cursor
+        self.last_turn = tracker
+        broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution)
+        if broken is None and not tracker.ended:
+            return None
+        return self._in_turn(tracker, broken, None, row, at_ns, event)
+
+    def _unusual(
+        self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
+        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int,
+    ) -> Kind | None:  # fmt: skip
         found = None
         if foreign >= 0:
             # A frame out of another session's stream has that stream's number, which says nothing of ours.
@@ -126,16 +142,25 @@ class SessionTracker:
             found = found or PARTIAL_REPLAY
         detail = foreign if found is FOREIGN else event
         if event and tracker is not None:
-            broken = tracker.event(row, event, bool(flags & F_RECOVERED), agent, tool, execution)
-            consequence = tracker.holed and broken is not None and broken[0] in CONSEQUENCES
-            if broken is not None and not consequence and (found is None or found is WENT_BACK):
-                found, row = broken
-            if tracker.ended and not tracker.settled and not tracker.cut:
-                self._settle(tracker, at_ns)
-        elif event and turn and self.rules.roles[event] != OTHER:
+            broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution)
+            return self._in_turn(tracker, broken, found, row, at_ns, detail)
+        if event and turn and self.rules.roles[event] != OTHER:
             found = found or AFTER_END  # of a turn so old that only its being over is remembered
         if found is not None:
             self._report(found, turn, row, at_ns, detail)
+        return found
+
+    def _in_turn(
+        self, tracker: TurnTracker, broken: tuple[Kind, int] | None, found: Kind | None, row: int, at_ns: int, detail: int
+    ) -> Kind | None:  # fmt: skip
+        """What counts of what a frame breaks (``found``) and what its turn says of it (``broken``)."""
+        consequence = tracker.holed and broken is not None and broken[0] in CONSEQUENCES
+        if broken is not None and not consequence and (found is None or found is WENT_BACK):
+            found, row = broken
+        if tracker.ended and not tracker.settled and not tracker.cut:
+            self._settle(tracker, at_ns)
+        if found is not None:
+            self._report(found, tracker.number, row, at_ns, detail)
         return found
 
     def _cursor(self, row: int, at_ns: int, cursor: int, tracker: TurnTracker | None, turn: int) -> Kind | None:
@@ -233,7 +258,7 @@ class SessionTracker:
     def ended(self, turn: int, end: int) -> None:
         """The client stopped waiting for a turn."""
         tracker = self.turns.get(turn)
-        if tracker is not None and end in {End.TIMEOUT, End.IN_DOUBT}:
+        if tracker is not None and end in GIVEN_UP:
             tracker.given_up = True
 
     def finish(self, at_ns: int) -> None:

@@ -14,8 +14,9 @@ import errno
 import os
 import socket as patched_socket
 import ssl
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import gevent
@@ -30,7 +31,7 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from loadtests.dial import Dial
-from loadtests.framing import Splitter
+from loadtests.framing import KEY_BYTES, Splitter, masked_text
 
 __all__ = ["ABNORMAL", "OUR_ERROR", "Connection", "DialError", "Timing"]
 
@@ -39,6 +40,7 @@ LIMIT_BYTES = 16 * 1024 * 1024
 HEAD_LIMIT_BYTES = 65_536
 BODY_SHOWN_BYTES = 4096  # cut shorter only once it has been redacted
 CLOSE_WAIT_S = 1.0
+KEYS = 64  # masking keys fetched at once
 OUR_ERROR = -1  # in place of a close code: a mistake of this program, and never the backend's
 ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
@@ -102,9 +104,9 @@ class Connection:
             subprotocols=[Subprotocol(p) for p in dial.subprotocols] or None,
             max_size=LIMIT_BYTES,
         )
-        self._splitter = Splitter(
-            self._protocol, LIMIT_BYTES, lambda raw: on_text(raw, self.at_ns), lambda raw: on_binary(raw, self.at_ns)
-        )
+        self._splitter = Splitter(self._protocol, LIMIT_BYTES, on_text, on_binary)
+        self._plain = dial.tls is None
+        self._keys: Iterator[tuple[bytes]] = iter(())
         self._socket: Any = None
         self._reader: Any = None
         self._writer: Any = None
@@ -269,7 +271,7 @@ class Connection:
             return
         self.at_ns = time.monotonic_ns()
         try:
-            if self._dial.tls is not None:
+            if not self._plain:
                 self._incoming.write(data) if data else self._incoming.write_eof()
                 self._drain_tls() if self._secured else self._changed.set()
             elif data:
@@ -302,7 +304,7 @@ class Connection:
             data = self._feed_head(data)
             if not data:
                 return
-        self._splitter.feed(data)
+        self._splitter.feed(data, self.at_ns)
         if self._protocol.writes:
             self._send_pending()
         if self._protocol.state is not OPEN and self._head is None and self._is_over():
@@ -340,7 +342,7 @@ class Connection:
             self._protocol.receive_eof()
             self._protocol.events_received()
         else:
-            self._splitter.finish()
+            self._splitter.finish(self.at_ns)
         self._finish(*self._ending())
 
     def _is_over(self) -> bool:
@@ -371,10 +373,13 @@ class Connection:
 
     def send_text(self, payload: bytes) -> None:
         """Queue and send as far as the socket takes it; never blocks. Silent on a closed connection: the close tells."""
-        if not self.is_open:
+        if not self.is_open or self._protocol.state is not OPEN:
             return
-        self._protocol.send_text(payload)
-        self._send_pending()
+        key = next(self._keys, None)
+        if key is None:  # fetched many at once: a system call a frame would cost more than all else about it
+            self._keys = struct.iter_unpack(f"{KEY_BYTES}s", os.urandom(KEY_BYTES * KEYS))
+            key = next(self._keys)
+        self._put(masked_text(payload, key[0]))
 
     def send_ping(self, payload: bytes) -> None:
         """A protocol ping (RFC 6455 5.5.2)."""
@@ -386,11 +391,14 @@ class Connection:
         for data in self._protocol.data_to_send():
             if not data:
                 continue  # the library's sign for a half-close, which a close of the socket does anyway
-            if self._tls is None:
-                self._write(data)
-            else:
-                self._tls.write(data)
-                self._flush_tls()
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if self._tls is None:
+            self._write(data)
+        else:
+            self._tls.write(data)
+            self._flush_tls()
 
     def _flush_tls(self) -> None:
         if self._outgoing.pending and not self._closed:

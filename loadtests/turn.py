@@ -6,7 +6,7 @@ when the turn is settled.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadtests.contract.compile import Contract
 from loadtests.findings import BY_NAME, Kind
@@ -39,6 +39,9 @@ SILENT_CUT = BY_NAME["silent-cut"]
 #: what a hole in the numbers brings with it, and what therefore counts under the hole alone
 CONSEQUENCES = (MISPLACED, CLOSE_WITHOUT_OPEN, WRONG_EXECUTION)
 
+#: a state of the order: event -> the state after it
+Allowed = dict[int, Any]
+
 #: (kind, row of the witness, detail)
 Verdicts = list[tuple[Kind, int, int]]
 
@@ -51,8 +54,14 @@ class Rules:
         self.roots = roots
         self.roles = tuple(ROLE_CODES[role] for role in contract.roles)
         self.ordered = contract.ordered
-        self.automaton = contract.automaton
-        self.start = contract.file.order.start
+        #: what may come, and what may come after it, and so on
+        allowed: dict[str, Allowed] = {state: {} for state in contract.automaton}
+        for state, steps in contract.automaton.items():
+            allowed[state].update({event: allowed[after] for event, after in steps.items()})
+        self.states = tuple(allowed.values())
+        self.start = allowed[contract.file.order.start]
+        #: what the tracker asks of every event: its bit, its role, whether it has a place in the order
+        self.steps = tuple((1 << i, role, self.ordered[i]) for i, role in enumerate(self.roles))
         closers = set(contract.closes)
         self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
         self.pair_of = {**contract.opens, **contract.closes}
@@ -75,8 +84,8 @@ class TurnTracker:
     """State of one turn. Agents, tools and executions are numbers; 0 means that the frame names none."""
 
     __slots__ = (
-        "cut", "declared", "early", "end_row", "ended", "events", "failed", "given_up", "holed", "missing", "number", "opened",
-        "pending", "resent", "root", "rules", "seen", "send_row", "settled", "state",
+        "allowed", "cut", "declared", "early", "end_row", "ended", "failed", "given_up", "holed", "missing", "number", "opened",
+        "pending", "resent", "root", "rules", "seen", "send_row", "settled",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, number: int, send_row: int) -> None:
@@ -84,9 +93,8 @@ class TurnTracker:
         self.number = number
         self.send_row = send_row
         self.end_row = -1
-        self.state = rules.start
+        self.allowed = rules.start
         self.seen = 0
-        self.events = 0
         self.root = 0
         self.ended = self.failed = self.cut = self.resent = self.given_up = self.settled = False
         #: events are missing: found out by their numbers, or declared by the backend itself
@@ -95,31 +103,31 @@ class TurnTracker:
         self.early: list[_Open] = []
         #: an event that came too early, and the event indices one of which should have come before it
         self.pending = -1
-        self.missing: dict[int, str] | None = None
+        self.missing: Allowed | None = None
 
     def event(
-        self, row: int, event: int, recovered: bool, agent: int, tool: int, execution: int
+        self, row: int, event: int, recovered: int, agent: int, tool: int, execution: int
     ) -> tuple[Kind, int] | None:
         """Feed one approved event of this turn; returns the first rule it breaks, with the witness row."""
         rules = self.rules
-        role = rules.roles[event]
-        self.seen |= 1 << event
-        self.events += 1
-        if agent in rules.roots or (role == STARTED and not self.root):
+        bit, role, ordered = rules.steps[event]
+        self.seen |= bit
+        if agent != self.root and (agent in rules.roots or (role == STARTED and not self.root)):
             self.root = agent
         if self.ended and role != OTHER and not (recovered and rules.recovers):
             return (SECOND_END if role in (DONE, FAILED) and self._is_root(agent) else AFTER_END), row
         found = None
-        if role == OPEN:
-            found = self._open(_Open(rules.pair_of.get(event, -1), execution, tool, row), recovered)
-        elif role == CLOSE:
-            found = self._close(_Open(rules.pair_of.get(event, -1), execution, tool, row))
-        elif (role == DONE or role == FAILED) and self._is_root(agent):
-            self.ended, self.failed, self.end_row = True, role == FAILED, row
-        if rules.ordered[event]:
-            after = rules.automaton[self.state].get(event)
+        if role >= OPEN:
+            if role == OPEN:
+                found = self._open(_Open(rules.pair_of.get(event, -1), execution, tool, row), recovered)
+            elif role == CLOSE:
+                found = self._close(_Open(rules.pair_of.get(event, -1), execution, tool, row))
+            elif role <= FAILED and self._is_root(agent):
+                self.ended, self.failed, self.end_row = True, role == FAILED, row
+        if ordered:
+            after = self.allowed.get(event)
             if after is not None and self.missing is None:
-                self.state = after
+                self.allowed = after
             else:
                 misplaced = self._step(row, event, recovered)
                 found = found or misplaced
@@ -128,28 +136,28 @@ class TurnTracker:
     def _is_root(self, agent: int) -> bool:
         return agent == 0 or self.root == 0 or agent == self.root or agent in self.rules.roots
 
-    def _step(self, row: int, event: int, recovered: bool) -> tuple[Kind, int] | None:
+    def _step(self, row: int, event: int, recovered: int) -> tuple[Kind, int] | None:
         found = None
         if self.missing is not None and event in self.missing and self.pending >= 0:
             # What should have come before has come after: that is an inversion, not a loss.
             if not (recovered and self.rules.recovers):
                 found = MISPLACED, self.pending
             self.pending, self.missing = -1, None
-        after = self.rules.automaton[self.state].get(event)
+        after = self.allowed.get(event)
         if after is not None:
-            self.state = after
+            self.allowed = after
             return found
         if recovered and self.rules.recovers:
             return found
         if self.pending < 0:
-            self.pending, self.missing = row, self.rules.automaton[self.state]
-        for state, allowed in self.rules.automaton.items():
-            if event in allowed and state != self.state:
-                self.state = allowed[event]
+            self.pending, self.missing = row, self.allowed
+        for state in self.rules.states:
+            if event in state and state is not self.allowed:
+                self.allowed = state[event]
                 break
         return found
 
-    def _open(self, one: _Open, recovered: bool) -> tuple[Kind, int] | None:
+    def _open(self, one: _Open, recovered: int) -> tuple[Kind, int] | None:
         for i, early in enumerate(self.early):
             if early.pair == one.pair and _match(early, one):
                 del self.early[i]
@@ -193,7 +201,7 @@ class TurnTracker:
     def _unfinished(self) -> Verdicts:
         if self.ended or not self.given_up:
             return []
-        if self.events:
+        if self.seen:
             return [(NEVER_ENDED, self.send_row, 0)]
         # Sent again on a new connection, nothing is in doubt any more.
         return [(SILENT_CUT if self.cut and not self.resent else SILENT, self.send_row, 0)]

@@ -32,7 +32,18 @@ COMPOSITION = ("loadtests.conductor", "loadtests.cli")
 #: modules that run inside a Locust worker, where sockets are gevent's
 LOCUST_SIDE = frozenset(
     f"loadtests.{name}"
-    for name in ("chat", "health", "livestats", "locustfile", "probe", "process", "shapes", "transport", "users")
+    for name in (
+        "bell",
+        "chat",
+        "health",
+        "livestats",
+        "locustfile",
+        "probe",
+        "process",
+        "shapes",
+        "transport",
+        "users",
+    )
 )
 MONKEY = frozenset({"locust", "gevent"})
 

@@ -9,7 +9,7 @@ fast way to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -45,8 +45,10 @@ Seen = tuple[int, int, int, bool, str, tuple[Any, ...]]
 _Picker = Callable[..., tuple[Any, ...]]
 
 #: event index, standing, ((position, schema bit) of a required field, …), positions worth a look at their aliases,
-#: a getter of all of these, positions of required raw content
-_Entry = tuple[int, int, tuple[tuple[int, int], ...], tuple[int, ...], _Picker | None, tuple[int, ...]]
+#: whether all of these have a value, positions of required raw content
+_Entry = tuple[
+    int, int, tuple[tuple[int, int], ...], tuple[int, ...], Callable[[tuple[Any, ...]], Any] | None, tuple[int, ...]
+]
 
 ID_COUNT = len(IDS)
 #: raw content that is there in name only
@@ -82,7 +84,7 @@ def _pickers(attributes: Sequence[str]) -> tuple[_Picker, _Picker]:
     Made of one expression each, because a loop over the fields would cost more than decoding the frame. The names are
     our own (``f0``, ``c1``), never the contract's.
     """
-    over = ", ".join(f"c.{a} if c.{a} is not None else r.{a}" if a != "none" else "None" for a in attributes)
+    over = ", ".join(f"v if (v := c.{a}) is not None else r.{a}" if a != "none" else "None" for a in attributes)
     flat = ", ".join(f"r.{a}" if a != "none" else "None" for a in attributes)
     return eval(f"lambda r: ({flat},)"), eval(f"lambda r, c: ({over},)")  # noqa: S307
 
@@ -106,6 +108,8 @@ class FrameDecoder:
             self._types[name] = (0, LEGACY, (), (), None, ())
         self._unknown: _Entry = (0, UNAPPROVED, (), (), None, ())
         self._compile_fast()
+        #: one text frame; bytes that are no JSON object come back with a schema bit, never as an exception
+        self.decode: Callable[[bytes], Seen] = self._fast()
 
     def _entry(self, rule: _Rule, standing: int) -> _Entry:
         required = tuple((self._position[f], 1 << (MISSING_SHIFT + bit)) for bit, f in enumerate(rule.fields))
@@ -113,8 +117,7 @@ class FrameDecoder:
         wanted = [f for f in fields.get(rule.role, ()) if len(self._fields.get(f, ())) > 1]
         positions = tuple(self._position[f] for f in wanted)
         searched = sorted({*positions, *(position for position, _ in required)})
-        # Given twice where there is but one, so that it gives a tuple then too.
-        need = itemgetter(*(searched * 2)[: max(2, len(searched))]) if searched else None
+        need = eval("lambda v: " + " and ".join(f"v[{i}]" for i in searched)) if searched else None  # noqa: S307
         content = tuple(position for position, _ in required if position >= ID_COUNT)
         return rule.index, standing, required, positions, need, content
 
@@ -151,7 +154,8 @@ class FrameDecoder:
                 setattr(root, attr, None)
         self._typed: Callable[[bytes], Any] = msgspec.json.Decoder(root).decode
         first = [attribute[self._fields[n][0]] if self._fields.get(n) else "none" for n in self._order]
-        self._flat, self._over = _pickers(first)
+        self._flat, self._over = _pickers(first[:ID_COUNT])
+        self._flat_content, self._over_content = _pickers(first)
         self._get_type = attrgetter(attribute[envelope.type])
         self._too_many = len(container) > 2
         self._inner_types: dict[str, list[tuple[Callable[[Any], Any] | None, Callable[[Any], Any]]]] = {}
@@ -168,33 +172,44 @@ class FrameDecoder:
         index, standing, *_ = self._types.get(kind, self._unknown)
         return index, standing
 
-    def decode(self, raw: bytes) -> Seen:
-        """One text frame. Bytes that are no JSON object come back with a schema bit, never as an exception."""
-        try:
-            if not raw.isascii():
-                raw.decode()  # the typed decoder skips what it does not need, bad UTF-8 too
-            root = self._typed(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.decode_slowly(raw)
-        kind = self._get_type(root)
-        if kind is None or root.recovered is not None or self._too_many:
-            return self.decode_slowly(raw)
-        if kind in self._inner_types:
-            kind = self._unwrapped(kind, root)
-        index, standing, _, _, need, content = self._types.get(kind, self._unknown)
-        first, second = root.c0, root.c1
-        if second is None:
-            values = self._flat(root) if first is None else self._over(root, first)
-        elif first is None:
-            values = self._over(root, second)
-        else:
-            return self.decode_slowly(raw)
-        if need is not None and not all(need(values)):
-            return self.decode_slowly(raw)
-        for position in content:
-            if values[position] in _HOLLOW:
-                return self.decode_slowly(raw)
-        return index, standing, 0, False, kind, values[:ID_COUNT]
+    def _fast(self) -> Callable[[bytes], Seen]:
+        """``decode`` as a closure: it runs once an event, and attributes of an object cost as much as the decoding."""
+        typed, slowly, get_type, inner_types, unwrapped = (
+            self._typed, self.decode_slowly, self._get_type, self._inner_types, self._unwrapped
+        )  # fmt: skip
+        entry_of, unknown = self._types.get, self._unknown
+        flat, over, flat_content, over_content = self._flat, self._over, self._flat_content, self._over_content
+
+        def decode(raw: bytes) -> Seen:
+            try:
+                if not raw.isascii():
+                    raw.decode()  # the typed decoder skips what it does not need, bad UTF-8 too
+                root = typed(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                return slowly(raw)
+            kind = get_type(root)
+            if kind is None or root.recovered is not None:
+                return slowly(raw)
+            if kind in inner_types:
+                kind = unwrapped(kind, root)
+            index, standing, _, _, need, content = entry_of(kind, unknown)
+            holder = root.c0
+            if holder is None:
+                holder = root.c1
+            elif root.c1 is not None:
+                return slowly(raw)
+            if content:
+                values = flat_content(root) if holder is None else over_content(root, holder)
+                for position in content:
+                    if values[position] in _HOLLOW:
+                        return slowly(raw)
+            else:
+                values = flat(root) if holder is None else over(root, holder)
+            if need is not None and not need(values):
+                return slowly(raw)
+            return index, standing, 0, False, kind, values[:ID_COUNT] if content else values
+
+        return slowly if self._too_many else decode
 
     def _unwrapped(self, kind: str, root: Any) -> str:
         for container, get in self._inner_types[kind]:

@@ -19,27 +19,30 @@ _PLACE = re.compile(rf'"\{{({_NAMES})\}}"|\{{({_NAMES})\}}')
 class Template:
     """JSON with ``{name}`` in its strings. A string that is nothing but one placeholder takes the value's own type."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_pattern", "_places")
 
     def __init__(self, template: Mapping[str, Any]) -> None:
         text, at = json.dumps(template), 0
-        #: (literal, None) or (name, whether the value stands alone)
-        self._pieces: list[tuple[str, bool | None]] = []
+        pattern: list[str] = []
+        #: (name, whether the value stands alone), in the pattern's order
+        self._places: list[tuple[str, bool]] = []
         for found in _PLACE.finditer(text):
-            self._pieces.append((text[at : found.start()], None))
-            self._pieces.append((found[1] or found[2], found[1] is not None))
+            pattern += text[at : found.start()].replace("%", "%%"), "%s"
+            self._places.append((found[1] or found[2], found[1] is not None))
             at = found.end()
-        self._pieces.append((text[at:], None))
+        self._pattern = "".join([*pattern, text[at:].replace("%", "%%")])
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders that stand in it."""
+        return frozenset(name for name, _ in self._places)
 
     def render(self, values: Mapping[str, Any]) -> bytes:
         """The message with its values, JSON-escaped."""
-        parts = []
-        for piece, alone in self._pieces:
-            if alone is None:
-                parts.append(piece)
-                continue
-            value = values[piece]
+        texts = []
+        for name, alone in self._places:
+            value = values[name]
             # The escaping half of json.dumps, without its set-up: this stands in every turn.
             text = encode_basestring_ascii(value) if isinstance(value, str) else json.dumps(value)
-            parts.append(text[1:-1] if not alone and text[0] == '"' else text)
-        return "".join(parts).encode()
+            texts.append(text[1:-1] if not alone and text[0] == '"' else text)
+        return (self._pattern % tuple(texts)).encode()

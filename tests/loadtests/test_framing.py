@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
-from websockets.protocol import OPEN, State
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol, State
 from websockets.uri import parse_uri
 
-from loadtests.framing import COLLECT_BYTES, Splitter
+from loadtests.framing import COLLECT_BYTES, Splitter, masked_text
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,10 +98,16 @@ class Ours:
         splitter = Splitter(
             self.protocol,
             limit,
-            lambda raw: self.seen.append(("TEXT", raw)),
-            lambda raw: self.seen.append(("BINARY", raw)),
+            lambda raw, at_ns: self.seen.append(("TEXT", raw)),
+            lambda raw, at_ns: self.seen.append(("BINARY", raw)),
         )
-        self.feed, self.finish = splitter.feed, splitter.finish
+        self._splitter = splitter
+
+    def feed(self, data: bytes) -> None:
+        self._splitter.feed(data, 0)
+
+    def finish(self) -> None:
+        self._splitter.finish(0)
 
 
 def compare(
@@ -237,3 +244,15 @@ def test_a_close_in_the_middle_of_a_chunk_ends_the_fast_way() -> None:
     assert ours.seen == [("TEXT", b"a")]
     assert ours.protocol.close_rcvd is not None
     assert ours.protocol.state is not State.OPEN
+
+
+@given(
+    payload=st.one_of(st.binary(max_size=300), st.sampled_from([125, 126, 65_535, 65_536]).map(bytes)),
+    key=st.binary(min_size=4, max_size=4),
+)
+def test_a_masked_frame_is_the_one_that_the_library_reads(payload: bytes, key: bytes) -> None:
+    server = ServerProtocol(state=OPEN, max_size=None)
+    server.receive_data(masked_text(payload, key))
+    (frame,) = server.events_received()
+    assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.TEXT, True, payload)
+    assert server.parser_exc is None

@@ -72,7 +72,7 @@ def test_a_recorder_never_writes_over_another(tmp_path: Path) -> None:
 
 
 def test_a_full_buffer_is_written_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BUFFER_ROWS", 4)
+    monkeypatch.setattr(module, "BUFFER_BYTES", 4 * ROW.size)
     one = Recorder(run_of(tmp_path) / "rows", "worker-0")
     for i in range(11):
         write(one, session=i)

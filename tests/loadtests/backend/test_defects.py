@@ -38,6 +38,9 @@ class Rows:
     def row(self, *_values: int) -> int:
         return next(self._count)
 
+    def known(self, text: str) -> int | None:
+        return None
+
     def intern(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts) + 1)
 
