@@ -9,16 +9,23 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+from loadtests.contract.prelude import fill
 from loadtests.contract.schema import Auth, Endpoint
+from loadtests.contract.template import PLACE
 from loadtests.errors import ConfigError
 
 __all__ = ["Dial", "Target", "tls_context"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
+#: a server that is asked for a session's URL may call itself by any of these
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,11 @@ class Dial:
         """The same identity at another address."""
         return replace(self, address=address)
 
+    @property
+    def netloc(self) -> str:
+        """Host and port as the Host header has them."""
+        return urlsplit(self.uri).netloc
+
     def __repr__(self) -> str:
         """Without query, headers and subprotocols: they may carry a token."""
         return f"Dial({self.address[0]}:{self.address[1]} as {self.uri.partition('?')[0]})"
@@ -49,10 +61,13 @@ class Target:
     scheme: str
     host: str
     port: int
+    #: with ``{names}`` where a prelude fills it
     path: str
-    query: str
+    query: tuple[tuple[str, str], ...]
     #: where to connect, when ``--resolve`` says so
     address: str
+    #: offered whatever the token
+    subprotocols: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, url: str, endpoint: Endpoint, resolve: str = "") -> Target:
@@ -82,7 +97,9 @@ class Target:
                 raise ConfigError("--resolve", "", f"{resolve!r}", "HOST=ADDRESS")
             address = address if name == host else host
         path = parts.path if parts.path not in {"", "/"} else endpoint.path
-        return cls(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], path, urlencode(endpoint.query), address)
+        port = port or DEFAULT_PORTS[parts.scheme]
+        query, offered = tuple(endpoint.query.items()), tuple(endpoint.subprotocols)
+        return cls(parts.scheme, host, port, path, query, address, offered)
 
     @property
     def url(self) -> str:
@@ -94,23 +111,47 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def dial(self, auth: Auth, token: str | None, tls: ssl.SSLContext | None) -> Dial:
-        """The connection of one user; without a token no credentials are offered."""
+    def dial(
+        self, auth: Auth, token: str | None, tls: ssl.SSLContext | None, values: Mapping[str, str] = NOTHING
+    ) -> Dial:
+        """The connection of one user; ``values`` fill the names of a prelude. Without a token no credentials are offered.
+
+        Raises:
+            ConfigError: the backend's own URL for the session is of another host.
+        """
         headers: tuple[tuple[str, str], ...] = ()
-        subprotocols: tuple[str, ...] = ()
-        query = self.query
-        if token is not None and auth.mode != "none":
-            value = auth.value.replace("{token}", token)
+        subprotocols = self.subprotocols
+        path, own_query = self._place(values)
+        pairs = [(name, fill(value, values)) for name, value in self.query]
+        query = [q for q in (own_query, urlencode(pairs)) if q]
+        if auth.mode != "none" and _offers(auth.value, token, values):
+            value = fill(auth.value, {**values, "token": token or ""})
             if auth.mode == "subprotocol":
-                subprotocols = (value,)
+                subprotocols = (*subprotocols, value)
             elif auth.mode == "header":
                 headers = ((auth.name or "Authorization", value),)
             else:
-                query = "&".join(q for q in (query, f"{quote(auth.name or 'token')}={quote(value)}") if q)
-        uri = urlunsplit((self.scheme, self._netloc, self.path, query, ""))
+                query.append(f"{quote(auth.name or 'token')}={quote(value)}")
+        uri = urlunsplit((self.scheme, self._netloc, path, "&".join(query), ""))
         origin = f"{'https' if self.scheme == 'wss' else 'http'}://{self._netloc}"
         name = self.host if self.scheme == "wss" else None
         return Dial((self.address, self.port), uri, origin, headers, subprotocols, tls, name)
+
+    def _place(self, values: Mapping[str, str]) -> tuple[str, str]:
+        """Path and query of a session: of the whole URL that a backend gave for it, or the contract's path, filled."""
+        if not PLACE.fullmatch(self.path):
+            return fill(self.path, values, lambda value: quote(value, safe="")), ""
+        parts = urlsplit(fill(self.path, values))
+        if parts.hostname and parts.hostname != self.host and not {parts.hostname, self.host} <= LOOPBACK:
+            hint = f"one on {self.host}: faults and limits are set up for the target"
+            raise ConfigError("endpoint.path", "", f"the backend gave a URL on {parts.hostname}", hint)
+        return parts.path if parts.path.startswith("/") else f"/{parts.path}", parts.query
+
+
+def _offers(value: str, token: str | None, values: Mapping[str, str]) -> bool:
+    """Whether there is a credential to offer: the token, or what a prelude took."""
+    needs = set(PLACE.findall(value))
+    return token is not None if "token" in needs or not needs else needs <= values.keys()
 
 
 def tls_context(scheme: str, ca: str | Path | None) -> ssl.SSLContext | None:

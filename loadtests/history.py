@@ -17,6 +17,8 @@ import numpy as np
 __all__ = [
     "COHORTS",
     "DTYPE",
+    "OUR_ERROR",
+    "OUTCOMES",
     "ROW",
     "SCHEMA",
     "UNKNOWN_TURN",
@@ -33,7 +35,9 @@ SCHEMA = 1  # of rows, strings, frames, manifest; a change that old readers cann
 
 
 class RowKind(IntEnum):
-    """What happened. ``code`` means: an end (END), a close code (CLOSE), a status or errno (OPEN, FAILED)."""
+    """What happened. ``code`` means: an end (END), a close code (CLOSE), a status or errno (OPEN, FAILED), on an EVENT one more
+    than the number of a chunk or, where it ends a turn, of its outcome.
+    """
 
     EVENT = 1  # a text frame arrived
     SEND = 2  # a turn's message was sent
@@ -49,6 +53,7 @@ class RowKind(IntEnum):
     RESEND = 12
     STOP = 13  # the session is over
     GAVE_UP = 14  # no more retries in this outage
+    CANCEL = 15  # the client asked for the turn to be stopped
 
 
 class End(IntEnum):
@@ -60,6 +65,12 @@ class End(IntEnum):
     CUT_BY_STOP = 3  # the run ended first: censored
     IN_DOUBT = 4  # a fault may have swallowed the message: censored
     ABANDONED = 5  # the contract lets a cut turn go
+    # As its backend said it; none of these is a failure.
+    DEGRADED = 6
+    REFUSED = 7
+    THROTTLED = 8  # the quota was measured, and not the backend
+    CANCELLED = 9
+    REJECTED = 10  # another turn was under way
 
 
 class Flag(IntFlag):
@@ -77,9 +88,17 @@ class Flag(IntFlag):
     NEVER_READY = 512
     FATAL = 1024
     MID_TURN = 2048  # closed while a turn was in flight
+    TEXT_DIFFERS = 4096  # the text as a whole is not what came in chunks
+    BAD_VERSION = 8192
+    OLD_VERSION = 16384
+    POOR_ANSWER = 32768  # not what the message asked for
 
 
 UNKNOWN_TURN = 0xFFFF_FFFF
+OUR_ERROR = -1  # in place of a close code: a mistake of this program, and never the backend's
+
+#: What a terminal event says of its turn; its number, plus one, is the row's ``code``.
+OUTCOMES = ("ok", "degraded", "refused", "throttled", "failed", "cancelled", "rejected")
 
 #: Cohort numbers in rows.
 COHORTS = ("direct", "control", "treated")
@@ -114,26 +133,29 @@ class Window:
 
 
 class When(NamedTuple):
-    """Where an observation stands: ``during`` or ``grace`` of window ``id``, or ``clear`` of all."""
+    """Where an observation stands: ``before`` all windows, ``during`` or in the ``grace`` of window ``id``, or ``after``."""
 
     place: str
     id: str
 
 
 def attribute(start_ns: int, end_ns: int, cohort: str, windows: Iterable[Window], grace_ns: int) -> When:
-    """Attribution, one pure function: overlap with a window counts as during it, else within its grace, else clear.
+    """Attribution, one pure function: overlap with a window counts as during it, else within its grace, else before or
+    after.
 
-    Only windows of the observation's own cohort explain anything. Among several, during beats grace.
+    Only windows of the observation's own cohort explain anything. Among several, during beats grace, and the later the
+    earlier; after: some window of the cohort is over.
     """
-    grace = ""
+    grace, place = "", "before"
     for window in windows:
         if window.cohort != cohort or end_ns < window.start_ns:
             continue
         if window.end_ns is None or start_ns <= window.end_ns:
             return When("during", window.id)
+        place = "after"
         if start_ns <= window.end_ns + grace_ns:
             grace = window.id
-    return When("grace", grace) if grace else When("clear", "")
+    return When("grace", grace) if grace else When(place, "")
 
 
 def phase_at(at_ns: int, phases: Sequence[tuple[str, int, int]]) -> str:

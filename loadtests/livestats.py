@@ -13,11 +13,13 @@ import numpy as np
 
 from loadtests.history import DTYPE, End, RowKind
 
-__all__ = ["TURN", "TurnFailedError", "feed"]
+__all__ = ["CENSORED", "FAILURES", "TURN", "TurnFailedError", "feed"]
 
 EVENT = "EVENT"
 TURN = "TURN"
-CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT)
+#: neither good nor bad: cut off by us, in doubt, or turned away by a quota
+CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED)
+FAILURES = (End.FAILED, End.TIMEOUT, End.ABANDONED)
 
 
 class TurnFailedError(Exception):
@@ -52,7 +54,7 @@ def feed(stats: Any, names: Sequence[str], block: bytes | memoryview, now_s: flo
         total += _merge(
             stats, "turn", TURN, (ends["received"] - ends["intended"]) / 1e6, int(ends["size"].sum()), now_s
         )
-        for code, count in Counter(ends["code"][ends["code"] != End.OK].tolist()).items():
+        for code, count in Counter(ends["code"][np.isin(ends["code"], FAILURES)].tolist()).items():
             for _ in range(count):
                 stats.log_error(TURN, "turn", TurnFailedError(End(code).name.lower()))
     return total

@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import gevent
-import gevent.event
 import msgspec
 
 from loadtests import assignment, contract
+from loadtests.bell import Bell
 from loadtests.contract.compile import Contract
 from loadtests.dial import Dial, Target, tls_context
+from loadtests.door import Door
 from loadtests.errors import ConfigError
 from loadtests.findings import Finding
 from loadtests.history import End
@@ -38,6 +39,7 @@ SHOWN_FRAMES = 8
 SHOWN_BYTES = 300
 PREFLIGHT_TURN_S = 15.0  # it waits no longer, even where the contract would
 NS_PER_MS = 1e6
+APPLICATION_CLOSES = range(4000, 5000)  # RFC 6455 7.4.2: what they mean is the other side's to say
 
 Fit = Literal["refused", "no-websocket", "unreachable", "silent", "misfit", "fits"]
 
@@ -91,11 +93,11 @@ class Probe:
     """Walks one session through connect, ready and a turn, and tells what it sees."""
 
     def __init__(
-        self, compiled: Contract, dial: Dial, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None,
-        most_turn_s: float = math.inf,
+        self, compiled: Contract, door: Door, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None,
+        most_turn_s: float = math.inf, token: str = "",
     ) -> None:  # fmt: skip
         self._contract = compiled
-        self._dial = dial
+        self._door = door
         self._secret = secret
         self._show = show
         self._turn_limit_s = min(compiled.file.turn.deadline_ms / 1000, most_turn_s)
@@ -104,13 +106,13 @@ class Probe:
         self._found: list[str] = []
         record = _Memory()
         rules = Rules(compiled, frozenset(record.intern(name) for name in compiled.file.agents.root))
-        self._session = Session(compiled, rules, Identity(nonce, PROBE_SESSION), record, self._finding, _wall)
-        self._woken = gevent.event.Event()
-        self._session.wake = self._woken.set
+        self._session = Session(compiled, rules, Identity(nonce, PROBE_SESSION), record, self._finding, _wall, token)
+        self._woken = Bell()
+        self._session.wake = self._woken.ring
         self._connection: Connection | None = None
         self._since_ns = time.monotonic_ns()
         self._close = ""
-        self._fatal = False
+        self._fatal = self._sent_away = False
 
     def run(self, content: str) -> Report:
         """All steps, as far as they go."""
@@ -138,22 +140,29 @@ class Probe:
         return printable(text)[:SHOWN_BYTES]
 
     def _connect(self) -> bool:
-        session, dial = self._session, self._dial
-        connection = self._connection = Connection(dial, self._text, self._binary, self._closed, session.opened)
+        session = self._session
+        dial: Dial | None = None
         began = time.monotonic_ns()
         session.dial(began)
         try:
+            dial = self._door.open(session.values, CONNECT_TIMEOUT_S)
+            if self._contract.file.prelude:
+                self._passed("prelude", (time.monotonic_ns() - began) / NS_PER_MS, _calls(self._contract))
+                began = time.monotonic_ns()
+            connection = Connection(dial, self._text, self._binary, self._closed, session.opened)
+            self._connection = connection
             connection.connect(CONNECT_TIMEOUT_S)
         except DialError as error:
             self._connection = None
-            for step in ("dns", "tcp", "tls", "upgrade"):
+            for step in ("dns", "tcp", "tls", "upgrade") if dial is not None else ():
                 if step == error.step:
                     break
-                if step != "tls" or dial.tls is not None:
+                if step != "tls" or (dial is not None and dial.tls is not None):
                     self._passed(step, 0.0)
             self._failed(error.step, (time.monotonic_ns() - began) / NS_PER_MS, error.text)
             refused = error.code in {401, 403}
-            self.report.fit = "refused" if refused else "no-websocket" if error.step == "upgrade" else "unreachable"
+            answered = error.step == "upgrade" or (error.step == "prelude" and error.code > 0)
+            self.report.fit = "refused" if refused else "no-websocket" if answered else "unreachable"
             self.report.problem = self._redact(str(error))
             return False
         timing = connection.timing
@@ -196,9 +205,9 @@ class Probe:
         session.begin(began, content, began)
         while session.outbox:
             connection.send_text(session.outbox.pop(0))
-        self._wait(lambda: session.flight is None or not session.open, time.monotonic() + self._turn_limit_s)
+        self._wait(lambda: not session.flights or not session.open, time.monotonic() + self._turn_limit_s)
         now = time.monotonic_ns()
-        ended = session.flight is None
+        ended = not session.flights
         session.give_up(now, End.TIMEOUT)
         self.report.outcome = session.last_end.name.lower() if ended else "closed" if self._close else "no end"
         tell = self._passed if ended and session.last_end == End.OK else self._failed
@@ -212,7 +221,10 @@ class Probe:
             self._woken.clear()
             while self._session.outbox and connection is not None:
                 connection.send_text(self._session.outbox.pop(0))
-            if not self._woken.wait(max(0.0, deadline - time.monotonic())):
+            until = min(deadline, self._session.pause_until_ns / 1e9 or deadline)
+            self._woken.wait(max(0.0, until - time.monotonic()))
+            self._session.tick(time.monotonic_ns())
+            if not done() and time.monotonic() >= deadline:
                 return
 
     def _text(self, raw: bytes, at_ns: int) -> None:
@@ -222,7 +234,7 @@ class Probe:
         if index and not schema & 3:
             self.report.approved += 1
         text = self._redact(raw.decode("utf-8", "replace"))[:SHOWN_BYTES]
-        names = ("approved", "deprecated", "legacy", "not approved")
+        names = ("approved", "deprecated", "legacy", "not approved", "unknown version", "deprecated version")
         name = self._contract.label(index) if index else self._redact(kind)[:SHOWN_BYTES]
         frame = Frame(
             round((at_ns - self._since_ns) / NS_PER_MS, 1), name, names[standing], text,
@@ -241,6 +253,7 @@ class Probe:
     def _closed(self, code: int, reason: str, at_ns: int) -> None:
         self._close = self._redact(f"closed by the other side with {code} {reason}".rstrip())
         self._fatal = self._session.is_fatal(code)
+        self._sent_away = code in APPLICATION_CLOSES
         self._session.closed(at_ns, code, reason)
 
     def _judge_fit(self) -> None:
@@ -248,12 +261,16 @@ class Probe:
         report = self.report
         if report.fit != "fits":
             return
-        if self._fatal and not report.outcome:
+        if (self._fatal or (self._sent_away and not report.frames)) and not report.outcome:
             report.fit, report.problem = "refused", self._close
         elif report.frames and not report.approved:
             report.fit, report.problem = "misfit", f"none of the frames fits contract {self._contract.name}"
         elif not report.frames:
             report.fit = "silent"
+
+
+def _calls(compiled: Contract) -> str:
+    return ", ".join(f"{call.method} {call.path}" for call in compiled.file.prelude)
 
 
 def _wall() -> str:
@@ -272,8 +289,16 @@ def probe_assignment(
     template = assignment.token_template(one.token_env)
     target = Target.parse(one.target, compiled.file.endpoint, one.resolve)
     token = assignment.token_for(template, random.Random(one.nonce).randrange(10**6))
-    dial = target.dial(compiled.file.auth, token, tls_context(target.scheme, one.ca))
-    return Probe(compiled, dial, one.nonce, assignment.secret_pattern(template), show, most_turn_s).run(content)
+    tls = tls_context(target.scheme, one.ca)
+    door = Door(
+        lambda values: target.dial(compiled.file.auth, token, tls, values),
+        compiled.file.prelude,
+        {"token": token} if token else {},
+        one.ca,
+    )
+    return Probe(compiled, door, one.nonce, assignment.secret_pattern(template), show, most_turn_s, token or "").run(
+        content
+    )
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ import gevent.event
 from loadtests import arrivals, cohorts, contract, livestats, scenario
 from loadtests.assignment import Assignment, secret_pattern, token_for, token_template
 from loadtests.chat import Chat
-from loadtests.dial import Target, tls_context
+from loadtests.conversation import Ask
+from loadtests.dial import Dial, Target, tls_context
+from loadtests.door import Door
 from loadtests.findings import Finding
 from loadtests.health import Health
 from loadtests.history import COHORTS, End
+from loadtests.prompts import Prompter
 from loadtests.recorder import Recorder
+from loadtests.retry import declared
 from loadtests.session import Identity, Session
 from loadtests.turn import Rules
 
@@ -107,11 +112,10 @@ class LoadProcess:
         number = self._made * a.workers + self.index if a.barrier else self.index * STRIDE + self._made
         self._made += 1
         cohort = "direct"
-        dial = self._target.dial(self.contract.file.auth, token_for(self._template, number), self._tls)
         if a.listeners:
             cohort = "treated" if number in self._treated else "control"
-            host, port = a.listeners[cohort]
-            dial = dial.via((host, port))
+        token = token_for(self._template, number)
+        door = self._door(token, a.listeners.get(cohort))
         session = Session(
             self.contract,
             self._rules,
@@ -119,20 +123,42 @@ class LoadProcess:
             self.recorder,
             self._found,
             _wall,
+            token or "",
         )
         rng = random.Random(f"retry:{a.seed}:{number}")
-        one = Chat(session, self.contract, dial, self.scenario.retry, rng, self.over)
+        one = Chat(
+            session, self.contract, door, declared(self.contract.file.client, self.scenario.retry), rng, self.over
+        )
         one.on_error = self._own_error
         self.chats.append(one)
         return number, one
 
-    def converse(self, number: int, chat: Chat, content: Any, pace_ms: int) -> None:
+    def prompter(self, number: int, prompts: Sequence[str]) -> Prompter:
+        """What a user says; ``prompts``: its own instead of the scenario's."""
+        one = self.scenario
+        return Prompter(prompts or one.prompts, self.assignment.seed, number, one.cancel, one.overlap)
+
+    def _door(self, token: str | None, address: Sequence[Any] | None) -> Door:
+        file = self.contract.file
+
+        def dial_of(values: Mapping[str, str]) -> Dial:
+            dial = self._target.dial(file.auth, token, self._tls, values)
+            return dial.via((address[0], address[1])) if address else dial
+
+        return Door(dial_of, file.prelude, {"token": token} if token else {}, self.assignment.ca)
+
+    def converse(self, number: int, chat: Chat, content: Callable[[], Ask | str], pace_ms: int) -> None:
         """A user's whole life. Our own mistakes are counted against us and never end the user."""
+
+        def ask() -> Ask:
+            said = content()
+            return Ask(said) if isinstance(said, str) else said
+
         self.started.wait()
         schedule = arrivals.paced(self.assignment.seed, number, pace_ms, self._offset_ms())
         while not chat.stopped:
             try:
-                chat.live(schedule, self.start_ns, self.end_ns, pace_ms, content)
+                chat.live(schedule, self.start_ns, self.end_ns, pace_ms, ask)
             except Exception as error:
                 self.errors[type(error).__name__] += 1
                 log.exception("user %d", number)
@@ -144,10 +170,10 @@ class LoadProcess:
 
     def fire_turn(self, end: End, took_ms: float) -> None:
         """One Locust ``request`` a turn, for those who listen; Locust's own statistics are fed in bulk."""
-        if end not in {End.CUT_BY_STOP, End.IN_DOUBT}:  # neither good nor bad
+        if end not in livestats.CENSORED:
             self.environment.events.request.fire(
                 request_type=livestats.TURN, name="turn", response_time=took_ms, response_length=0, context={}, response=None,
-                exception=None if end is End.OK else livestats.TurnFailedError(end.name.lower()),
+                exception=None if end not in livestats.FAILURES else livestats.TurnFailedError(end.name.lower()),
             )  # fmt: skip
 
     def _own_error(self, name: str) -> None:

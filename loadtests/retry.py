@@ -7,10 +7,11 @@ the capped exponential, so that a herd cut off at one moment does not come back 
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import msgspec
 
-__all__ = ["Backoff", "Policy"]
+__all__ = ["Backoff", "Policy", "declared"]
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,6 +21,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cap_ms: int = 3000
     factor: float = 2.0
     attempts: int = 12
+
+
+def declared(client: Any, otherwise: Policy) -> Policy:
+    """The product's own policy where its contract says one (``client``), else what the scenario says."""
+    return otherwise if client is None else Policy(client.base_ms, client.cap_ms, client.factor, client.attempts)
 
 
 class Backoff:

@@ -12,6 +12,7 @@ import msgspec
 from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
+from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy
 
 __all__ = ["BUILT_IN", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load"]
@@ -42,12 +43,15 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     users: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
     #: each user means to send a turn about this often
     pace_ms: Annotated[int, msgspec.Meta(ge=1)]
-    prompts: Annotated[list[str], msgspec.Meta(min_length=1)]
+    prompts: Annotated[list[str | Prompt], msgspec.Meta(min_length=1)]
     phases: Annotated[list[Phase], msgspec.Meta(min_length=1)]
     title: str = ""
     contract: str = "reference"
     #: share of the users whose network is broken; the others are the control group
     treated_share: Annotated[float, msgspec.Meta(ge=0, le=1 - LEAST_CONTROL)] = 0.5
+    #: turns that their user stops, and turns during which their user says something else
+    cancel: Interference = Interference()
+    overlap: Interference = Interference()
     retry: Policy = Policy()
     gates: dict[str, list[str | GateRule]] = {}
     generator: Generator = Generator()
@@ -120,6 +124,9 @@ def load(name_or_path: str) -> tuple[Scenario, str]:
             hint = nearest(name_or_path, list(built_in)) + " or a YAML file"
             raise ConfigError("SCENARIO", "", f"no scenario {name_or_path!r}", hint)
     scenario = convert(read_yaml(path), Scenario, where)
+    check(scenario.prompts, where)
+    if scenario.cancel.share + scenario.overlap.share > 1:
+        raise ConfigError(where, "overlap.share", "more than all turns together with cancel.share", "at most 1 in all")
     names = [phase.name for phase in scenario.phases]
     for i, name in enumerate(names):
         if name in names[:i]:

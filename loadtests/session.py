@@ -6,18 +6,26 @@ knows neither socket nor clock nor greenlet, so the same session runs live and i
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from loadtests.content import END_OF, Content
 from loadtests.contract.compile import Contract
-from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED, at_path
+from loadtests.contract.decoder import (
+    DEPRECATED,
+    LEGACY,
+    UNAPPROVED,
+    VERSION_DEPRECATED,
+    VERSION_UNKNOWN,
+    at_path,
+)
 from loadtests.findings import Finding
+from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
+from loadtests.handshake import Handshake, json_of
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.tracker import SessionTracker
 from loadtests.turn import CONTENT, OTHER, Rules
@@ -25,15 +33,22 @@ from loadtests.turn import CONTENT, OTHER, Rules
 __all__ = ["Identity", "Record", "Session", "tag_of"]
 
 NS_PER_MS = 1_000_000
-OK, FAILED, TIMEOUT, CUT_BY_STOP, IN_DOUBT = End.OK, End.FAILED, End.TIMEOUT, End.CUT_BY_STOP, End.IN_DOUBT
+OK, CUT_BY_STOP = End.OK, End.CUT_BY_STOP
+GIVEN_UP = (End.TIMEOUT, End.IN_DOUBT)
 RECOVERED, ASSUMED_TURN, OTHER_STREAM = int(Flag.RECOVERED), int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
 EVENT, SEND, END = int(RowKind.EVENT), int(RowKind.SEND), int(RowKind.END)  # an enum's member costs more than its row
-STANDING_FLAGS = {0: 0, DEPRECATED: int(Flag.DEPRECATED), LEGACY: int(Flag.LEGACY), UNAPPROVED: int(Flag.UNAPPROVED)}
+STANDING_FLAGS = {
+    0: 0,
+    DEPRECATED: int(Flag.DEPRECATED),
+    LEGACY: int(Flag.LEGACY),
+    UNAPPROVED: int(Flag.UNAPPROVED),
+    VERSION_UNKNOWN: int(Flag.BAD_VERSION),
+    VERSION_DEPRECATED: int(Flag.OLD_VERSION),
+}
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
 TEXT_CAP = 256
-FRAME_CAP_BYTES = 8192  # what is held of a frame; the recorder removes secrets and keeps half of it
-KEPT_FRAMES = 32  # the first and the last of one turn; enough for any that a person will read
+MOST_VERSIONS = 64  # a server that makes them up must not fill our memory
 SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
 SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
 
@@ -69,38 +84,20 @@ class Identity:
     labels: int = 0
 
 
-class _Flight:
-    """The turn in flight."""
-
-    __slots__ = ("events", "frames", "intended", "message", "number", "resent", "sent", "tail", "turn_id")
-
-    def __init__(self, number: int, turn_id: str, intended: int, sent: int, message: bytes) -> None:
-        self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
-        self.events = 0
-        self.resent = False
-        #: the first frames and the last ones, as much of each as may be kept
-        self.frames: list[tuple[int, int, bytes, int]] = []
-        self.tail: deque[tuple[int, int, bytes, int]] | None = None
-
-    def keep_late(self, row: int, at_ns: int, raw: bytes) -> None:
-        """A frame behind the first ones, or one too long to be kept whole."""
-        if self.tail is None:
-            self.tail = deque(maxlen=KEPT_FRAMES)
-        self.tail.append((row, at_ns, raw[:FRAME_CAP_BYTES], len(raw)))
-
-
 class Session:
     """One virtual user's conversation over all its connections."""
 
     __slots__ = (
-        "_answer_type", "_cohort", "_dated", "_decode", "_findings_at_end", "_intern", "_known", "_labels", "_mark",
-        "_message_prefix", "_next_stream", "_nonce", "_number", "_own_tag", "_put", "_ready_type", "_rules", "_slowest_ns",
-        "_thread", "_turn_prefix", "connection", "contract", "dialled_ns", "emit", "expects_answer", "findings", "flight",
-        "identity", "last_end", "open", "outbox", "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
+        "_answer_type", "_cohort", "_content", "_dated", "_decode", "_findings_at_end", "_handshake", "_intern",
+        "_known", "_labels", "_mark", "_message_prefix", "_next_stream", "_nonce", "_number", "_own_tag", "_put",
+        "_reads", "_replies", "_roles", "_rules", "_said_ns", "_slowest_ns", "_thread", "_turn_prefix", "_versions",
+        "connection", "contract", "dialled_ns", "emit", "expects_answer", "findings", "flight", "flights", "heard", "identity",
+        "last_end", "open", "outbox", "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
     )  # fmt: skip
 
     def __init__(
-        self, contract: Contract, rules: Rules, identity: Identity, record: Record, emit: Callable[[Finding], None], wall: Callable[[], str]
+        self, contract: Contract, rules: Rules, identity: Identity, record: Record, emit: Callable[[Finding], None],
+        wall: Callable[[], str], token: str = "",
     ) -> None:  # fmt: skip
         self.contract = contract
         self.identity = identity
@@ -125,7 +122,13 @@ class Session:
         self.open = False
         self.ready = False
         self.turns = 0
-        self.flight: _Flight | None = None
+        self.flights: dict[int, Flight] = {}
+        #: the latest of them
+        self.flight: Flight | None = None
+        self._handshake = Handshake(contract, wall, {"thread": self._thread, "token": token})
+        self._said_ns = 0
+        #: a frame came on the present connection, or on the last one
+        self.heard = False
         #: what the shell's greenlet waits for: ready, a turn's end, a lost connection
         self.wake: Callable[[], None] = lambda: None
         self.last_end = End.OK
@@ -136,8 +139,12 @@ class Session:
         self.dialled_ns = 0
         self._slowest_ns = 0
         self._decode = contract.decode
-        self._ready_type = contract.file.handshake.ready
         self._answer_type = contract.file.resume.answer if contract.resumes else ""
+        self._replies = contract.replies
+        self._roles = rules.roles
+        self._versions: dict[str, int] = {}
+        self._content = Content(contract, rules.roles)
+        self._reads = self._content.indices
 
     # Connections
 
@@ -156,12 +163,13 @@ class Session:
         self.open = True
         self._row(RowKind.OPEN, at_ns, code=status)
         self.tracker.opened(self.connection)
-        if not self._ready_type:
-            self._become_ready(at_ns)
+        self._handshake.begin()
+        self.heard = False
+        self._shake_hands(at_ns)
 
     def closed(self, at_ns: int, code: int, reason: str, *, ours: bool = False, never_ready: bool = False) -> None:
         """The connection is gone: by whom, with which code (1006: without a close frame)."""
-        mid_turn = self.flight is not None
+        mid_turn = bool(self.flights)
         flags = (
             (Flag.OURS if ours else 0) | (Flag.NEVER_READY if never_ready else 0) | (Flag.MID_TURN if mid_turn else 0)
         )
@@ -172,7 +180,7 @@ class Session:
         self.open = self.ready = self.expects_answer = False
         self.outbox.clear()
         if mid_turn and self.contract.file.turn.interrupted == "abandoned" and not ours:
-            self._end(at_ns, End.ABANDONED)
+            self.give_up(at_ns, End.ABANDONED)
         self.wake()
 
     def gave_up(self, at_ns: int, *, fatal: bool) -> None:
@@ -187,25 +195,29 @@ class Session:
     def frame(self, raw: bytes, at_ns: int) -> None:
         """One text frame, as bytes; anything may be in it."""
         index, standing, schema, recovered, kind, ids = self._decode(raw)
-        turn_id, agent, execution, tool, event_id, stream, _, _, cursor = ids
-        record, flight, tracker, known = self.record, self.flight, self.tracker, self._known
+        turn_id, agent, execution, tool, event_id, stream, _, _, cursor, version = ids
+        record, flight, known = self.record, self.flight, self._known
         record.frames_received += 1
-        flags, foreign, unknown = 0, -1, 0
+        flags, foreign, unknown, code, labels = 0, -1, 0, 0, self._labels
+        self.heard = True
         if standing or recovered:
             flags = (RECOVERED if recovered else 0) | STANDING_FLAGS[standing]
         if raw.count(self._nonce) != raw.count(self._own_tag):
             foreign = self._foreign(raw)
-        if flight is not None and turn_id == flight.turn_id:
-            mine = True
-        else:
-            mine, turn, unknown, more = self._place(index, turn_id, flight)
+        if flight is None or turn_id != flight.turn_id:
+            flight, turn, unknown, more = self._place(index, turn_id)
             flags |= more
-        if mine:
-            turn, intended, sent = flight.number, flight.intended, flight.sent  # type: ignore[union-attr]  # mine: there is one
+        if flight is not None:
+            turn, intended, sent = flight.number, flight.intended, flight.sent
+            if index in self._reads:
+                code, more = self._content.read(flight, index, raw)
+                flags |= more
         else:
             intended = sent = 0
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
             flags |= OTHER_STREAM
+        if version is not None:
+            labels = self._versions.get(version) or self._label(version)
         raw_id = known(kind) or self._intern(kind)
         agent_id = (known(agent) or self._intern(agent)) if agent else 0
         tool_id = (known(tool) or self._intern(tool)) if tool else 0
@@ -215,45 +227,66 @@ class Session:
         size = len(raw)
         number = self._put(
             EVENT, self._cohort, flags, index, schema, self._number, self.connection, turn, raw_id, agent_id, tool_id,
-            execution_id, foreign, 0, size, self._labels, unknown, intended, sent, at_ns, place, key,
+            execution_id, foreign, code, size, labels, unknown, intended, sent, at_ns, place, key,
         )  # fmt: skip
         before = self.findings
-        tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key)
-        if mine:
-            events = flight.events = flight.events + 1  # type: ignore[union-attr]  # mine: there is one
-            if events < KEPT_FRAMES and size <= FRAME_CAP_BYTES:
-                flight.frames.append((number, at_ns, raw, size))  # type: ignore[union-attr]  # mine: there is one
+        self.tracker.event(
+            number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key, code
+        )
+        if flight is not None:
+            if self._roles[index] != OTHER:
+                flight.events += 1
+            if len(flight.frames) < KEPT_FRAMES and size <= FRAME_CAP_BYTES:
+                flight.frames.append((number, at_ns, raw, size))
             else:
-                flight.keep_late(number, at_ns, raw)  # type: ignore[union-attr]  # mine: there is one
-            current = tracker.current
-            if current is not None and current.ended and current.number == turn:
-                self._end(at_ns, FAILED if current.failed else OK)
+                flight.keep_late(number, at_ns, raw)
+            current = self.tracker.turns.get(turn)
+            if current is not None and current.ended:
+                self._end(flight, at_ns, self._end_of(flight, current.outcome))
         elif self.findings > before or index == 0:
             record.keep(self._number, turn, number, at_ns, "in", raw)
-        if kind == self._ready_type:
-            if not self.ready and not self.expects_answer:
-                self._welcomed(raw, at_ns)
-        elif self.expects_answer and kind == self._answer_type:
-            self._answered(raw, at_ns)
+        if not self.ready:
+            if not self.expects_answer:
+                self._handshake.hear(kind, raw)
+                self._shake_hands(at_ns)
+            elif kind == self._answer_type:
+                self._answered(raw, at_ns)
+        if kind in self._replies:
+            self.outbox.append(self._replies[kind].render(self._told()))
+            self.wake()
 
-    def _place(self, index: int, turn_id: str | None, flight: _Flight | None) -> tuple[bool, int, int, int]:
-        """Where a frame belongs that does not name the turn in flight.
+    def _end_of(self, flight: Flight, outcome: int) -> End:
+        """How the turn ended. Whoever stops a turn that nobody asked to be stopped, or wants to replace, has failed it."""
+        end = END_OF[outcome]
+        if end is not End.CANCELLED or flight.cancelled:
+            return end
+        superseded = self.contract.file.turn.concurrent == "supersede" and flight.number < self.turns
+        return end if superseded else End.FAILED
 
-        (whether to the turn in flight after all, else the turn's number, string number of an unknown id, flags)
+    def _place(self, index: int, turn_id: str | None) -> tuple[Flight | None, int, int, int]:
+        """Where a frame belongs that does not name the latest turn in flight.
+
+        (the turn in flight, or None and the turn's number; the string number of an unknown id; flags)
         """
         if turn_id is not None:
             turn, stale = self._turn_of(turn_id)
             if turn == UNKNOWN_TURN:
-                return False, turn, self._intern(turn_id), stale
-            return flight is not None and turn == flight.number, turn, 0, stale
-        if not index or self._rules.roles[index] == OTHER:
-            return False, 0, 0, 0
-        if flight is not None:
-            return True, flight.number, 0, ASSUMED_TURN
-        if self._rules.roles[index] == CONTENT:
-            return False, 0, 0, ASSUMED_TURN
+                return None, turn, self._intern(turn_id), stale
+            return self.flights.get(turn), turn, 0, stale
+        if not index or self._roles[index] == OTHER:
+            return None, 0, 0, 0
+        if self.flight is not None:
+            return self.flight, 0, 0, ASSUMED_TURN
+        if self._roles[index] == CONTENT:
+            return None, 0, 0, ASSUMED_TURN
         # Without a turn to belong to it comes after the last one's end, or out of nothing.
-        return False, self.turns or UNKNOWN_TURN, 0, ASSUMED_TURN
+        return None, self.turns or UNKNOWN_TURN, 0, ASSUMED_TURN
+
+    def _label(self, version: str) -> int:
+        number = self._intern(f"version:{version}")
+        if len(self._versions) < MOST_VERSIONS:
+            self._versions[version] = number
+        return number
 
     def binary(self, raw: bytes, at_ns: int) -> None:
         """A binary frame is no event of any text contract."""
@@ -279,15 +312,53 @@ class Session:
             return number, 0
         return UNKNOWN_TURN, 0
 
+    def tick(self, at_ns: int) -> None:
+        """Time has passed: a pause of the handshake may be over."""
+        if self.pause_until_ns and at_ns >= self.pause_until_ns and self.open and not self.ready:
+            self._shake_hands(at_ns)
+
+    @property
+    def pause_until_ns(self) -> int:
+        """When the session wants to be ticked; 0: not at all."""
+        return self._handshake.pause_until_ns
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What prelude and handshake have taken, for all that is sent."""
+        return self._handshake.values
+
+    def _shake_hands(self, at_ns: int) -> None:
+        welcome = self._handshake.advance(at_ns, self.outbox)
+        if welcome == b"":
+            self._become_ready(at_ns)
+        elif welcome is not None:
+            self._welcomed(welcome, at_ns)
+        elif self.outbox or self.pause_until_ns:
+            self.wake()
+
+    def keep_alive(self, at_ns: int) -> bool:
+        """Something is to be sent because nothing was said for a while."""
+        beat = self.contract.keepalive
+        if beat is None or at_ns - self._said_ns < beat.every_ms * NS_PER_MS:
+            return False
+        self._said_ns = at_ns
+        self.outbox.append(beat.message.render(self._told()))
+        return True
+
+    def _told(self) -> dict[str, Any]:
+        """What templates that belong to no turn may say."""
+        names = dict.fromkeys(self.contract.taken, "")
+        return {**names, "thread": self._thread, "now": self.wall(), "stream": self.stream, **self.values}
+
     def _welcomed(self, raw: bytes, at_ns: int) -> None:
         resume = self.contract.file.resume
         if not self.contract.resumes:
             self._become_ready(at_ns)
             return
-        stream = _text(at_path(_json(raw), resume.stream))
+        stream = _text(at_path(json_of(raw), resume.stream))
         if self.stream:
             self.expects_answer = True
-            values = {"stream": self.stream, "cursor": self.tracker.high}
+            values = {**self._told(), "stream": self.stream, "cursor": self.tracker.high}
             self._row(RowKind.ASK, at_ns, cursor=self.tracker.high)
             self.outbox.append(self.contract.resume_ask.render(values))
             self._next_stream = stream
@@ -298,7 +369,7 @@ class Session:
 
     def _answered(self, raw: bytes, at_ns: int) -> None:
         resume = self.contract.file.resume
-        answer = _json(raw)
+        answer = json_of(raw)
         resumed = at_path(answer, resume.resumed) is True
         head = at_path(answer, resume.head) if resume.head else None
         head = head if isinstance(head, int) and not isinstance(head, bool) else -1
@@ -312,19 +383,20 @@ class Session:
 
     def _become_ready(self, at_ns: int) -> None:
         self.ready = True
+        self._said_ns = at_ns
         self._row(RowKind.READY, at_ns, intended=self.dialled_ns)
-        flight = self.flight
-        if flight is not None and not flight.events and self.contract.file.send.resend:
-            # In doubt: the cut may have swallowed the message, and sending it again is safe.
-            self._row(RowKind.RESEND, at_ns, turn=flight.number)
-            self.tracker.resent(flight.number)
-            flight.resent = True
-            self.outbox.append(flight.message)
+        for flight in self.flights.values():
+            if not flight.events and self.contract.file.send.resend:
+                # In doubt: the cut may have swallowed the message, and sending it again is safe.
+                self._row(RowKind.RESEND, at_ns, turn=flight.number)
+                self.tracker.resent(flight.number)
+                flight.resent = True
+                self.outbox.append(flight.message)
         self.wake()
 
     # Turns
 
-    def begin(self, intended_ns: int, content: str, at_ns: int) -> None:
+    def begin(self, intended_ns: int, content: str, at_ns: int, expect: Expectation | None = None) -> None:
         """Put a new turn's message into the outbox, to be sent at once.
 
         Its row is written before the bytes leave, so that no answer can overtake it.
@@ -338,8 +410,11 @@ class Session:
             "message": f"{self._message_prefix}{number}",
             "now": self.wall() if self._dated else "",
         }
+        if self._handshake.values:
+            values |= self._handshake.values  # such as a thread that the server has made
         message = self.contract.message.render(values)
-        flight = self.flight = _Flight(number, turn_id, intended_ns, at_ns, message)
+        flight = self.flight = self.flights[number] = Flight(number, turn_id, intended_ns, at_ns, message, expect)
+        self._said_ns = at_ns
         row = self._put(
             SEND, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, 0, 0, self._labels, 0,
             intended_ns, at_ns, at_ns, -1, 0,
@@ -348,15 +423,48 @@ class Session:
         self.tracker.sent(row, number)
         self.outbox.append(message)
 
+    def cancel(self, at_ns: int) -> None:
+        """Ask for the latest turn to be stopped, if the contract says how."""
+        flight, template = self.flight, self.contract.cancel
+        if flight is None or template is None or flight.cancelled:
+            return
+        flight.cancelled = at_ns
+        row = self._row(RowKind.CANCEL, at_ns, turn=flight.number)
+        self.tracker.cancelled(row, flight.number)
+        message_id = f"{self._message_prefix}{flight.number}"
+        values = {**self._told(), "turn": flight.turn_id, "message": message_id, "content": ""}
+        message = template.render(values)
+        flight.frames.append((row, at_ns, message, len(message)))
+        self.outbox.append(message)
+
     def deadline_ns(self) -> int:
-        """When the turn in flight must be given up."""
-        flight = self.flight
-        return flight.sent + self.contract.file.turn.deadline_ms * NS_PER_MS if flight else 0
+        """When the turns in flight must be given up."""
+        file = self.contract.file
+        times = [flight.sent + file.turn.deadline_ms * NS_PER_MS for flight in self.flights.values()]
+        if file.cancel is not None:
+            within_ns = file.cancel.within_ms * NS_PER_MS
+            times += [flight.cancelled + within_ns for flight in self.flights.values() if flight.cancelled]
+        return min(times, default=0)
+
+    @property
+    def events_in_flight(self) -> int:
+        """Events that the turns in flight have shown."""
+        return sum(flight.events for flight in self.flights.values())
+
+    @property
+    def resent(self) -> bool:
+        """Every message in flight was sent again since the last cut."""
+        return all(flight.resent for flight in self.flights.values())
+
+    def unsend(self) -> None:
+        """A cut: whatever was sent again may be lost again."""
+        for flight in self.flights.values():
+            flight.resent = False
 
     def give_up(self, at_ns: int, end: End) -> None:
-        """Stop waiting for the turn in flight."""
-        if self.flight is not None:
-            self._end(at_ns, end)
+        """Stop waiting for the turns in flight."""
+        for flight in list(self.flights.values()):
+            self._end(flight, at_ns, end)
 
     def dropped(self, intended_ns: int, at_ns: int, reason: str) -> None:
         """A planned turn that is not sent."""
@@ -364,36 +472,34 @@ class Session:
 
     def stop(self, at_ns: int) -> None:
         """The session is over; settles what is open."""
-        if self.flight is not None:
-            self._end(at_ns, End.CUT_BY_STOP)
+        self.give_up(at_ns, CUT_BY_STOP)
         self._row(RowKind.STOP, at_ns)
         self.tracker.finish(at_ns)
 
-    def _end(self, at_ns: int, end: End) -> None:
-        flight = self.flight
-        if flight is None:
-            return
+    def _end(self, flight: Flight, at_ns: int, end: End) -> None:
         number = flight.number
         self._put(
             END, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, end, 0, self._labels, 0,
             flight.intended, flight.sent, at_ns, -1, 0,
         )  # fmt: skip
         tracker = self.tracker
-        if end is TIMEOUT or end is IN_DOUBT:
+        if end in GIVEN_UP:
             tracker.ended(number, end)
         took = at_ns - flight.intended
         slow = took > self._slowest_ns * SLOW_FACTOR
         if slow:
             self._slowest_ns = took
-        suspicious = self.findings > self._findings_at_end or (end is not OK and end is not CUT_BY_STOP)
-        if (current := tracker.current) is not None:
+        suspicious = self.findings > self._findings_at_end or end not in (OK, CUT_BY_STOP)
+        if (current := tracker.turns.get(number)) is not None:
             suspicious = suspicious or current.holed or current.cut  # what that means is found out later
         self._findings_at_end = self.findings
         if suspicious or (number + self._number) % SAMPLE_EVERY == 0 or (slow and number > 1):
             for i, (row, frame_at, raw, size) in enumerate([*flight.frames, *(flight.tail or ())]):
-                direction = "out" if i == 0 else "in"
+                direction = "out" if i == 0 or raw is flight.message else "in"
                 self.record.keep(self._number, number, row, frame_at, direction, raw, size)
-        self.flight = None
+        del self.flights[number]
+        if self.flight is flight:
+            self.flight = next(reversed(self.flights.values()), None)
         self.last_end = end
         self.wake()
 
@@ -405,11 +511,9 @@ class Session:
         self, kind: RowKind, at_ns: int, *, turn: int = 0, code: int = 0, text: str = "", flags: int = 0,
         cursor: int = -1, intended: int = 0,
     ) -> int:  # fmt: skip
-        flight = self.flight
-        if flight is not None and flight.number == turn:
-            intended, sent = flight.intended, flight.sent
-        else:
-            sent = 0
+        flight = self.flights.get(turn)
+        sent = flight.sent if flight is not None else 0
+        intended = flight.intended if flight is not None else intended
         return self.record.row(
             int(kind), self._cohort, int(flags), 0, 0, self._number, self.connection, turn, 0, 0, 0, 0, -1, code, 0,
             self._labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
@@ -423,13 +527,6 @@ def _short(text: str) -> int:
 
 def _key(event_id: str) -> int:
     return int.from_bytes(blake2b(event_id.encode("utf-8", "replace"), digest_size=8).digest(), "little") or 1
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _text(value: Any) -> str:

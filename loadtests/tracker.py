@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from loadtests.findings import BY_NAME, Finding, Kind
 from loadtests.history import UNKNOWN_TURN, End, Flag
-from loadtests.turn import CONSEQUENCES, OTHER, Rules, TurnTracker
+from loadtests.turn import CONSEQUENCES, DONE, FAILED, OTHER, STARTED, Rules, TurnTracker
 
 __all__ = ["SessionTracker"]
 
@@ -18,9 +18,10 @@ FOREIGN = BY_NAME["foreign"]
 AFTER_END = BY_NAME["after-end"]
 UNKNOWN = BY_NAME["unknown-turn"]
 REDELIVERED = BY_NAME["redelivered"]
-LEGACY = BY_NAME["legacy"]
 UNAPPROVED = BY_NAME["unapproved"]
-DEPRECATED = BY_NAME["deprecated"]
+OVERLAPPED = BY_NAME["overlapped"]
+TEXT_DIFFERS = BY_NAME["text-differs"]
+POOR_ANSWER = BY_NAME["poor-answer"]
 WENT_BACK = BY_NAME["went-back"]
 HOLE = BY_NAME["hole"]
 HOLE_AT_CUT = BY_NAME["hole-at-cut"]
@@ -39,9 +40,21 @@ CLEAN_CLOSE = 1000
 GIVEN_UP = (int(End.TIMEOUT), int(End.IN_DOUBT))
 
 F_RECOVERED, F_OTHER_STREAM, F_STALE = int(Flag.RECOVERED), int(Flag.OTHER_STREAM), int(Flag.STALE)
-F_STANDING = int(Flag.LEGACY | Flag.UNAPPROVED | Flag.DEPRECATED)
-F_UNUSUAL = F_OTHER_STREAM | F_STALE | F_STANDING
-F_LEGACY, F_UNAPPROVED = int(Flag.LEGACY), int(Flag.UNAPPROVED)
+F_TEXT_DIFFERS, F_POOR_ANSWER = int(Flag.TEXT_DIFFERS), int(Flag.POOR_ANSWER)
+F_STANDING = int(Flag.LEGACY | Flag.UNAPPROVED | Flag.DEPRECATED | Flag.BAD_VERSION | Flag.OLD_VERSION)
+F_OF_WHOLE = F_TEXT_DIFFERS | F_POOR_ANSWER
+F_UNUSUAL = F_OTHER_STREAM | F_STALE | F_STANDING | F_OF_WHOLE
+#: what a frame's own words already say, and under which kind; the first that applies counts
+F_WORDS = tuple(
+    (int(flag), BY_NAME[name])
+    for flag, name in (
+        (Flag.LEGACY, "legacy"),
+        (Flag.UNAPPROVED, "unapproved"),
+        (Flag.BAD_VERSION, "version-unknown"),
+        (Flag.DEPRECATED, "deprecated"),
+        (Flag.OLD_VERSION, "version-deprecated"),
+    )
+)
 
 
 class _Hole:
@@ -58,7 +71,7 @@ class SessionTracker:
 
     __slots__ = (
         "asked", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "last_turn",
-        "old_keys", "reconnected", "rules", "session", "turns",
+        "old_keys", "reconnected", "rules", "session", "several", "turns",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, session: int, emit: Callable[[Finding], None]) -> None:
@@ -75,32 +88,37 @@ class SessionTracker:
         self.connection = 0
         self.asked = self.claimed_head = self.claim_row = -1
         self.reconnected = False
+        #: more than one turn may be under way, though the contract lets only one run
+        self.several = False
 
     def sent(self, row: int, turn: int) -> None:
         """A new turn's message was sent."""
+        self.several = self.rules.exclusive and any(not one.over for one in self.turns.values())
         self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
         if len(self.turns) > KEPT_TURNS:
             self._settle(self.turns.pop(next(iter(self.turns))), 0)  # the oldest: numbers only grow
 
     def event(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
-        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int,
+        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int, code: int = 0,
     ) -> Kind | None:  # fmt: skip
         """One frame; returns the rule that its row breaks first. Ends of turns show in ``current``."""
         tracker = self.turns.get(turn)
         if tracker is None or cursor != self.high + 1 or not event or schema or flags & F_UNUSUAL or foreign >= 0:
-            return self._unusual(row, at_ns, event, flags, schema, turn, foreign, agent, tool, execution, cursor, key)
+            return self._unusual(
+                row, at_ns, event, flags, schema, turn, foreign, agent, tool, execution, cursor, key, code
+            )
         # Nearly all frames: the next one of the stream, with nothing to say against it but what its turn says.
         self.high = cursor
         self.last_turn = tracker
-        broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution)
-        if broken is None and not tracker.ended:
+        broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
+        if broken is None and not tracker.ended and not self.several:
             return None
-        return self._in_turn(tracker, broken, None, row, at_ns, event)
+        return self._in_turn(tracker, broken, None, row, at_ns, event, event)
 
     def _unusual(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
-        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int,
+        foreign: int, agent: int, tool: int, execution: int, cursor: int, key: int, code: int = 0,
     ) -> Kind | None:  # fmt: skip
         found = None
         if foreign >= 0:
@@ -130,9 +148,9 @@ class SessionTracker:
         if turn == UNKNOWN_TURN:
             return self._report(found or UNKNOWN, turn, row, at_ns, max(foreign, 0))
         if flags & F_STANDING:
-            kind = LEGACY if flags & F_LEGACY else UNAPPROVED if flags & F_UNAPPROVED else DEPRECATED
+            kind = next(kind for flag, kind in F_WORDS if flags & flag)
             if not (schema and kind is UNAPPROVED):
-                if kind is DEPRECATED:
+                if kind.warning:
                     self._report(kind, turn, row, at_ns)
                 else:
                     found = found or kind
@@ -142,8 +160,14 @@ class SessionTracker:
             found = found or PARTIAL_REPLAY
         detail = foreign if found is FOREIGN else event
         if event and tracker is not None:
-            broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution)
-            return self._in_turn(tracker, broken, found, row, at_ns, detail)
+            broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
+            if flags & F_OF_WHOLE and (self.rules.roles[event] not in (DONE, FAILED) or tracker.end_row == row):
+                # A nested agent's end speaks for that agent alone.
+                if flags & F_TEXT_DIFFERS and not tracker.lacks_text:
+                    broken = broken or (TEXT_DIFFERS, row)
+                elif flags & F_POOR_ANSWER and not tracker.lacks_text:
+                    broken = broken or (POOR_ANSWER, row)
+            return self._in_turn(tracker, broken, found, row, at_ns, event, detail)
         if event and turn and self.rules.roles[event] != OTHER:
             found = found or AFTER_END  # of a turn so old that only its being over is remembered
         if found is not None:
@@ -151,9 +175,11 @@ class SessionTracker:
         return found
 
     def _in_turn(
-        self, tracker: TurnTracker, broken: tuple[Kind, int] | None, found: Kind | None, row: int, at_ns: int, detail: int
+        self, tracker: TurnTracker, broken: tuple[Kind, int] | None, found: Kind | None, row: int, at_ns: int, event: int, detail: int
     ) -> Kind | None:  # fmt: skip
         """What counts of what a frame breaks (``found``) and what its turn says of it (``broken``)."""
+        if self.several:
+            self._overlap(tracker, row, at_ns, event)
         consequence = tracker.holed and broken is not None and broken[0] in CONSEQUENCES
         if broken is not None and not consequence and (found is None or found is WENT_BACK):
             found, row = broken
@@ -162,6 +188,20 @@ class SessionTracker:
         if found is not None:
             self._report(found, tracker.number, row, at_ns, detail)
         return found
+
+    def _overlap(self, tracker: TurnTracker, row: int, at_ns: int, event: int) -> None:
+        """A turn that begins had to wait for an earlier one; that one was not over if it shows more. (Its end may be lost.)"""
+        role = self.rules.roles[event]
+        if role == OTHER:
+            return
+        if tracker.overtaken is not None:
+            first, later = tracker.overtaken
+            tracker.overtaken = None
+            self._report(OVERLAPPED, later, first, at_ns)
+        if role == STARTED:
+            for one in self.turns.values():
+                if one.number < tracker.number and one.under_way and not one.holed:
+                    one.overtaken = one.overtaken or (row, tracker.number)
 
     def _cursor(self, row: int, at_ns: int, cursor: int, tracker: TurnTracker | None, turn: int) -> Kind | None:
         """A number that is not the next one: a hole begins, one is filled late, or it was there before."""
@@ -203,7 +243,7 @@ class SessionTracker:
     def resent(self, turn: int) -> None:
         """The turn's message was sent again, on a connection that is ready."""
         if tracker := self.turns.get(turn):
-            tracker.resent = True
+            tracker.resent = tracker.sent_again = True
 
     def opened(self, connection: int) -> None:
         """A new connection of this session was upgraded."""
@@ -243,8 +283,9 @@ class SessionTracker:
         """A connection ended; ``ours``: the client closed it."""
         turn = self.current
         number = turn.number if turn else 0
-        if turn is not None and not turn.ended and not turn.given_up:
-            turn.cut, turn.resent = True, False
+        for one in self.turns.values():
+            if not one.over:
+                one.cut, one.resent = True, False
         if never_ready:
             self._report(NEVER_READY, 0, row, at_ns)
         if ours:
@@ -254,6 +295,11 @@ class SessionTracker:
                 self._report(CLOSED_EARLY, number if mid_turn else 0, row, at_ns, code)
         elif code not in self.rules.normal_closes:
             self._report(ABNORMAL_CLOSE, number if mid_turn else 0, row, at_ns, code)
+
+    def cancelled(self, row: int, turn: int) -> None:
+        """The client asked for a turn to be stopped."""
+        if tracker := self.turns.get(turn):
+            tracker.cancel_row = row
 
     def ended(self, turn: int, end: int) -> None:
         """The client stopped waiting for a turn."""
@@ -273,8 +319,7 @@ class SessionTracker:
             self._settle(self.turns[number], at_ns)
 
     def _in_flight(self) -> bool:
-        turn = self.current
-        return turn is not None and not turn.ended and not turn.given_up
+        return any(not turn.over for turn in self.turns.values())
 
     def _flush_holes(self, at_ns: int) -> None:
         for hole in self.holes:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from loadtests.contract.compile import Contract
 from loadtests.findings import BY_NAME, Kind
+from loadtests.history import OUTCOMES
 
 __all__ = ["CONSEQUENCES", "ROLE_CODES", "Rules", "TurnTracker", "Verdicts"]
 
@@ -35,9 +36,22 @@ ROLE_MISSING = BY_NAME["role-missing"]
 NEVER_ENDED = BY_NAME["never-ended"]
 SILENT = BY_NAME["silent"]
 SILENT_CUT = BY_NAME["silent-cut"]
+CANCEL_IGNORED = BY_NAME["cancel-ignored"]
+EXECUTED_TWICE = BY_NAME["executed-twice"]
+NEVER_EXECUTED = BY_NAME["never-executed"]
+AGENT_UNBEGUN = BY_NAME["agent-unbegun"]
+AGENT_UNFINISHED = BY_NAME["agent-unfinished"]
+CHUNK_REPEATED = BY_NAME["chunk-repeated"]
+CHUNK_MISSING = BY_NAME["chunk-missing"]
+TEXT_DIFFERS = BY_NAME["text-differs"]
+
+O_OK, O_DEGRADED, O_FAILED = (OUTCOMES.index(name) for name in ("ok", "degraded", "failed"))
+#: these turns have done what was asked, and so must have shown all that is demanded
+COMPLETED = (O_OK, O_DEGRADED)
+MOST_MISSING = 64  # chunks remembered as missing; whoever loses more has a finding anyway
 
 #: what a hole in the numbers brings with it, and what therefore counts under the hole alone
-CONSEQUENCES = (MISPLACED, CLOSE_WITHOUT_OPEN, WRONG_EXECUTION)
+CONSEQUENCES = (MISPLACED, CLOSE_WITHOUT_OPEN, WRONG_EXECUTION, AGENT_UNBEGUN, TEXT_DIFFERS)
 
 #: a state of the order: event -> the state after it
 Allowed = dict[int, Any]
@@ -65,6 +79,13 @@ class Rules:
         closers = set(contract.closes)
         self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
         self.pair_of = {**contract.opens, **contract.closes}
+        #: events that say more than that something was received: an ``ack`` is not acceptance
+        self.telling = sum(1 << i for i, role in enumerate(self.roles) if role != OTHER)
+        self.paired_agents = contract.file.agents.paired
+        #: only one turn of a session runs at a time
+        self.exclusive = contract.file.turn.concurrent in {"queue", "reject", "supersede"}
+        #: content event -> number of its stream's first chunk
+        self.first_chunk = {index: one.start for index, one in contract.stream_of.items() if one.numbered}
         self.recovers = contract.file.turn.interrupted == "recovered-or-error"
         self.numbered = contract.has_cursor
         self.resumes = contract.resumes
@@ -84,8 +105,9 @@ class TurnTracker:
     """State of one turn. Agents, tools and executions are numbers; 0 means that the frame names none."""
 
     __slots__ = (
-        "allowed", "cut", "declared", "early", "end_row", "ended", "failed", "given_up", "holed", "missing", "number", "opened",
-        "pending", "resent", "root", "rules", "seen", "send_row", "settled",
+        "agents", "allowed", "cancel_row", "chunks", "closed", "cut", "declared", "early", "end_row", "ended",
+        "given_up", "holed", "missing", "number", "opened", "outcome", "overtaken", "pending", "resent", "root",
+        "rules", "seen", "send_row", "sent_again", "settled", "twice",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, number: int, send_row: int) -> None:
@@ -96,24 +118,64 @@ class TurnTracker:
         self.allowed = rules.start
         self.seen = 0
         self.root = 0
-        self.ended = self.failed = self.cut = self.resent = self.given_up = self.settled = False
+        self.cancel_row = -1
+        self.outcome = O_OK
+        self.ended = self.cut = self.resent = self.sent_again = self.given_up = self.settled = False
+        #: the message was executed again, and whatever comes of that is one finding
+        self.twice = False
         #: events are missing: found out by their numbers, or declared by the backend itself
         self.holed = self.declared = False
         self.opened: list[_Open] = []
         self.early: list[_Open] = []
+        #: executions that were closed
+        self.closed: set[int] | None = None
+        #: a later turn that began while this one was under way: its first row and number
+        self.overtaken: tuple[int, int] | None = None
+        #: nested agent -> how often it began and has not completed
+        self.agents: dict[int, int] | None = None
+        #: content event -> (number of the next chunk, numbers that are missing before it)
+        self.chunks: dict[int, tuple[int, set[int]]] | None = None
         #: an event that came too early, and the event indices one of which should have come before it
         self.pending = -1
         self.missing: Allowed | None = None
 
+    @property
+    def over(self) -> bool:
+        """Nobody waits for it any more."""
+        return self.ended or self.given_up
+
+    @property
+    def under_way(self) -> bool:
+        """Begun, and not over."""
+        return not self.over and bool(self.seen & self.rules.telling)
+
+    @property
+    def lacks_text(self) -> bool:
+        """A part is known to be missing, so that the whole cannot be the same."""
+        return self.holed or self.declared or any(lost for _, lost in (self.chunks or {}).values())
+
+    @property
+    def completed(self) -> bool:
+        """Ended, and with what was asked for."""
+        return self.ended and self.outcome in COMPLETED
+
     def event(
-        self, row: int, event: int, recovered: int, agent: int, tool: int, execution: int
+        self, row: int, event: int, recovered: int, agent: int, tool: int, execution: int, code: int = 0
     ) -> tuple[Kind, int] | None:
         """Feed one approved event of this turn; returns the first rule it breaks, with the witness row."""
         rules = self.rules
         bit, role, ordered = rules.steps[event]
-        self.seen |= bit
-        if agent != self.root and (agent in rules.roots or (role == STARTED and not self.root)):
+        if role == STARTED and self.sent_again and self.seen & bit and self._is_root(agent) and not recovered:
+            self.twice = True
+            return EXECUTED_TWICE, row
+        if self.twice:
+            self.ended = self.ended or (role in (DONE, FAILED) and self._is_root(agent))
+            return None
+        if agent != self.root and (agent in rules.roots or (role == STARTED and not self.root and self._elects)):
             self.root = agent
+        nested = role == STARTED and not self._is_root(agent)
+        if not nested:  # a nested agent's beginning is not the turn's
+            self.seen |= bit
         if self.ended and role != OTHER and not (recovered and rules.recovers):
             return (SECOND_END if role in (DONE, FAILED) and self._is_root(agent) else AFTER_END), row
         found = None
@@ -122,27 +184,67 @@ class TurnTracker:
                 found = self._open(_Open(rules.pair_of.get(event, -1), execution, tool, row), recovered)
             elif role == CLOSE:
                 found = self._close(_Open(rules.pair_of.get(event, -1), execution, tool, row))
-            elif role <= FAILED and self._is_root(agent):
-                self.ended, self.failed, self.end_row = True, role == FAILED, row
+            elif role == CONTENT:
+                found = self._chunk(row, event, code - 1) if code else None
+            elif self._is_root(agent):
+                self.ended, self.end_row = True, row
+                self.outcome = code - 1 if code else O_OK if role == DONE else O_FAILED
+            elif rules.paired_agents:
+                found = self._nested(row, agent, -1)
+        elif nested and rules.paired_agents:
+            found = self._nested(row, agent, 1)
         if ordered:
             after = self.allowed.get(event)
             if after is not None and self.missing is None:
                 self.allowed = after
             else:
-                misplaced = self._step(row, event, recovered)
+                misplaced = self._step(row, event, recovered, nested=nested)
                 found = found or misplaced
         return found
 
-    def _is_root(self, agent: int) -> bool:
-        return agent == 0 or self.root == 0 or agent == self.root or agent in self.rules.roots
+    def _nested(self, row: int, agent: int, step: int) -> tuple[Kind, int] | None:
+        agents = self.agents = {} if self.agents is None else self.agents
+        agents[agent] = agents.get(agent, 0) + step
+        if agents[agent] >= 0:
+            return None
+        agents[agent] = 0
+        return AGENT_UNBEGUN, row
 
-    def _step(self, row: int, event: int, recovered: int) -> tuple[Kind, int] | None:
+    def _chunk(self, row: int, event: int, number: int) -> tuple[Kind, int] | None:
+        first = self.rules.first_chunk.get(event)
+        if first is None:
+            return None
+        chunks = self.chunks = {} if self.chunks is None else self.chunks
+        following, missing = chunks.get(event, (first, set()))
+        if number == following:
+            chunks[event] = following + 1, missing
+        elif number > following:
+            missing.update(range(following, min(number, following + MOST_MISSING)))
+            chunks[event] = number + 1, missing
+        elif number in missing:
+            missing.remove(number)
+            return MISPLACED, row
+        else:
+            return CHUNK_REPEATED, row
+        return None
+
+    @property
+    def _elects(self) -> bool:
+        """The first agent to start is the root, unless it has a name and its start may be what is missing."""
+        return not (self.holed and self.rules.roots)
+
+    def _is_root(self, agent: int) -> bool:
+        return agent == 0 or agent == self.root or agent in self.rules.roots or (self.root == 0 and self._elects)
+
+    def _step(self, row: int, event: int, recovered: int, *, nested: bool) -> tuple[Kind, int] | None:
         found = None
-        if self.missing is not None and event in self.missing and self.pending >= 0:
+        if self.missing is not None and event in self.missing and self.pending >= 0 and not nested:
             # What should have come before has come after: that is an inversion, not a loss.
             if not (recovered and self.rules.recovers):
                 found = MISPLACED, self.pending
             self.pending, self.missing = -1, None
+            if event not in self.allowed:
+                return found  # the order has gone on without it
         after = self.allowed.get(event)
         if after is not None:
             self.allowed = after
@@ -167,6 +269,12 @@ class TurnTracker:
 
     def _close(self, one: _Open) -> tuple[Kind, int] | None:
         opened = self.opened
+        if one.execution:
+            if self.closed is None:
+                self.closed = set()
+            elif one.execution in self.closed:
+                return CLOSE_WITHOUT_OPEN, one.row  # this one is over: the openings left are others'
+            self.closed.add(one.execution)
         if len(opened) == 1 and opened[0].execution == one.execution and opened[0].pair == one.pair:
             opened.clear()
             return None
@@ -174,8 +282,9 @@ class TurnTracker:
             if candidate.pair == one.pair and _match(candidate, one):
                 del opened[i]
                 return None
-        # By id nothing fits: the id is wrong if a tool of that name is open, else there was no opening (yet).
-        for i, candidate in enumerate(opened):
+        # By id nothing fits: the id is wrong if a tool of that name is open, else there was no opening (yet). Where events
+        # are missing, or out of order, the opening is among them.
+        for i, candidate in enumerate(() if self.holed else opened):
             if candidate.pair == one.pair and (candidate.tool == one.tool or not one.tool):
                 del opened[i]
                 return WRONG_EXECUTION, one.row
@@ -185,24 +294,32 @@ class TurnTracker:
     def settle(self) -> Verdicts:
         """What only the end shows; call once, when nothing of the turn can legally come any more."""
         self.settled = True
-        if self.holed:
+        if self.holed or self.twice:
             return []  # whatever is missing is a consequence of the hole, which is a finding of its own
         if self.declared:
             return self._unfinished()
         found: Verdicts = [(CLOSE_WITHOUT_OPEN, early.row, 0) for early in self.early]
-        if self.ended and not self.failed:
+        if self.completed:
             missing = [event for event in self.rules.demanded if not self.seen >> event & 1]
             found += [(ROLE_MISSING, self.end_row, event) for event in missing]
             found += [(OPEN_WITHOUT_CLOSE, one.row, 0) for one in self.opened]
+            found += [(AGENT_UNFINISHED, self.end_row, agent) for agent, left in (self.agents or {}).items() if left]
+            found += [(CHUNK_MISSING, self.end_row, min(lost)) for _, lost in (self.chunks or {}).values() if lost]
             if self.pending >= 0 and not (self.missing and missing and set(missing) & set(self.missing)):
                 found.append((MISPLACED, self.pending, 0))
         return found + self._unfinished()
 
     def _unfinished(self) -> Verdicts:
-        if self.ended or not self.given_up:
+        if not self.given_up:
             return []
-        if self.seen:
+        if self.cancel_row >= 0 and not self.cut and self.seen & self.rules.telling:
+            return [(CANCEL_IGNORED, self.cancel_row, 0)]  # also where it ended at last
+        if self.ended:
+            return []
+        if self.seen & self.rules.telling:
             return [(NEVER_ENDED, self.send_row, 0)]
+        if self.sent_again and self.seen:
+            return [(NEVER_EXECUTED, self.send_row, 0)]
         # Sent again on a new connection, nothing is in doubt any more.
         return [(SILENT_CUT if self.cut and not self.resent else SILENT, self.send_row, 0)]
 

@@ -18,6 +18,7 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests import assignment, contract, manifest, scenario
+from loadtests.conversation import Ask
 from loadtests.dial import Target
 from loadtests.errors import ConfigError, GauntletError
 from loadtests.process import LoadProcess
@@ -41,20 +42,19 @@ class ChatUser(User):
     prompts: ClassVar[Sequence[str]] = ()
     pace_ms: ClassVar[int] = 0
 
-    def content(self) -> str:
-        """The text of the next message."""
-        prompts = self.prompts or self._process.scenario.prompts
-        self._asked += 1
-        return str(prompts[(self._number + self._asked) % len(prompts)])
+    def content(self) -> str | Ask:
+        """The next message: a text, or an ``Ask`` with what is expected of the answer."""
+        ask: Ask = self._prompter.ask()
+        return ask
 
     def on_start(self) -> None:
         if self.environment.gauntlet is None:
             return  # the test could not start, and has said why
-        self._asked = 0
         self._process: LoadProcess = self.environment.gauntlet
         self._number, self._chat = self._process.chat()
+        self._prompter = self._process.prompter(self._number, self.prompts)
         if self._process.has_listeners:
-            self._chat.on_turn = self._process.fire_turn
+            self._chat.conversation.on_turn = self._process.fire_turn
 
     @task
     def converse(self) -> None:

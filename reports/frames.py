@@ -9,8 +9,11 @@ import pandas as pd
 
 from loadtests.history import COHORTS, UNKNOWN_TURN, End, Flag, RowKind, Window, attribute, phase_at
 from loadtests.rundir import RunData
+from reports.streams import with_chunks
 
-__all__ = ["OUTCOMES", "connections_frame", "events_frame", "health_frame", "outages_frame", "phases_of", "turns_frame"]
+__all__ = [
+    "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "outages_frame", "phases_of", "turns_frame",
+]  # fmt: skip
 
 OUTCOMES = {
     End.OK: "ok",
@@ -19,7 +22,14 @@ OUTCOMES = {
     End.CUT_BY_STOP: "cut",
     End.IN_DOUBT: "in-doubt",
     End.ABANDONED: "abandoned",
+    End.DEGRADED: "degraded",
+    End.REFUSED: "refused",
+    End.THROTTLED: "throttled",
+    End.CANCELLED: "cancelled",
+    End.REJECTED: "rejected",
 }
+#: outcomes that the backend itself gave: their turns have an end, and so a length
+ENDED = ("ok", "failed", "degraded", "refused", "throttled", "cancelled", "rejected")
 NS_PER_MS = 1e6
 NS_PER_S = 1_000_000_000
 
@@ -86,7 +96,7 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
     last_ns = int(rows["received"].max(initial=data.start_ns))
     frame["outcome"] = frame["code"].map({int(k): v for k, v in OUTCOMES.items()}).fillna("cut")
     frame["end"] = frame["end"].fillna(last_ns).astype(np.int64)
-    frame = _with_events(frame, data)
+    frame = with_chunks(_with_events(frame, data), data)
     grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
     phase_of_window = {window.id: window.phase for window in windows}
     place, fault, phase = [], [], []
@@ -96,12 +106,9 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
         fault.append(when.id)
         phase.append(phase_of_window[when.id] if when.place == "during" else phase_at(intended, phases))
     frame["place"], frame["fault"], frame["phase"] = place, fault, phase
-    frame["total_ms"] = np.where(
-        frame["outcome"].isin(["ok", "failed"]), (frame["end"] - frame["intended"]) / NS_PER_MS, np.nan
-    )
-    frame["service_ms"] = np.where(
-        frame["outcome"].isin(["ok", "failed"]), (frame["end"] - frame["sent"]) / NS_PER_MS, np.nan
-    )
+    ended = frame["outcome"].isin(ENDED)
+    frame["total_ms"] = np.where(ended, (frame["end"] - frame["intended"]) / NS_PER_MS, np.nan)
+    frame["service_ms"] = np.where(ended, (frame["end"] - frame["sent"]) / NS_PER_MS, np.nan)
     for column in ("intended", "sent", "end"):
         frame[f"{column}_s"] = (frame.pop(column) - data.start_ns) / NS_PER_S
     return frame.drop(columns="code")
@@ -111,13 +118,12 @@ def _with_events(frame: pd.DataFrame, data: RunData) -> pd.DataFrame:
     """First occurrence of each event of a role in each turn, in ms since the intended send."""
     rows = data.rows
     own = (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
-    seen = rows[own]
     events = pd.DataFrame(
         {
-            "session": seen["session"].astype(np.int64),
-            "turn": seen["turn"].astype(np.int64),
-            "event": seen["event"],
-            "received": seen["received"],
+            "session": rows["session"][own].astype(np.int64),
+            "turn": rows["turn"][own].astype(np.int64),
+            "event": rows["event"][own],
+            "received": rows["received"][own],
         }
     ).drop_duplicates(["session", "turn", "event"])
     merged = events.merge(frame[["session", "turn", "intended"]], on=["session", "turn"], how="inner")

@@ -8,22 +8,28 @@ Binomial", Biometrika 26, 1934) is at most 5 %, fails when the lower bound is ov
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from loadtests.metrics import NO_FAULT, Gate
+from loadtests.metrics import NO_FAULT, STREAM, Gate, gap_of
+from reports import streams
 from reports.judgement import GateResult, GateVerdict
+from reports.proportions import bounds
+from reports.proportions import samples_needed as turns_needed
 
-__all__ = ["CONFIDENCE", "Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
+__all__ = ["Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
 
-CONFIDENCE = 0.95
-DIGITS = 12
-MOST_TURNS = 10_000_000
+#: the turn was answered, and not with a failure
+GOOD = ("ok", "degraded", "refused")
+#: neither good nor bad; a quota, a cancelled turn and a second one refused as promised say nothing of a turn's success
+LEFT_OUT = (*streams.CENSORED, *streams.ENDED_OTHERWISE)
+#: answers without all that a whole one shows; what they lack is no latency
+PARTIAL = ("degraded", "refused")
+HIT = ("during", "grace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +52,12 @@ class Measured:
     unfit: str
     #: why claims about faults and recovery cannot be made; empty: they can
     unproven: str
-
-
-def bounds(bad: int, samples: int) -> tuple[float, float]:
-    """One-sided 95 % bounds, lower and upper, on a proportion."""
-    lower = float(stats.beta.ppf(1 - CONFIDENCE, bad, samples - bad + 1)) if bad else 0.0
-    upper = float(stats.beta.ppf(CONFIDENCE, bad + 1, samples - bad)) if bad < samples else 1.0
-    # Rounded, because 1 - 0.95 is a hair over 0.05, and one bad turn of one must not fail p(95) for that.
-    return round(lower, DIGITS), round(upper, DIGITS)
+    #: why no turn says anything of the backend, because its quota answered most; empty: it did not
+    quota: str = ""
+    #: ``reports.streams.gaps_frame``, made when a gate asks for it
+    gaps: Callable[[], pd.DataFrame] = pd.DataFrame
+    #: whether the contract demands a content event of every turn that ends well
+    demands_stream: bool = False
 
 
 def percentile(values: np.ndarray[Any, Any], share: float) -> float | None:
@@ -63,22 +67,6 @@ def percentile(values: np.ndarray[Any, Any], share: float) -> float | None:
     return float(np.quantile(values, share, method="inverted_cdf")) if len(values) else None
 
 
-def turns_needed(bad: int, samples: int, share: float) -> int | None:
-    """How many samples would decide, if the share of bad ones stayed as it is; None: none would, it stands on the edge."""
-    if share <= 0:
-        return None
-    rate = bad / samples if samples else 0.0
-    if rate == 0:
-        return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - share))
-    count = max(samples, 1)
-    while count < MOST_TURNS:
-        count = math.ceil(count * 1.1) + 1
-        lower, upper = bounds(round(rate * count), count)
-        if upper <= share or lower > share:
-            return count
-    return None
-
-
 def _select(frame: pd.DataFrame, gate: Gate, measured: Measured) -> pd.DataFrame:
     for label, value in gate.selector.labels.items():
         if label != "fault":
@@ -86,7 +74,7 @@ def _select(frame: pd.DataFrame, gate: Gate, measured: Measured) -> pd.DataFrame
         elif value != NO_FAULT:
             frame = frame[frame["fault"].isin(_windows(value, measured))]
         else:  # an outage has no place of its own, but the fault that it belongs to
-            frame = frame[frame["place"] == "clear"] if "place" in frame else frame[frame["fault"] == ""]
+            frame = frame[~frame["place"].isin(HIT)] if "place" in frame else frame[frame["fault"] == ""]
     return frame
 
 
@@ -106,22 +94,30 @@ def _latencies(gate: Gate, measured: Measured) -> pd.Series:
     if name == "recovery.session":
         frame = _select(measured.outages[~measured.outages["censored"]], gate, measured)
         return (frame["recovery_s"] * 1000).fillna(np.inf)
-    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], gate, measured)
+    if name in STREAM:
+        frame = measured.gaps() if name == "stream.gap" else measured.turns
+        return streams.samples(name, _select(frame, gate, measured), demanded=measured.demands_stream)
+    turns = _decided(gate, measured)
     if name == "turn.total":
-        return turns["total_ms"].where(turns["outcome"] == "ok").fillna(np.inf)
+        return turns["total_ms"].where(turns["outcome"].isin(GOOD)).fillna(np.inf)
     head, _, rest = name.partition(".")
+    events = [column.removeprefix("event:") for column in turns.columns if column.startswith("event:")]
+    names = [f"event:{one}" for one in ([rest] if head == "event" else gap_of(rest, events) or ())]
+    whole = turns[~turns["outcome"].isin(PARTIAL) | turns[names].notna().all(axis=1)]
     if head == "event":
-        return turns[f"event:{rest}"].fillna(np.inf)
-    first, second = rest.split(".")
-    return (turns[f"event:{second}"] - turns[f"event:{first}"]).fillna(np.inf)
+        return whole[names[0]].fillna(np.inf)
+    return (whole[names[1]] - whole[names[0]]).fillna(np.inf)
+
+
+def _decided(gate: Gate, measured: Measured) -> pd.DataFrame:
+    return _select(measured.turns[~measured.turns["outcome"].isin(LEFT_OUT)], gate, measured)
 
 
 def _shares(gate: Gate, measured: Measured) -> pd.Series:
     """True where a sample is good."""
     if gate.selector.name == "arrivals.achieved":
         return _select(measured.planned, gate, measured)["sent"].astype(bool)
-    turns = _select(measured.turns[~measured.turns["outcome"].isin(["cut", "in-doubt"])], gate, measured)
-    return turns["outcome"] == "ok"
+    return _decided(gate, measured)["outcome"].isin(GOOD)
 
 
 def _not_checked(gate: Gate, measured: Measured) -> str:
@@ -144,22 +140,25 @@ def judge_gate(gate: Gate, measured: Measured) -> GateResult:
     if gate.unit == "count":
         return _count(gate, measured)
     observed: float | None
-    if gate.unit == "ms":
+    if gate.unit != "share":
         values = _latencies(gate, measured).to_numpy(dtype=float)
-        over = values >= gate.threshold.limit if gate.threshold.op == "<" else values > gate.threshold.limit
-        samples, bad = len(values), int(over.sum())
-        observed = percentile(values, 1 - gate.threshold.share)
+        samples, bad = len(values), int(gate.threshold.is_bad(values).sum())
+        observed = percentile(values, gate.threshold.at)
     else:
         good = _shares(gate, measured)
         samples, bad = len(good), int((~good).sum())
         observed = (samples - bad) / samples if samples else None
+    of_turns = gate.selector.name not in {"connect.ready", "recovery.session", "arrivals.achieved"}
+    quota = measured.quota if of_turns else ""
     if not samples:
-        return _result(gate, None, 0, 0, None, "unknown", "no samples")
+        return _result(gate, None, 0, 0, None, "unknown", quota or "no samples")
     interval = bounds(bad, samples)
     verdict, reason = _decide(gate, bad, samples, interval)
     recovery = gate.selector.name == "recovery.session"
-    if measured.unfit and (gate.unit == "ms" or gate.selector.name == "arrivals.achieved"):
+    if measured.unfit and (gate.unit != "share" or gate.selector.name == "arrivals.achieved"):
         verdict, reason = "unknown", f"the generator was the bottleneck: {measured.unfit}"
+    elif quota:
+        verdict, reason = "unknown", quota
     elif measured.unproven and recovery and verdict == "pass":
         verdict, reason = "unknown", measured.unproven
     return _result(gate, observed, samples, bad, interval, verdict, reason)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Books",
@@ -67,7 +68,7 @@ class GateResult:
 
     metric: str
     rule: str
-    unit: Literal["ms", "share", "count"]
+    unit: Literal["ms", "per_s", "share", "count"]
     observed: float | None
     samples: int
     bad: int
@@ -108,7 +109,11 @@ class FaultResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """planned = sent + dropped; sent = ok + failed + censored. ``planned`` is counted from the scenario, not from rows."""
+    """planned = sent + dropped; sent = ok + failed + censored. ``planned`` is counted from the scenario, not from rows.
+
+    ``ok``: ended well, degraded or refused; ``censored``: neither good nor bad, which is cut, in doubt, throttled, cancelled
+    and rejected.
+    """
 
     planned: int
     dropped: int
@@ -118,6 +123,8 @@ class Books:
     censored: int
     balanced: bool
     dropped_why: dict[str, int]
+    #: sent turns by outcome, as in ``Judgement.turns``
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,21 +156,32 @@ class EventLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One reason, with what follows from it beneath."""
+    """One reason, with what follows from it beneath. Findings of the same turns, or of the same session in the same fault
+    window, are one cause: the first of them in ``reports.causes``' order, and the others its consequences.
+    """
 
     title: str
     detail: str
+    #: one sentence each, the weightiest first
     consequences: tuple[str, ...] = ()
     #: witnesses' anchors
     witnesses: tuple[Witness, ...] = ()
+    #: the checker or the gate's metric that it is about, and the kind of finding; empty where there is none
+    id: str = ""
+    kind: str = ""
+    #: how many turns it touched, and the fault window in which, or in whose grace, all of it stands
+    turns: int = 0
+    window: str = ""
+    #: what ``consequences`` says, for programs: (checker id, kind of finding, how many)
+    counted: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """``turns``: one row a turn: session, turn, cohort, intended_s, sent_s, end_s, outcome (ok, failed, timeout, cut,
-    in-doubt, abandoned), phase, place (clear, during, grace), fault, total_ms, service_ms, and ``event:NAME`` in ms since
-    the intended send (NaN: not seen). ``connections``: one row a connection: session, connection, cohort, dial_s,
-    ready_s, close_s, code, ours, ready_ms. Seconds count from the run's start.
+    """``turns``: one row a turn: session, turn, cohort, intended_s, sent_s, end_s, outcome (ok, degraded, refused, throttled,
+    failed, timeout, cut, in-doubt, abandoned, cancelled, rejected), phase, place (before, during, grace, after), fault,
+    total_ms, service_ms, and ``event:NAME`` in ms since the intended send (NaN: not seen). ``connections``: one row a
+    connection: session, connection, cohort, dial_s, ready_s, close_s, code, ours, ready_ms. Seconds count from the run's start.
     """
 
     verdict: Verdict
@@ -186,6 +204,8 @@ class Judgement:
     turns: pd.DataFrame = field(repr=False)
     connections: pd.DataFrame = field(repr=False)
     health: pd.DataFrame = field(repr=False)
+    #: ``reports.analytics.Analytics``: funnel, layers, transitions; None: not made
+    analytics: Any = field(default=None, repr=False)
 
     def check(self, id_: str) -> Check:
         """The checker of this id."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import pandas as pd
-
+from loadtests.contract.compile import Contract
 from loadtests.findings import Finding
-from loadtests.history import UNKNOWN_TURN, RowKind, Window, attribute, phase_at
-from loadtests.rundir import RunData
+from loadtests.history import RowKind, Window, attribute, phase_at
 from reports.judgement import Witness
+from reports.replay import Replayed, Rows, is_of_a_turn
 
-__all__ = ["Phases", "PlacedFindings", "explains"]
+__all__ = ["Phases", "Placed", "PlacedFindings", "explains"]
 
-Phases = list[tuple[str, int, int]]
-#: what happened between a turn's send and its end, and not at one moment of it
-_OF_A_WHOLE_TURN = {"never-ended", "role-missing", "open-without-close"}
+Phases = Sequence[tuple[str, int, int]]
+
+
+class Placed(NamedTuple):
+    """A finding and the fault window in which, or in whose grace, it happened; empty: clear of all."""
+
+    finding: Finding
+    fault: str
 
 
 def explains(window: Window, place: str, kind: str) -> bool:
@@ -26,95 +32,96 @@ def explains(window: Window, place: str, kind: str) -> bool:
         return window.disconnects
     if kind == "silent-cut":
         return window.disconnects and place == "during"
-    return kind in {"silent", "never-ready"} and window.swallows and place == "during"
+    return kind in {"silent", "never-ready", "cancel-ignored"} and window.swallows and place == "during"
 
 
 class PlacedFindings:
-    """Findings with their place in the run; what a fault explains is set aside."""
+    """Findings with their place in the run; what a fault explains is set aside. ``start_ns``: what seconds count from."""
 
     def __init__(
-        self, data: RunData, windows: list[Window], phases: Phases, turns: pd.DataFrame, findings: list[Finding]
-    ) -> None:
-        self._data, self._windows, self._phases = data, windows, phases
-        self._grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
-        cohort_of = {int(s): c for s, c in zip(turns["session"], turns["cohort"], strict=True)}
-        rows = data.rows
-        for session, cohort in zip(rows["session"].tolist(), rows["cohort"].tolist(), strict=True):
-            cohort_of.setdefault(session, ("direct", "control", "treated")[cohort])
-        self._cohort_of = cohort_of
-        spans = zip(turns["session"], turns["turn"], turns["intended_s"], turns["end_s"], strict=True)
-        self._span = {(int(s), int(t)): (a, b) for s, t, a, b in spans}
-        self.by_checker: dict[str, list[tuple[Finding, str]]] = defaultdict(list)
+        self, contract: Contract, rows: Rows, strings: Sequence[str], windows: Sequence[Window], phases: Phases, start_ns: int,
+        replayed: Replayed,
+    ) -> None:  # fmt: skip
+        self._contract, self._rows, self._strings = contract, rows, strings
+        self._windows, self._phases, self._start_ns = windows, phases, start_ns
+        self._replayed = replayed
+        self._sent = int(replayed.tally.kinds[RowKind.SEND])
+        self._grace_ns = contract.file.turn.recovery_ms * 1_000_000
+        self.by_checker: dict[str, list[Placed]] = defaultdict(list)
         self.excused: dict[str, int] = defaultdict(int)
-        closes = rows[rows["kind"] == RowKind.CLOSE]
-        self._closes: dict[int, list[int]] = defaultdict(list)
-        for session, at_ns in zip(closes["session"].tolist(), closes["received"].tolist(), strict=True):
-            self._closes[session].append(at_ns)
-        for finding in findings:
-            window, place = self._window(finding)
-            if window is not None and explains(window, place, finding.kind.name):
+        by_id = {window.id: window for window in windows}
+        for i, finding in enumerate(replayed.findings):
+            start_ns, end_ns = replayed.spans.get(i) or self._moment(finding)
+            when = attribute(start_ns, end_ns, self.cohort(finding.session), windows, self._grace_ns)
+            window = by_id.get(when.id)
+            if window is not None and explains(window, when.place, finding.kind.name):
                 self.excused[finding.kind.checker] += 1
             else:
-                self.by_checker[finding.kind.checker].append((finding, window.id if window else ""))
+                self.by_checker[finding.kind.checker].append(Placed(finding, when.id))
 
-    def _window(self, finding: Finding) -> tuple[Window | None, str]:
-        """The window in which, or in whose grace, it happened: from when the deed could begin to when it was done."""
-        data, name = self._data, finding.kind.name
-        start = end = int(data.rows["received"][finding.row])
-        if name == "never-ready":
-            start -= data.contract.file.handshake.timeout_ms * 1_000_000
-        elif name == "silent-cut":  # from the send to the cut
-            end = next((at_ns for at_ns in self._closes[finding.session] if at_ns >= start), start)
-        elif name in _OF_A_WHOLE_TURN and (span := self._span.get((finding.session, finding.turn))):
-            start, end = (data.start_ns + int(at * 1e9) for at in span)
-        when = attribute(start, end, self._cohort_of.get(finding.session, ""), self._windows, self._grace_ns)
-        return next((window for window in self._windows if window.id == when.id), None), when.place
+    def cohort(self, session: int) -> str:
+        account = self._replayed.clients.get(session)
+        return account.cohort if account else ""
 
-    def scope(self, found: list[tuple[Finding, str]]) -> str:
+    def _moment(self, finding: Finding) -> tuple[int, int]:
+        end_ns = int(self._rows["received"][finding.row])
+        if finding.kind.name == "never-ready":
+            return end_ns - self._contract.file.handshake.timeout_ms * 1_000_000, end_ns
+        return end_ns, end_ns
+
+    def scope(self, found: Sequence[Placed]) -> str:
         """How many, where: what a reader wants to know before a single witness."""
         if not found:
             return ""
-        turns = {(finding.session, finding.turn) for finding, _ in found if finding.turn not in {0, UNKNOWN_TURN}}
+        touched = {(finding.session, finding.turn) for finding, _ in found if is_of_a_turn(finding)}
         users = {finding.session for finding, _ in found}
-        cohorts = sorted({self._cohort_of.get(user, "") for user in users} - {"direct", ""})
-        times = f"{len(found)} times" if len(found) > 1 else "once"
+        cohorts = sorted({self.cohort(user) for user in users} - {"direct", ""})
         parts = [
-            times,
-            *([f"in {len(turns)} of {len(self._span)} turns"] if turns else []),
+            f"{len(found)} times" if len(found) > 1 else "once",
+            *([f"in {len(touched)} of {self._sent} turns"] if touched else []),
             f"{len(users)} user{'s' if len(users) > 1 else ''} hit",
+            *([" and ".join(cohorts)] if cohorts else []),
         ]
-        parts += [" and ".join(cohorts)] if cohorts else []
         faults = sorted({fault for _, fault in found if fault})
         clear = any(not fault for _, fault in found)
-        if faults and self._windows:
+        if faults:
             parts.append(("clear of faults and " if clear else "only ") + f"in or after {', '.join(faults)}")
         elif self._windows:
             parts.append("clear of any fault")
         return ", ".join(parts)
 
     def witness(self, finding: Finding, fault: str) -> Witness:
-        data = self._data
-        at_ns = int(data.rows["received"][finding.row])
-        turn = "" if finding.turn in {0, UNKNOWN_TURN} else str(finding.turn)
+        turn = str(finding.turn) if is_of_a_turn(finding) else ""
+        return self.witness_at(finding.row, finding.kind.name, self._text(finding), turn=turn, fault=fault)
+
+    def witness_at(self, row: int, kind: str, text: str, *, turn: str | None = None, fault: str = "") -> Witness:
+        """A row as a witness; ``turn`` None: the row's own."""
+        one = self._rows[row]
+        at_ns = int(one["received"])
         return Witness(
-            kind=finding.kind.name, session=str(finding.session), turn=turn, row=finding.row, text=self._text(finding),
-            at_s=round(data.seconds(at_ns), 3), phase=phase_at(at_ns, self._phases), fault=fault,
+            kind=kind, session=str(one["session"]), turn=str(one["turn"] or "") if turn is None else turn, row=row, text=text,
+            at_s=round((at_ns - self._start_ns) / 1e9, 3), phase=phase_at(at_ns, self._phases), fault=fault,
         )  # fmt: skip
 
     def _text(self, finding: Finding) -> str:
-        data, row = self._data, self._data.rows[finding.row]
+        contract, row = self._contract, self._rows[finding.row]
         name, detail = finding.kind.name, finding.detail
-        event = data.contract.label(int(row["event"])) if row["event"] else data.strings[row["raw"]]
-        if name == "role-missing":
-            return f"{finding.kind.text}: {data.contract.label(detail)}"
-        if finding.kind.checker in {"loss", "honesty"} and detail:
-            return f"{finding.kind.text}: from number {detail}, seen at {event or 'the resume'}"
-        if name == "foreign":
-            return f"{finding.kind.text}: session {detail}'s, in {event}"
-        if finding.kind.checker == "close":
-            return f"{finding.kind.text}: {int(row['code'])} {data.strings[row['text']]}".rstrip()
-        if name == "field-missing":
-            fields = data.contract.events[int(row["event"]) - 1].fields if row["event"] else ()
-            lacking = [field for bit, field in enumerate(fields) if int(row["schema"]) >> (3 + bit) & 1]
-            return f"{finding.kind.text}: {', '.join(lacking)} in {event}"
+        event = contract.label(int(row["event"])) if row["event"] else self._strings[row["raw"]]
+        match name:
+            case "role-missing":
+                return f"{finding.kind.text}: {contract.label(detail)}"
+            case "hole" | "hole-at-cut" | "claimed-over-hole" | "claimed-behind" | "partial-replay" if detail:
+                return f"{finding.kind.text}: from number {detail}, seen at {event or 'the resume'}"
+            case "chunk-missing":
+                return f"{finding.kind.text}: number {detail}"
+            case "agent-unfinished" if detail < len(self._strings):
+                return f"{finding.kind.text}: {self._strings[detail]}"
+            case "foreign":
+                return f"{finding.kind.text}: session {detail}'s, in {event}"
+            case "closed-early" | "abnormal-close":
+                return f"{finding.kind.text}: {int(row['code'])} {self._strings[row['text']]}".rstrip()
+            case "field-missing":
+                fields = contract.events[int(row["event"]) - 1].fields if row["event"] else ()
+                lacking = [field for bit, field in enumerate(fields) if int(row["schema"]) >> (3 + bit) & 1]
+                return f"{finding.kind.text}: {', '.join(lacking)} in {event}"
         return f"{finding.kind.text}: {event}" if event else finding.kind.text

@@ -1,85 +1,250 @@
-"""Rows again through the trackers that users ran live: one code, the same findings."""
+"""One pass over the rows: the trackers that users ran live find the same again, and accounts of what each client did fill up.
+
+Memory grows with sessions and outages, not with events; of turns only a few numbers stay, and only where faults are compared.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+
+from loadtests.contract.compile import Contract
 from loadtests.findings import Finding
-from loadtests.history import Flag, RowKind
+from loadtests.history import COHORTS, DTYPE, UNKNOWN_TURN, End, Flag, RowKind, Window
 from loadtests.rundir import RunData
 from loadtests.tracker import SessionTracker
 from loadtests.turn import Rules
+from reports.clients import ClientAccount, Misstep
+from reports.evidence import Tally
+from reports.steadiness import DROPPED, Steadiness
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "Rows", "as_rows", "is_of_a_turn", "replay", "replay_rows"]
 
+Rows = np.ndarray[Any, np.dtype[Any]]
 KEPT_FINDINGS = 100_000  # beyond these only counts grow, so that memory stays bounded
+BLOCK_ROWS = 4096
+#: what happened between a turn's send and its end, and not at one moment of it
+OF_A_WHOLE_TURN = frozenset(
+    {
+        "never-ended", "role-missing", "open-without-close", "agent-unfinished", "chunk-missing", "cancel-ignored",
+        "never-executed",
+    }
+)  # fmt: skip
+CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT)
+#: ends that the client made itself; any other came with an event of the backend
+OF_THE_CLIENT = (*CENSORED, End.TIMEOUT, End.ABANDONED)
 
 
 @dataclass(slots=True)
 class Replayed:
-    """``counts``: findings by kind name and worker; ``unfinished``: sessions whose end is not in the history."""
+    """``counts``: findings by kind name and worker; ``unfinished``: sessions whose end is not in the history; ``spans``: from
+    when a deed could begin to when it was done, by the finding's place in ``findings``, where its row is not all of it.
+    """
 
+    tally: Tally
+    steadiness: Steadiness
     findings: list[Finding] = field(default_factory=list)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     unfinished: int = 0
+    clients: dict[int, ClientAccount] = field(default_factory=dict)
+    missteps: list[Misstep] = field(default_factory=list)
+    #: turns that the client ended, by how; decided ones with an event, with two or more
+    ends: Counter[int] = field(default_factory=Counter)
+    begun: int = 0
+    ordered: int = 0
+    doubtful: int = 0
+    #: turns that ended by an event which the rows do not hold
+    unheard: int = 0
+    opened_ns: array[int] = field(default_factory=lambda: array("q"))
+    closed_ns: array[int] = field(default_factory=lambda: array("q"))
+    last_ns: int = 0
 
 
-def replay(data: RunData) -> Replayed:
-    """One pass over all rows."""
-    contract = data.contract
-    numbers = {text: i for i, text in enumerate(data.strings)}
-    roots = frozenset(numbers[name] for name in contract.file.agents.root if name in numbers)
+def replay(data: RunData, windows: Sequence[Window] = ()) -> Replayed:
+    """One pass over all rows of a run directory."""
+    return replay_rows(data.contract, data.rows, data.strings, windows, data.first_row, data.workers)
+
+
+def replay_rows(
+    contract: Contract, rows: Rows, strings: Sequence[str], windows: Sequence[Window] = (), first_row: Sequence[int] = (0,),
+    workers: Sequence[str] = ("rows",),
+) -> Replayed:  # fmt: skip
+    """One pass over rows, in the order of their workers. ``strings``: what their numbers mean."""
+    grace_ns = contract.file.turn.recovery_ms * 1_000_000
+    result = Replayed(Tally(contract), Steadiness(windows, grace_ns))
+    roots = frozenset(i for i, text in enumerate(strings) if i and text in contract.file.agents.root)
     rules = Rules(contract, roots)
-    result = Replayed()
-    bounds = [*data.first_row, len(data.rows)]
-    for worker, first, last in zip(data.workers, bounds, bounds[1:], strict=False):
-        _replay_worker(data, rules, worker, first, last, result)
+    for worker, first, last in zip(workers, first_row, [*first_row[1:], len(rows)], strict=False):
+        _Worker(contract, rules, result, result.counts.setdefault(worker, Counter())).read(rows, first, last)
+    for account in result.clients.values():
+        account.finish(result.last_ns)
     return result
 
 
-def _replay_worker(data: RunData, rules: Rules, worker: str, first: int, last: int, result: Replayed) -> None:
-    counts = result.counts.setdefault(worker, Counter())
-    findings = result.findings
+class _Worker:
+    """One process's rows: its sessions are no other's."""
 
-    def emit(finding: Finding) -> None:
-        counts[finding.kind.name] += 1
-        if len(findings) < KEPT_FINDINGS:
-            findings.append(finding)
+    def __init__(self, contract: Contract, rules: Rules, result: Replayed, counts: Counter[str]) -> None:
+        self._contract, self._rules, self._result, self._counts = contract, rules, result, counts
+        self._trackers: dict[int, SessionTracker] = {}
+        self._stopped: set[int] = set()
+        self._asked: dict[int, int] = {}
+        self._telling = rules.telling
+        self._rare: dict[int, Callable[..., None]] = {
+            RowKind.SEND: self._send,
+            RowKind.DIAL: self._dial,
+            RowKind.FAILED: self._failed,
+            RowKind.OPEN: self._open,
+            RowKind.READY: self._ready,
+            RowKind.CLOSE: self._close,
+            RowKind.ASK: self._ask,
+            RowKind.CLAIM: self._claim,
+            RowKind.END: self._end,
+            RowKind.DROP: self._drop,
+            RowKind.RESEND: self._resend,
+            RowKind.CANCEL: self._cancel,
+            RowKind.STOP: self._stop,
+        }
 
-    sessions: dict[int, SessionTracker] = {}
-    asked: dict[int, int] = {}
-    stopped: set[int] = set()
-    event, send = int(RowKind.EVENT), int(RowKind.SEND)
-    for offset, row in enumerate(data.rows[first:last].tolist()):
-        (
-            kind, _, flags, index, schema, session, connection, turn, _, agent, tool, execution, foreign, code, _, _, _, _, _,
-            at_ns, cursor, key,
-        ) = row  # fmt: skip
-        tracker = sessions.get(session)
-        if tracker is None:
-            tracker = sessions[session] = SessionTracker(rules, session, emit)
-        number = first + offset
-        if kind == event:
-            tracker.event(number, at_ns, index, flags, schema, turn, foreign, agent, tool, execution, cursor, key)
-        elif kind == send:
-            tracker.sent(number, turn)
-        elif kind == RowKind.RESEND:
-            tracker.resent(turn)
-        elif kind == RowKind.OPEN:
-            tracker.opened(connection)
-        elif kind == RowKind.ASK:
-            asked[session] = cursor
-        elif kind == RowKind.CLAIM and data.contract.resumes:
-            tracker.claim(number, at_ns, bool(flags & Flag.RESUMED), cursor, asked.get(session, -1))
-        elif kind == RowKind.CLOSE:
-            tracker.closed(
-                number, at_ns, code, ours=bool(flags & Flag.OURS), ready=bool(flags & Flag.RESUMED),
-                never_ready=bool(flags & Flag.NEVER_READY), mid_turn=bool(flags & Flag.MID_TURN),
-            )  # fmt: skip
-        elif kind == RowKind.END:
-            tracker.ended(turn, code)
-        elif kind == RowKind.STOP:
-            tracker.finish(at_ns)
-            stopped.add(session)
-    result.unfinished += len(sessions) - len(stopped)
+    def read(self, rows: Rows, first: int, last: int) -> None:
+        result, trackers, rare = self._result, self._trackers, self._rare
+        event = int(RowKind.EVENT)
+        for start in range(first, last, BLOCK_ROWS):
+            block = rows[start : min(start + BLOCK_ROWS, last)]
+            result.tally.add(block)
+            result.last_ns = max(result.last_ns, int(block["received"].max()))
+            for number, row in enumerate(block.tolist(), start):
+                (
+                    kind, cohort, flags, index, schema, session, connection, turn, _, agent, tool, execution, foreign, code, _, _, _,
+                    intended, _, at_ns, cursor, key,
+                ) = row  # fmt: skip
+                tracker = trackers.get(session)
+                if tracker is None:
+                    tracker = self._begin(session, cohort)
+                if kind == event:
+                    tracker.event(
+                        number, at_ns, index, flags, schema, turn, foreign, agent, tool, execution, cursor, key, code
+                    )
+                elif (handler := rare.get(kind)) is not None:
+                    account = result.clients[session]
+                    handler(tracker, account, number, at_ns, turn, flags, code, connection, cursor, intended)
+        result.unfinished += len(trackers) - len(self._stopped)
+
+    def _begin(self, session: int, cohort: int) -> SessionTracker:
+        result = self._result
+        # Two workers never play the same session; in a damaged history they may seem to.
+        if session not in result.clients:
+            name = COHORTS[cohort] if cohort < len(COHORTS) else ""
+            result.clients[session] = ClientAccount(self._contract, session, name, result.missteps.append)
+        tracker = self._trackers[session] = SessionTracker(self._rules, session, self._emit)
+        return tracker
+
+    def _emit(self, finding: Finding) -> None:
+        kind, result = finding.kind.name, self._result
+        self._counts[kind] += 1
+        if len(result.findings) >= KEPT_FINDINGS:
+            return
+        if kind in OF_A_WHOLE_TURN:
+            result.spans[len(result.findings)] = result.clients[finding.session].span(finding.turn, finding.at_ns)
+        elif kind == "silent-cut":  # from the send to the cut
+            account = result.clients[finding.session]
+            start_ns, _ = account.span(finding.turn, finding.at_ns)
+            result.spans[len(result.findings)] = start_ns, account.until_cut(finding.turn, start_ns)
+        result.findings.append(finding)
+
+    # One row each; what a row does not need is not named.
+
+    def _send(self, tracker: SessionTracker, account: ClientAccount, row: int, _at: int, turn: int, *rest: int) -> None:
+        account.sent(turn, rest[-1])
+        tracker.sent(row, turn)
+
+    def _dial(self, _tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, *_: int) -> None:
+        account.dial(row, at_ns)
+
+    def _failed(
+        self, _tracker: SessionTracker, account: ClientAccount, _row: int, at_ns: int, _turn: int, _flags: int, code: int, *_: int
+    ) -> None:  # fmt: skip
+        account.failed(at_ns, code)
+
+    def _open(
+        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, _flags: int, _code: int,
+        connection: int, *_: int,
+    ) -> None:  # fmt: skip
+        self._result.opened_ns.append(at_ns)
+        account.opened(row, at_ns, connection)
+        tracker.opened(connection)
+
+    def _ready(self, tracker: SessionTracker, account: ClientAccount, _row: int, at_ns: int, *_: int) -> None:
+        if account.outage is not None and self._contract.file.send.resend:
+            for turn, span in account.turns.items():
+                heard = tracker.turns.get(turn)
+                if not span.end_ns and span.cut_ns and heard is not None and not heard.seen:
+                    self._result.doubtful += 1
+        account.ready(at_ns)
+
+    def _close(
+        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, flags: int, code: int, *_: int
+    ) -> None:  # fmt: skip
+        self._result.closed_ns.append(at_ns)
+        account.closed(row, at_ns, code, flags)
+        tracker.closed(
+            row, at_ns, code, ours=bool(flags & Flag.OURS), ready=bool(flags & Flag.RESUMED),
+            never_ready=bool(flags & Flag.NEVER_READY), mid_turn=bool(flags & Flag.MID_TURN),
+        )  # fmt: skip
+
+    def _ask(self, tracker: SessionTracker, _account: ClientAccount, *rest: int) -> None:
+        self._asked[tracker.session] = rest[-2]
+
+    def _claim(
+        self, tracker: SessionTracker, _account: ClientAccount, row: int, at_ns: int, _turn: int, flags: int, *rest: int
+    ) -> None:  # fmt: skip
+        if self._contract.resumes:
+            tracker.claim(row, at_ns, bool(flags & Flag.RESUMED), rest[-2], self._asked.get(tracker.session, -1))
+
+    def _end(
+        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, turn: int, _flags: int, code: int, *rest: int
+    ) -> None:  # fmt: skip
+        result = self._result
+        result.ends[code] += 1
+        heard = tracker.turns.get(turn)
+        if heard is not None:
+            seen = (heard.seen & self._telling).bit_count()
+            result.ordered += seen >= 2
+            result.begun += seen > 0 and code not in CENSORED
+            result.unheard += code not in OF_THE_CLIENT and not heard.ended
+        account.ended(turn, at_ns)
+        result.steadiness.add(row, account.cohort, rest[-1], at_ns, code)
+        tracker.ended(turn, code)
+
+    def _drop(self, _tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, *rest: int) -> None:
+        account.dropped(rest[-1])
+        self._result.steadiness.add(row, account.cohort, rest[-1], at_ns, DROPPED)
+
+    def _resend(
+        self, tracker: SessionTracker, _account: ClientAccount, _row: int, _at: int, turn: int, *_: int
+    ) -> None:
+        tracker.resent(turn)
+
+    def _cancel(self, tracker: SessionTracker, _account: ClientAccount, row: int, _at: int, turn: int, *_: int) -> None:
+        tracker.cancelled(row, turn)
+
+    def _stop(self, tracker: SessionTracker, account: ClientAccount, _row: int, at_ns: int, *_: int) -> None:
+        account.finish(at_ns)
+        tracker.finish(at_ns)
+        self._stopped.add(tracker.session)
+
+
+def as_rows(rows: Rows | Sequence[tuple[int, ...]]) -> Rows:
+    """Rows as one structured array, from whatever a recorder in memory has."""
+    return rows if isinstance(rows, np.ndarray) else np.array(list(rows), DTYPE)
+
+
+def is_of_a_turn(finding: Finding) -> bool:
+    """Whether a finding names a turn of its own session."""
+    return finding.turn not in {0, UNKNOWN_TURN}

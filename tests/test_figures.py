@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from loadtests.backend.defects import DEFECTS  # noqa: E402  # the path above leads there, when this is run as a script
+from loadtests.simulation.mistakes import MISTAKES  # noqa: E402
+
 RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
     "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
@@ -58,6 +65,23 @@ def peer_figures(record: dict) -> str:
     )
 
 
+def defect_table() -> str:
+    """What is planted, and what must be found: the tables of backend and simulation, for people."""
+
+    def cell(ids: Iterable[str], *, gate: bool) -> str:
+        return ", ".join(f"`{one}`" for one in sorted(ids)) or ("a gate fails, no id" if gate else "–")
+
+    lines = ["| defect of the backend | what it does | `reference` | `netra` |", "|---|---|---|---|"]
+    for name, row in DEFECTS.items():
+        cells = [cell(row.ids[contract], gate=not any(row.ids.values())) for contract in ("reference", "netra")]
+        lines.append(f"| `{name}` | {row.sentence} | {' | '.join(cells)} |")
+    lines += ["", "| mistake of a client | what it does | `reference` | `netra` |", "|---|---|---|---|"]
+    for name, mistake in MISTAKES.items():
+        cells = [cell(mistake.ids[contract], gate=False) for contract in ("reference", "netra")]
+        lines.append(f"| `{name}` | {mistake.sentence} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 MAKERS = {"smoke": smoke_figures, "foreign": foreign_figures, "peers": peer_figures}
 
 
@@ -73,12 +97,16 @@ def test_readme_shows_the_measured_figures(name: str) -> None:
     assert block((ROOT / "README.md").read_text(), name) == MAKERS[name](json.loads(RESULTS[name].read_text()))
 
 
+def test_readme_shows_the_table_of_defects() -> None:
+    assert block((ROOT / "README.md").read_text(), "defects") == defect_table()
+
+
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     text = readme.read_text()
-    for name, file in RESULTS.items():
-        if file.exists():
-            figures = MAKERS[name](json.loads(file.read_text()))
+    made = {name: MAKERS[name](json.loads(file.read_text())) for name, file in RESULTS.items() if file.exists()}
+    for name, figures in {**made, "defects": defect_table()}.items():
+        if figures:
             text = re.sub(
                 rf"(<!-- figures:{name} -->\n).*?(<!-- /figures:{name} -->)",
                 lambda found, figures=figures: f"{found[1]}{figures}\n{found[2]}",

@@ -35,6 +35,7 @@ LOCUST_SIDE = frozenset(
     for name in (
         "bell",
         "chat",
+        "door",
         "health",
         "livestats",
         "locustfile",

@@ -9,8 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
+from loadtests.backend.agents import POLICIES
 from loadtests.backend.defects import DEFECTS
 from loadtests.backend.frames import SHAPES
+from loadtests.backend.options import shares_of
 from loadtests.backend.planting import SPARED_TURNS
 from loadtests.backend.server import ServerOptions, run
 from loadtests.errors import GauntletError
@@ -30,6 +32,15 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument("--spared-turns", type=int, default=SPARED_TURNS, help="so many turns are never hit")
     parser.add_argument("--shape", choices=SHAPES, default="flat")
     parser.add_argument("--require-token", action="store_true")
+    parser.add_argument(
+        "--outcome", action="append", default=[], metavar="STATUS=SHARE", help="a share of turns that end otherwise"
+    )
+    parser.add_argument("--concurrent", default="", choices=("", *POLICIES), help="a message while a turn is under way")
+    parser.add_argument(
+        "--event-version", action="append", default=[], metavar="VERSION", help="of events; several are mixed by turns"
+    )
+    parser.add_argument("--ping-interval", dest="ping_interval_s", type=float, default=20.0, metavar="SECONDS")
+    parser.add_argument("--ping-timeout", dest="ping_timeout_s", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--build", default="reference", metavar="LABEL")
@@ -37,6 +48,8 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument("--lifeline", action="store_true", help="exit when stdin ends")
     values = vars(parser.parse_args(arguments))
     lifeline = bool(values.pop("lifeline"))
+    values["outcomes"] = shares_of(values.pop("outcome"))
+    values["event_versions"] = tuple(values.pop("event_version"))
     return ServerOptions(**values), lifeline
 
 
@@ -56,8 +69,8 @@ async def _serve(options: ServerOptions, *, lifeline: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options, lifeline = parse(sys.argv[1:] if arguments is None else arguments)
     try:
+        options, lifeline = parse(sys.argv[1:] if arguments is None else arguments)
         asyncio.run(_serve(options, lifeline=lifeline))
     except GauntletError as error:
         print(f"loadtests.backend: {error}", file=sys.stderr)

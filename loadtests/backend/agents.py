@@ -1,10 +1,11 @@
-"""The agent service: turns an accepted message into a running turn and performs its script, step by step. Pure."""
+"""The agent service: accepts a message once, runs its turn or lets it wait, and performs the script step by step. Pure."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from loadtests.backend.defects import Site
 from loadtests.backend.engine import ExecutionEngine
@@ -12,14 +13,37 @@ from loadtests.backend.eventlog import EventLog, Turn
 from loadtests.backend.manager import WebSocketManager
 from loadtests.backend.notifier import UnapprovedEventError, WebSocketNotifier
 from loadtests.backend.planting import Planter
-from loadtests.backend.script import Ask, Script, Step
+from loadtests.backend.script import Ask, Step
+from loadtests.backend.threads import Run, Threads
 from loadtests.backend.world import World
+from loadtests.contract import Contract
+from loadtests.errors import ConfigError
 
-__all__ = ["AgentService"]
+__all__ = ["POLICIES", "AgentService", "Policy", "Reception", "policy_of"]
 
 RECENT = 64
 
+#: what happens to a message that comes while a turn of its thread is under way
+Policy = Literal["queue", "reject", "parallel", "supersede"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+#: what became of a message; ``dropped`` and ``acknowledged`` only under a planted defect
+Reception = Literal["running", "waiting", "known", "rejected", "dropped", "acknowledged"]
+
 log = logging.getLogger(__name__)
+
+
+def policy_of(name: str) -> Policy:
+    """The policy of that name; without a name, the first.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not name:
+        return POLICIES[0]
+    for policy in POLICIES:
+        if policy == name:
+            return policy
+    raise ConfigError("--concurrent", "", f"no policy {name!r}", ", ".join(POLICIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,7 @@ class AgentService:
 
     def __init__(
         self,
+        contract: Contract,
         world: World,
         engine: ExecutionEngine,
         event_log: EventLog,
@@ -40,7 +65,7 @@ class AgentService:
         manager: WebSocketManager,
         planter: Planter,
         root: str,
-        legacy_kind: str = "",
+        policy: Policy = "queue",
     ) -> None:
         self._world = world
         self._engine = engine
@@ -49,21 +74,97 @@ class AgentService:
         self._manager = manager
         self._planter = planter
         self._root = root
-        self._legacy_kind = legacy_kind
+        self._policy = policy
+        outcomes = contract.file.outcomes.events
+        self._stopped_kind = next((name for name, outcome in outcomes.items() if outcome == "cancelled"), "")
+        self._legacy_kind = next(iter(contract.file.legacy), "")
         self._recent: deque[_Words] = deque(maxlen=RECENT)
+        self._threads = Threads()
+        #: messages whose first execution a planted defect has spoilt
+        self._spoilt: set[tuple[str, str]] = set()
         self.running = 0
 
-    def start(self, turn: Turn, ask: Ask) -> bool:
-        """Execute a message once: False when its id was executed, or is being."""
-        if not self._log.begin(turn):
-            return False
-        script = self._planter.turn(
-            turn.run, lambda nested: self._engine.plan(ask, nested=nested), lambda: self._site(turn.stream)
+    def words_before(self, owner: str, thread: str) -> tuple[str, ...]:
+        """What the user said on a thread so far."""
+        return self._log.words(owner, thread)
+
+    def accept(self, turn: Turn, ask: Ask) -> Reception:
+        """Execute a message once: now, or when its thread is free."""
+        key = turn.owner, turn.message
+        if self._log.knows(turn):
+            if key not in self._spoilt:
+                return "known"
+            if self._planter.forgets:
+                return "acknowledged"
+            self._spoilt.remove(key)
+            return self._admit(Run(turn, ask))
+        busy = bool(self._threads.running(turn))
+        if busy and (self._policy == "reject" or self._threads.is_full(turn)):
+            return "rejected"
+        if key not in self._spoilt and self._planter.strikes("message", turn.run):
+            self._spoilt.add(key)
+            return "acknowledged"
+        self._log.begin(turn, ask.content)
+        if self._planter.strikes("resend", turn.run):
+            self._spoilt.add(key)
+            if not self._planter.forgets:
+                self._admit(Run(turn, ask))
+            return "dropped"
+        return self._admit(Run(turn, ask))
+
+    def _admit(self, run: Run) -> Reception:
+        running = self._threads.running(run.turn)
+        if running and self._policy == "queue" and not self._planter.strikes("queue", run.turn.run):
+            self._threads.wait(run)
+            return "waiting"
+        # The new one first: what was waiting must not slip in when the old one is over.
+        self._threads.enter(run)
+        if self._policy == "supersede":
+            for old in running:
+                self._stop(old)
+        self._begin(run)
+        return "running"
+
+    def _begin(self, run: Run) -> None:
+        turn, ask = run.turn, run.ask
+        run.script = self._planter.turn(
+            turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(turn.stream, ask)
         )
+        run.begun = True
         self._recent.append(_Words(turn.stream, ask.content))
         self.running += 1
-        self._go_on(turn, script, 0)
+        self._go_on(run)
+
+    def stop(self, owner: str, run_id: str) -> bool:
+        """Cancel a turn; False when there is none of that id, or none any more."""
+        run = self._threads.find(owner, run_id)
+        if run is None:
+            return False
+        self._stop(run)
         return True
+
+    def _stop(self, run: Run) -> None:
+        if run.epoch:
+            return  # it is being stopped
+        if not run.begun:
+            self._release(run)
+            self.running += 1
+        run.begun = True
+        ending = (
+            Step(delay_ms=0.0, role="failed", agent=self._root, body={"status": "cancelled"}, kind=self._stopped_kind),
+        )
+        run.script, run.wedged = self._planter.stop(run.turn.run, run.script[run.at :], ending)
+        run.at = 0
+        run.epoch += 1
+        self._go_on(run)
+
+    def cut(self, stream: str) -> None:
+        """A client is gone. Its turns go on all the same."""
+        for run in list(self._threads):
+            if run.turn.stream == stream and run.at and self._planter.strikes("cut", run.turn.run):
+                run.epoch += 1
+                self.running -= 1
+                self._release(run)
 
     def give_up(self, turn: Turn) -> None:
         """End a turn that a former process left behind: its client must not wait for ever."""
@@ -74,21 +175,33 @@ class AgentService:
             log.warning("the contract has no event for a failed turn; a cut turn stays without an end")
         self._log.end(turn)
 
-    def _go_on(self, turn: Turn, script: Script, at: int) -> None:
-        if at == len(script):
+    def _go_on(self, run: Run) -> None:
+        epoch = run.epoch
+        if run.at == len(run.script):
             self.running -= 1
-            self._log.end(turn)
+            self._log.end(run.turn)
+            if not run.wedged:
+                self._release(run)
             return
-        self._world.schedule(script[at].delay_ms, lambda: self._perform(turn, script, at))
+        self._world.schedule(run.script[run.at].delay_ms, lambda: self._perform(run, epoch))
 
-    def _perform(self, turn: Turn, script: Script, at: int) -> None:
+    def _perform(self, run: Run, epoch: int) -> None:
+        if run.epoch != epoch:
+            return
         try:
-            self._notifier.emit(turn, script[at])
+            self._notifier.emit(run.turn, run.script[run.at])
         except UnapprovedEventError:
-            log.exception("turn %s goes on without that event", turn.run)
-        self._go_on(turn, script, at + 1)
+            log.exception("turn %s goes on without that event", run.turn.run)
+        run.at += 1
+        self._go_on(run)
 
-    def _site(self, stream: str) -> Site:
+    def _release(self, run: Run) -> None:
+        following = self._threads.leave(run)
+        if following is not None:
+            self._threads.enter(following)
+            self._begin(following)
+
+    def _site(self, stream: str, ask: Ask) -> Site:
         elsewhere = (w for w in reversed(self._recent) if self._manager.lives_elsewhere(stream, w.stream))
         words = next(elsewhere, None)
         return Site(
@@ -97,4 +210,7 @@ class AgentService:
             nonce=self._world.new_id("x").rpartition("_")[2][:16],
             foreign_frame=self._notifier.foreign_frame(stream),
             foreign_content=words.content if words else "",
+            foreign_stream=words.stream if words else "",
+            lag_ms=ask.lag_ms,
+            cuts=self._planter.cuts,
         )

@@ -5,9 +5,10 @@ Pure over ``World``, ``Storage`` and links: the asyncio server and a simulation 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from loadtests.backend.agents import AgentService
+from loadtests.backend.agents import AgentService, policy_of
 from loadtests.backend.defects import Defect
 from loadtests.backend.engine import ExecutionEngine
 from loadtests.backend.eventlog import ANONYMOUS, EventLog, Storage
@@ -17,13 +18,17 @@ from loadtests.backend.messages import MessageHandlerService
 from loadtests.backend.notifier import WebSocketNotifier, parcel_of
 from loadtests.backend.planting import SPARED_TURNS, Planter
 from loadtests.backend.registry import AgentRegistry
+from loadtests.backend.spoilt_replays import OVERTAKERS
 from loadtests.backend.tools import ToolDispatcher
 from loadtests.backend.world import World
 from loadtests.contract import Contract
+from loadtests.contract.schema import Role
 
 __all__ = ["Backend"]
 
 RETENTION_S = 900.0
+NORMAL_CLOSURE = 1000
+FIRST_VERSION = "1"
 
 
 class Backend:
@@ -42,27 +47,44 @@ class Backend:
         shape: Shape = "flat",
         node: str = "node-1",
         build: str = "reference",
+        outcomes: Mapping[str, float] | None = None,
+        concurrent: str = "",
+        event_versions: Sequence[str] = (),
     ) -> None:
         self._world = world
         self._identity = {"node": node, "build": build}
         self._heartbeat = contract.file.control.heartbeat
         self._by_cursor: set[str] = set()
         self._known_users: set[str] = set()
+        self._roles = {rule.name: rule.role for rule in contract.events}
+        self._links: set[Link] = set()
         self.frames = FrameWriter(contract, shape)
         self.log = EventLog(storage)
-        self.planter = Planter(defect, seed, defect_share, spared_turns)
-        self.manager = WebSocketManager(world, self.frames)
-        self.notifier = WebSocketNotifier(contract, self.log, self.manager, self.frames, world.now_s)
+        self.planter = Planter(defect, seed, defect_share, spared_turns, self._roles)
+        self.manager = WebSocketManager(
+            world, self.frames, lambda parcel: self.planter.strikes("flush", f"{parcel.stream}:{parcel.seq}")
+        )
+        versions = tuple(event_versions) or tuple(contract.file.versions.accepted[:1]) or (FIRST_VERSION,)
+        self.notifier = WebSocketNotifier(
+            contract,
+            self.log,
+            self.manager,
+            self.frames,
+            world.now_s,
+            # While a new version is rolled out, one turn is served by an old node and the next by a new one.
+            lambda run: versions[0] if len(versions) == 1 else world.dice(f"{run} version").choice(versions),
+        )
         registry = AgentRegistry.for_contract(contract)
         self.agents = AgentService(
+            contract,
             world,
-            ExecutionEngine(registry, ToolDispatcher(), world.dice),
+            ExecutionEngine(registry, ToolDispatcher(), world.dice, outcomes),
             self.log,
             self.notifier,
             self.manager,
             self.planter,
             registry.root.name,
-            next(iter(contract.file.legacy), ""),
+            policy_of(concurrent or contract.file.turn.concurrent),
         )
         self._messages = MessageHandlerService(
             contract, world, self.frames, self.log, self.agents, self._resume, self._shared_by_user
@@ -80,8 +102,11 @@ class Backend:
         link.user = user if known else self._world.new_id(ANONYMOUS)
         link.stream = self._world.new_id("st")
         back_again = known and user in self._known_users
+        self._links.add(link)
         if self.planter.refuses_welcome(self._world.now_s(), known_user=back_again):
             self._known_users.add(user)
+            if self.planter.closes:
+                link.close(NORMAL_CLOSURE, "main cleanup")
             return False
         if known:
             self._known_users.add(user)
@@ -93,6 +118,8 @@ class Backend:
         data = {**who, **self._identity, "stream_id": link.stream, "last_seq": 0}
         link.put(Parcel(frame=self.frames.welcome(data, self._world.now_s())))
         self.manager.join(link, keeps=known and not cursor)
+        if (kept := self.manager.kept_for(link)) is not None:
+            self._broadcast(link, kept)
         return True
 
     def received(self, link: Link, raw: bytes) -> None:
@@ -103,7 +130,20 @@ class Backend:
         """A connection ended; ``cut``: not by the client's own goodbye after its welcome."""
         if cut:
             self.planter.cut(self._world.now_s())
+            if self.manager.owns(link):
+                self.agents.cut(link.stream)
         self.manager.leave(link, unsent)
+        if not (cut and self.planter.strikes("house", str(len(self._links)))):
+            self._links.discard(link)
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open, as far as the house knows."""
+        return len(self._links)
+
+    def admits(self) -> bool:
+        """Whether a connection would be accepted at all."""
+        return self.planter.admits(self._world.now_s())
 
     def idle(self, link: Link) -> None:
         """Nothing came from this connection for a while: show that we are here."""
@@ -120,15 +160,35 @@ class Backend:
 
     def _resume(self, link: Link, stream: str, after: int) -> None:
         """Answer, replay, then live events: in one go, so that nothing can come between."""
-        claim = self.log.claim(stream, link.user, after)
+        claim = self.log.claim(stream, link.user, after, whole=self.planter.reads_all)
+        if claim.resumed and (upto := self.planter.rewind(claim)) is not None:
+            self.log.rewind(stream, upto)
+            claim = replace(claim, head=upto, missed=(), last_had=None)
         answer = Parcel(frame=self.frames.restored(claim, self._world.now_s()))
         if not claim.resumed:
             link.put(answer)
             return
-        replay = [answer, *map(parcel_of, self.planter.replay(claim))]
+        replay = [parcel_of(entry) for entry in self.planter.replay(claim)]
         link.user = claim.user
         if link.stream != stream:
             self.log.forget(link.stream)
             self._by_cursor.discard(link.stream)
         self._by_cursor.add(stream)
-        self.manager.take_over(link, stream, replay)
+        self.notifier.forget(stream)
+        if replay and self.planter.aims("overtake", f"{stream}:{after}"):
+            self.manager.take_over(link, stream, [answer])
+            overtakers, ends = self._names(*OVERTAKERS), self._names("done", "failed")
+            self.manager.hold_back(stream, replay, overtakers, ends, self.planter.hit)
+            return
+        self.manager.take_over(link, stream, [answer, *replay])
+        known = (*claim.missed, claim.last_had)
+        if known[0] is not None:
+            self._broadcast(link, parcel_of(known[0]))
+
+    def _names(self, *roles: Role) -> frozenset[str]:
+        return frozenset(name for name, role in self._roles.items() if role in roles)
+
+    def _broadcast(self, link: Link, parcel: Parcel) -> None:
+        """A client has come back: under a planted defect everybody hears of it."""
+        if self.planter.strikes("broadcast", parcel.stream):
+            self.manager.broadcast(Parcel(frame=parcel.frame), but=link)

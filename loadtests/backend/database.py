@@ -28,12 +28,19 @@ CREATE TABLE IF NOT EXISTS turns (
     ordinal INTEGER PRIMARY KEY, owner TEXT NOT NULL, message TEXT NOT NULL, stream TEXT NOT NULL, user TEXT NOT NULL,
     thread TEXT NOT NULL, run TEXT NOT NULL, ended INTEGER NOT NULL, UNIQUE (owner, message)
 );
+CREATE TABLE IF NOT EXISTS words (
+    ordinal INTEGER PRIMARY KEY, owner TEXT NOT NULL, thread TEXT NOT NULL, words TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS words_by_thread ON words (owner, thread, ordinal);
 """
 ADD_STREAM = "INSERT OR REPLACE INTO streams VALUES (?, ?)"
 ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 ADD_TURN = "INSERT OR IGNORE INTO turns (owner, message, stream, user, thread, run, ended) VALUES (?, ?, ?, ?, ?, ?, 0)"
 END_TURN = "UPDATE turns SET ended = 1 WHERE owner = ? AND message = ?"
 TRIM = "DELETE FROM events WHERE stream = ? AND seq <= ?"
+REWIND = "DELETE FROM events WHERE stream = ? AND seq > ?"
+ADD_WORDS = "INSERT INTO words (owner, thread, words) VALUES (?, ?, ?)"
+OF_WORDS = "SELECT words FROM words WHERE owner = ? AND thread = ? ORDER BY ordinal DESC LIMIT ?"
 OF_STREAM = (
     "SELECT stream, seq, user, thread, kind, at_s, frame FROM events"
     " WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq"
@@ -81,6 +88,12 @@ class SqliteStorage:
     def trim(self, stream: str, upto: int) -> None:
         self._batch.append((TRIM, (stream, upto)))
 
+    def remember(self, turn: Turn, words: str) -> None:
+        self._batch.append((ADD_WORDS, (turn.owner, turn.thread, words)))
+
+    def rewind(self, stream: str, upto: int) -> None:
+        self._batch.append((REWIND, (stream, upto)))
+
     def flush(self) -> None:
         """Write the batch in one transaction, in the order in which it came.
 
@@ -119,6 +132,9 @@ class SqliteStorage:
 
     def thread(self, user: str, thread: str, limit: int) -> list[Entry]:
         return [_entry(row) for row in reversed(self._rows(OF_THREAD, (user, thread, limit)))]
+
+    def words(self, owner: str, thread: str, limit: int) -> list[str]:
+        return [str(row[0]) for row in reversed(self._rows(OF_WORDS, (owner, thread, limit)))]
 
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
         query = "SELECT owner, message, stream, user, thread, run, ended FROM turns ORDER BY ordinal DESC LIMIT ?"

@@ -1,41 +1,40 @@
 """The table of planted defects: what each does, where it hooks in, and exactly which checkers must find it.
 
-Pure functions over a turn's script or a resume's answer; which turns they hit is ``planting``'s business.
+What they do to a turn or a resume stands in ``spoilt_turns`` and ``spoilt_replays``; which ones they hit is
+``planting``'s business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-from loadtests.backend.eventlog import Claim, Entry
-from loadtests.backend.script import Script, Step
-from loadtests.contract.schema import Role
+from loadtests.backend import spoilt_replays as replays
+from loadtests.backend import spoilt_turns as turns
+from loadtests.backend.script import Wants
+from loadtests.backend.spoilt_replays import ReplayHook, RewindHook
+from loadtests.backend.spoilt_turns import CancelHook, ScriptHook, Site
 
-__all__ = ["DEFECTS", "Defect", "Site"]
+__all__ = ["DEFECTS", "Defect", "Need", "Place", "Site"]
 
-LATE_MS = 6_500.0
-NORMAL_CLOSURE = 1000
+#: Where a defect hooks in: a turn's script, its cancel, the loss of its connection, a message, its resend, a second
+#: message, a resume (its replay, the log behind it, what else it sets off), a flush of kept events, a connection, the
+#: whole server, its sockets.
+Place = Literal[
+    "script", "cancel", "cut", "message", "resend", "queue", "replay", "log", "overtake", "broadcast", "flush", "connection",
+    "admission", "house", "socket",
+]  # fmt: skip
+#: What a run must hold for the defect to show; empty: turns, of more than one session.
+Need = Literal[
+    "", "cut", "slow connection", "cancel", "second message", "expectation", "half-open connection", "slow consumer"
+]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What a defect may use of the turn's surroundings."""
-
-    root: str
-    legacy_kind: str
-    #: fresh and unguessable
-    nonce: str
-    #: an event, and a user's words, of other clients; empty when there are none
-    foreign_frame: bytes = b""
-    foreign_content: str = ""
-
-
-#: The spoilt script, or None where this turn gives no occasion.
-ScriptHook = Callable[[Script, Site], Script | None]
-#: The events to send after the claim was made, or None where this resume gives no occasion.
-ReplayHook = Callable[[Claim], tuple[Entry, ...] | None]
+PLAIN = Wants(whole=True, nested=False)
+WHOLE = Wants(whole=True)
+UNSTREAMED = Wants(whole=True, streamed=False)
+STREAMED = Wants(whole=True, streamed=True)
+NESTED = Wants(whole=True, nested=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +44,30 @@ class Defect:
     name: str
     sentence: str
     ids: Mapping[str, frozenset[str]]
-    where: Literal["script", "replay", "connection"] = "script"
+    where: Place = "script"
+    needs: Need = ""
     script: ScriptHook | None = None
+    cancel: CancelHook | None = None
     replay: ReplayHook | None = None
+    rewind: RewindHook | None = None
     #: share of turns, resumes or connections; None: what the option says
     share: float | None = None
-    #: needs a turn without nested agents
-    plain: bool = False
+    #: what a turn must be like to be spoilt
+    wants: Wants = WHOLE
+    #: shows only where the envelope does not wrap one type in another, since what is wrapped may have types of its own
+    unwrapped: bool = False
+    #: the replay needs all that the log has of the stream
+    reads_all: bool = False
+    #: a message is forgotten where it should be executed, or taken for executed
+    forgets: bool = False
+    #: after a stop the thread stays busy for ever
+    wedges: bool = False
+    #: an unwelcomed connection is closed at once
+    closes: bool = False
+    #: seconds between the server's pings, and until a missing answer ends the connection; None: never
+    keepalive_s: tuple[float, float] | Literal["never"] | None = None
+    #: all connections send through one gate
+    one_gate: bool = False
 
 
 def _ids(reference: str, netra: str | None = None) -> dict[str, frozenset[str]]:
@@ -61,235 +77,294 @@ def _ids(reference: str, netra: str | None = None) -> dict[str, frozenset[str]]:
     }
 
 
-def _find(script: Script, role: Role) -> int:
-    return next(i for i, step in enumerate(script) if step.role == role)
-
-
-def _change(script: Script, at: int, **changes: Any) -> Script:
-    return (*script[:at], replace(script[at], **changes), *script[at + 1 :])
-
-
-def _insert(script: Script, at: int, step: Step) -> Script:
-    return (*script[:at], step, *script[at:])
-
-
-def _lost_event(script: Script, _site: Site) -> Script:
-    return _change(script, _find(script, "thinking"), deliveries=0)
-
-
-def _never_thinks(script: Script, _site: Site) -> Script:
-    return tuple(step for step in script if step.role != "thinking")
-
-
-def _swapped(script: Script, _site: Site) -> Script:
-    first, second, *rest = script
-    return (replace(second, delay_ms=first.delay_ms), replace(first, delay_ms=second.delay_ms), *rest)
-
-
-def _duplicate(script: Script, _site: Site) -> Script:
-    return _change(script, _find(script, "thinking"), deliveries=2)
-
-
-def _unpaired_tool(script: Script, site: Site) -> Script:
-    opened = script[_find(script, "tool-open")]
-    again = replace(opened, agent=site.root, body={**opened.body, "execution_id": f"exec_open_{site.nonce}"})
-    return _insert(script, len(script) - 1, again)
-
-
-def _wrong_execution(script: Script, site: Site) -> Script:
-    at = _find(script, "tool-close")
-    return _change(script, at, body={**script[at].body, "execution_id": f"exec_wrong_{site.nonce}"})
-
-
-def _late_event(script: Script, _site: Site) -> Script:
-    return _change(script, len(script) - 1, delay_ms=script[-1].delay_ms + LATE_MS)
-
-
-def _leaked_event(script: Script, site: Site) -> Script | None:
-    if not site.foreign_frame:
-        return None
-    leak = Step(delay_ms=0.0, role="other", agent=site.root, foreign_frame=site.foreign_frame)
-    return _insert(script, _find(script, "thinking") + 1, leak)
-
-
-def _leaked_content(script: Script, site: Site) -> Script | None:
-    if not site.foreign_content:
-        return None
-    text = f"{script[-1].body.get('final_response', '')} (asked before: {site.foreign_content})"
-    return _change(script, len(script) - 1, body={**script[-1].body, "final_response": text})
-
-
-def _phantom_run(script: Script, site: Site) -> Script:
-    at = _find(script, "thinking")
-    body = {**script[at].body, "reasoning": "whose turn is this?"}
-    return _insert(script, at + 1, replace(script[at], delay_ms=1.0, run_id=f"run_phantom_{site.nonce}", body=body))
-
-
-def _never_ends(script: Script, _site: Site) -> Script:
-    return script[:-1]
-
-
-def _ends_twice(script: Script, _site: Site) -> Script:
-    return (*script, replace(script[-1], delay_ms=0.0))
-
-
-def _event_after_end(script: Script, _site: Site) -> Script:
-    return (*script, replace(script[_find(script, "thinking")], delay_ms=0.0))
-
-
-def _extra(script: Script, site: Site, kind: str) -> Script:
-    extra = Step(delay_ms=1.0, role="other", agent=site.root, body={"status": "extra"}, planted_kind=kind)
-    return _insert(script, _find(script, "thinking") + 1, extra)
-
-
-def _unapproved_type(script: Script, site: Site) -> Script:
-    return _extra(script, site, "agent_pondering")
-
-
-def _legacy_type(script: Script, site: Site) -> Script | None:
-    return _extra(script, site, site.legacy_kind) if site.legacy_kind else None
-
-
-def _missing_field(script: Script, _site: Site) -> Script:
-    at = _find(script, "tool-close")
-    return _change(script, at, body={k: v for k, v in script[at].body.items() if k != "results"})
-
-
-def _silent(_script: Script, _site: Site) -> Script:
-    return ()
-
-
-def _clean_close(script: Script, _site: Site) -> Script:
-    return _change(script, _find(script, "tool-open"), close_code=NORMAL_CLOSURE)
-
-
-def _replay_repeats(claim: Claim) -> tuple[Entry, ...] | None:
-    return (claim.last_had, *claim.missed) if claim.last_had and claim.missed else None
-
-
-def _replay_skips(claim: Claim) -> tuple[Entry, ...] | None:
-    middle = (len(claim.missed) - 1) // 2
-    return (*claim.missed[:middle], *claim.missed[middle + 1 :]) if claim.missed else None
-
-
-def _claims_over_gap(claim: Claim) -> tuple[Entry, ...] | None:
-    return () if claim.missed else None
-
-
 _ROWS = (
     Defect(
         name="lost-event",
         sentence="a thinking event is numbered and logged, and never sent live",
         ids=_ids("loss", "complete"),
-        script=_lost_event,
-        plain=True,
+        script=turns.lost_event,
+        wants=PLAIN,
     ),
     Defect(
         name="never-thinks",
         sentence="the agent never thinks",
         ids=_ids("complete"),
-        script=_never_thinks,
-        plain=True,
+        script=turns.never_thinks,
+        wants=PLAIN,
     ),
     Defect(
         name="swapped",
         sentence="thinking comes before started, and is numbered so",
         ids=_ids("order"),
-        script=_swapped,
+        script=turns.swapped,
+    ),
+    Defect(
+        name="reorder-under-latency",
+        sentence="on a slow connection thinking overtakes started",
+        ids=_ids("order"),
+        needs="slow connection",
+        script=turns.overtaken_when_slow,
+        share=1.0,
+    ),
+    Defect(
+        name="overlapping-turn",
+        sentence="a message that should wait for the turn under way is executed at once",
+        ids=_ids("order", ""),
+        where="queue",
+        needs="second message",
+        share=1.0,
     ),
     Defect(
         name="duplicate",
         sentence="one event is delivered twice",
         ids=_ids("duplicate"),
-        script=_duplicate,
+        script=turns.delivered_twice,
     ),
     Defect(
         name="replay-repeats",
         sentence="a replay repeats the last event that the client already has",
         ids=_ids("duplicate", ""),
         where="replay",
-        replay=_replay_repeats,
+        needs="cut",
+        replay=replays.repeats_last,
         share=1.0,
+    ),
+    Defect(
+        name="replay-all-again",
+        sentence="a replay begins with the stream's first event, whatever the client has",
+        ids=_ids("duplicate", ""),
+        where="replay",
+        needs="cut",
+        replay=replays.repeats_all,
+        reads_all=True,
+        share=1.0,
+    ),
+    Defect(
+        name="flush-repeats",
+        sentence="events kept for a client that was away are delivered twice",
+        ids=_ids("", "duplicate"),
+        where="flush",
+        needs="cut",
+        share=1.0,
+    ),
+    Defect(
+        name="chunk-repeated",
+        sentence="a chunk of the answer comes twice, as two events",
+        ids=_ids("duplicate", ""),
+        script=turns.chunk_repeated,
+        wants=STREAMED,
+    ),
+    Defect(
+        name="chunk-lost",
+        sentence="a chunk of the answer is neither numbered nor sent",
+        ids=_ids("loss", ""),
+        script=turns.chunk_lost,
+        wants=STREAMED,
+    ),
+    Defect(
+        name="text-differs",
+        sentence="the whole answer is not what its chunks said",
+        ids=_ids("loss", ""),
+        script=turns.text_differs,
+        wants=STREAMED,
+    ),
+    Defect(
+        name="poor-answer",
+        sentence="the answer says nothing",
+        ids=_ids("complete"),
+        needs="expectation",
+        script=turns.answers_poorly,
+        wants=UNSTREAMED,
     ),
     Defect(
         name="unpaired-tool",
         sentence="a tool is opened and never closed",
         ids=_ids("pairing"),
-        script=_unpaired_tool,
+        script=turns.unpaired_tool,
     ),
     Defect(
         name="wrong-execution",
         sentence="a tool's result carries an execution id that was never opened",
         ids=_ids("pairing"),
-        script=_wrong_execution,
+        script=turns.wrong_execution,
+    ),
+    Defect(
+        name="result-before-call",
+        sentence="a tool's result comes before its call",
+        ids=_ids("pairing"),
+        script=turns.calls_back_first,
+    ),
+    Defect(
+        name="nested-unfinished",
+        sentence="a nested agent begins and never completes",
+        ids=_ids("pairing", ""),
+        script=turns.nested_unfinished,
+        wants=NESTED,
+    ),
+    Defect(
+        name="nested-unbegun",
+        sentence="a nested agent completes that never began",
+        ids=_ids("pairing", ""),
+        script=turns.nested_unbegun,
+        wants=NESTED,
     ),
     Defect(
         name="late-event",
         sentence="the turn's end comes 6.5 s late; only a gate can tell",
         ids=_ids(""),
-        script=_late_event,
+        script=turns.late_end,
         share=0.25,
+    ),
+    Defect(
+        name="slow-after-cut",
+        sentence="once a connection was cut, every turn takes 2 s longer, for ever",
+        ids=_ids("restored"),
+        needs="cut",
+        script=turns.slow_after_cut,
+        wants=Wants(),
+        share=1.0,
     ),
     Defect(
         name="leaked-event",
         sentence="a copy of another session's event is delivered too",
         ids=_ids("leak"),
-        script=_leaked_event,
+        script=turns.leaked_event,
     ),
     Defect(
         name="leaked-content",
         sentence="another user's words stand in the final response",
         ids=_ids("leak"),
-        script=_leaked_content,
+        script=turns.leaked_content,
+        wants=UNSTREAMED,
+    ),
+    Defect(
+        name="session-race",
+        sentence="a thinking event is delivered to another session in place of its own",
+        ids=_ids("leak loss", "leak complete"),
+        script=turns.goes_astray,
+        wants=PLAIN,
+    ),
+    Defect(
+        name="broadcast-on-reconnect",
+        sentence="when a client comes back, one of its events goes to everybody",
+        ids=_ids("leak"),
+        where="broadcast",
+        needs="cut",
+        share=1.0,
     ),
     Defect(
         name="phantom-run",
         sentence="an event belongs to a run that nobody began",
         ids=_ids("phantom"),
-        script=_phantom_run,
+        script=turns.phantom_run,
     ),
     Defect(
         name="never-ends",
         sentence="the turn's end never comes",
         ids=_ids("terminal"),
-        script=_never_ends,
+        script=turns.never_ends,
     ),
     Defect(
         name="ends-twice",
         sentence="the turn ends twice",
         ids=_ids("terminal"),
-        script=_ends_twice,
+        script=turns.ends_twice,
+    ),
+    Defect(
+        name="fails-after-end",
+        sentence="the turn completes, and then fails",
+        ids=_ids("terminal"),
+        script=turns.fails_after_end,
     ),
     Defect(
         name="event-after-end",
         sentence="a thinking event comes after the turn's end",
         ids=_ids("terminal"),
-        script=_event_after_end,
+        script=turns.thinks_after_end,
+    ),
+    Defect(
+        name="zombie-after-cut",
+        sentence="a turn dies with its connection, and nobody says so",
+        ids=_ids("terminal"),
+        where="cut",
+        needs="cut",
+        share=1.0,
+    ),
+    Defect(
+        name="cancel-ignored",
+        sentence="a turn that was told to stop works on for 6.5 s more, and completes",
+        ids=_ids("terminal", ""),
+        where="cancel",
+        needs="cancel",
+        cancel=turns.ignores_cancel,
+        share=1.0,
+    ),
+    Defect(
+        name="event-after-cancel",
+        sentence="a turn that was stopped goes on thinking",
+        ids=_ids("terminal", ""),
+        where="cancel",
+        needs="cancel",
+        cancel=turns.thinks_after_cancel,
+        share=1.0,
+    ),
+    Defect(
+        name="stuck-after-cancel",
+        sentence="after a stop the next message of the thread waits for ever",
+        ids=_ids("silence", ""),
+        where="cancel",
+        needs="cancel",
+        cancel=turns.stopped,
+        wedges=True,
+        share=1.0,
     ),
     Defect(
         name="unapproved-type",
         sentence="an extra event is of a type that no contract approves",
         ids=_ids("vocabulary"),
-        script=_unapproved_type,
+        script=turns.unapproved_type,
+        unwrapped=True,
     ),
     Defect(
         name="legacy-type",
         sentence="an extra event is of a type that the audit ordered removed",
         ids=_ids("vocabulary"),
-        script=_legacy_type,
+        script=turns.legacy_type,
+    ),
+    Defect(
+        name="unknown-version",
+        sentence="an event is of a version that nobody has announced",
+        ids=_ids("vocabulary", ""),
+        script=turns.unknown_version,
     ),
     Defect(
         name="missing-field",
         sentence="a tool's result lacks its results",
         ids=_ids("schema"),
-        script=_missing_field,
+        script=turns.missing_field,
+    ),
+    Defect(
+        name="half-frame",
+        sentence="a frame holds the beginning of an event, and the whole follows",
+        ids=_ids("schema"),
+        script=turns.half_frame,
     ),
     Defect(
         name="replay-skips",
         sentence="a replay leaves one event out and claims to be whole",
         ids=_ids("honesty", ""),
         where="replay",
-        replay=_replay_skips,
+        needs="cut",
+        replay=replays.skips_one,
+        share=1.0,
+    ),
+    Defect(
+        name="replay-overflowed",
+        sentence="a replay holds the last missed event alone and claims to be whole",
+        ids=_ids("honesty", ""),
+        where="replay",
+        needs="cut",
+        replay=replays.keeps_the_last,
         share=1.0,
     ),
     Defect(
@@ -297,14 +372,69 @@ _ROWS = (
         sentence="a resume claims that nothing was missed, and replays nothing",
         ids=_ids("honesty", ""),
         where="replay",
-        replay=_claims_over_gap,
+        needs="cut",
+        replay=replays.replays_nothing,
         share=1.0,
+    ),
+    Defect(
+        name="claims-behind",
+        sentence="a resume is granted by a log that lacks the client's last event, and goes on from there",
+        ids=_ids("honesty", ""),
+        where="log",
+        needs="cut",
+        rewind=replays.is_behind,
+        share=1.0,
+    ),
+    Defect(
+        name="stream-reset-ignored",
+        sentence="a resume is granted by a log that has lost the stream, and numbers from 1 again",
+        ids=_ids("honesty", ""),
+        where="log",
+        needs="cut",
+        rewind=replays.begins_anew,
+        share=1.0,
+    ),
+    Defect(
+        name="replay-reversed",
+        sentence="a stretch of a replay comes in reverse order",
+        ids=_ids("order", ""),
+        where="replay",
+        needs="cut",
+        replay=replays.reversed_order,
+        share=1.0,
+    ),
+    Defect(
+        name="live-overtakes-replay",
+        sentence="after a resume a live event comes before the replay",
+        ids=_ids("order", ""),
+        where="overtake",
+        needs="cut",
+        share=1.0,
+    ),
+    Defect(
+        name="resend-executes-twice",
+        sentence="a node restarts with a message under way, and the message that is sent again is executed again",
+        ids=_ids("idempotency", ""),
+        where="resend",
+    ),
+    Defect(
+        name="resend-ignored",
+        sentence="a node restarts and forgets a message, and takes the one that is sent again for executed",
+        ids=_ids("idempotency", "silence"),
+        where="resend",
+        forgets=True,
     ),
     Defect(
         name="silent",
         sentence="a message is accepted, and no event ever comes",
         ids=_ids("silence"),
-        script=_silent,
+        script=turns.silent,
+    ),
+    Defect(
+        name="ack-only",
+        sentence="a message is acknowledged and thrown away, and no event ever comes",
+        ids=_ids("silence"),
+        where="message",
     ),
     Defect(
         name="never-ready",
@@ -314,10 +444,57 @@ _ROWS = (
         share=0.2,
     ),
     Defect(
+        name="closed-unwelcomed",
+        sentence="a session's first connection is closed cleanly before its welcome",
+        ids=_ids("close"),
+        where="connection",
+        closes=True,
+        share=0.2,
+    ),
+    Defect(
         name="clean-close",
         sentence="the connection is closed cleanly in the middle of a turn",
         ids=_ids("close"),
-        script=_clean_close,
+        script=turns.clean_close,
+    ),
+    Defect(
+        name="refuses-return",
+        sentence="once a connection was cut, nobody is let in for 30 s",
+        ids=_ids("reconnect"),
+        where="admission",
+        needs="cut",
+    ),
+    Defect(
+        name="never-frees",
+        sentence="the connections of clients that are gone are never released",
+        ids=_ids("dead-peers"),
+        where="house",
+        needs="cut",
+        share=1.0,
+    ),
+    Defect(
+        name="half-open-unnoticed",
+        sentence="the server never asks whether a client is still there",
+        ids=_ids("dead-peers"),
+        where="socket",
+        needs="half-open connection",
+        keepalive_s="never",
+    ),
+    Defect(
+        name="eager-timeout",
+        sentence="a client that does not answer within 0.4 s is taken for dead",
+        ids=_ids("close"),
+        where="socket",
+        needs="slow connection",
+        keepalive_s=(0.2, 0.4),
+    ),
+    Defect(
+        name="one-slow-blocks-all",
+        sentence="while one client does not read, nobody is sent anything",
+        ids=_ids("control"),
+        where="socket",
+        needs="slow consumer",
+        one_gate=True,
     ),
 )
 

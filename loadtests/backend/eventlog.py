@@ -5,7 +5,7 @@ Pure over its storage; knows no connection. An event is in the log before anybod
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +17,8 @@ ANONYMOUS = "anon"
 
 REMEMBERED_TURNS = 100_000
 HISTORY_EVENTS = 500
+REMEMBERED_WORDS = 20  # messages of one thread
+WORDS_CHARACTERS = 500  # of one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Claim:
     missed: tuple[Entry, ...] = ()
     #: the last one that the client says it has
     last_had: Entry | None = None
+    #: all of those, where they were asked for
+    had: tuple[Entry, ...] = ()
 
 
 class Storage(Protocol):
@@ -75,7 +79,13 @@ class Storage(Protocol):
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
         """The latest turns, oldest first, and whether each has ended."""
 
+    def remember(self, turn: Turn, words: str) -> None: ...
+    def words(self, owner: str, thread: str, limit: int) -> list[str]:
+        """What was said on a thread, the latest so many, oldest first."""
+
     def trim(self, stream: str, upto: int) -> None: ...
+    def rewind(self, stream: str, upto: int) -> None:
+        """Forget everything after; only a planted defect wants that."""
 
 
 class MemoryStorage:
@@ -86,6 +96,7 @@ class MemoryStorage:
         self._entries: dict[str, list[Entry]] = {}
         self._trimmed: dict[str, int] = {}
         self._turns: dict[tuple[str, str], tuple[Turn, bool]] = {}
+        self._words: dict[tuple[str, str], deque[str]] = {}
 
     def add_stream(self, stream: str, user: str) -> None:
         self._users[stream] = user
@@ -124,6 +135,15 @@ class MemoryStorage:
             del self._entries[stream][: upto - trimmed]
             self._trimmed[stream] = upto
 
+    def remember(self, turn: Turn, words: str) -> None:
+        self._words.setdefault((turn.owner, turn.thread), deque(maxlen=REMEMBERED_WORDS)).append(words)
+
+    def words(self, owner: str, thread: str, limit: int) -> list[str]:
+        return list(self._words.get((owner, thread), ()))[-limit:]
+
+    def rewind(self, stream: str, upto: int) -> None:
+        del self._entries.get(stream, [])[max(0, upto - self._trimmed.get(stream, 0)) :]
+
 
 class EventLog:
     """Numbers from 1 without holes, one series a stream."""
@@ -153,7 +173,11 @@ class EventLog:
             self._heads[stream] = self._storage.bounds(stream)[1]
         return self._heads[stream]
 
-    def begin(self, turn: Turn) -> bool:
+    def knows(self, turn: Turn) -> bool:
+        """Whether its message was executed, or is being, or waits for that."""
+        return (turn.owner, turn.message) in self._turns
+
+    def begin(self, turn: Turn, words: str = "") -> bool:
         """Note that a message is being executed; False when it was or is already."""
         key = turn.owner, turn.message
         if key in self._turns:
@@ -163,6 +187,8 @@ class EventLog:
         if len(self._turns) > REMEMBERED_TURNS:
             self._turns.popitem(last=False)
         self._storage.begin(turn)
+        if words:
+            self._storage.remember(turn, words[:WORDS_CHARACTERS])
         return True
 
     def end(self, turn: Turn) -> None:
@@ -194,8 +220,10 @@ class EventLog:
             self._storage.trim(turn.stream, seq - self._keep_events)
         return entry
 
-    def claim(self, stream: str, user: str, after: int) -> Claim:
+    def claim(self, stream: str, user: str, after: int, *, whole: bool = False) -> Claim:
         """What a client that has everything up to ``after`` has missed, or why nobody can say.
+
+        ``whole``: with all that it has, too.
 
         Between clients without credentials, knowing the stream's secret name is the proof.
         """
@@ -208,10 +236,22 @@ class EventLog:
             return Claim(resumed=False, stream=stream, after=after, head=head, reason="ahead of the log")
         if after + 1 < self._storage.bounds(stream)[0]:
             return Claim(resumed=False, stream=stream, after=after, head=head, reason="events were trimmed")
-        entries = self._storage.read(stream, max(0, after - 1), head)
-        had = entries[0] if entries and entries[0].seq == after else None
+        entries = self._storage.read(stream, 0 if whole else max(0, after - 1), head)
+        had = tuple(entry for entry in entries if entry.seq <= after)
         missed = tuple(entry for entry in entries if entry.seq > after)
-        return Claim(resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed, last_had=had)
+        return Claim(
+            resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed,
+            last_had=had[-1] if had else None, had=had if whole else (),
+        )  # fmt: skip
+
+    def words(self, owner: str, thread: str) -> tuple[str, ...]:
+        """What was said on a thread, the latest messages, oldest first."""
+        return tuple(self._storage.words(owner, thread, REMEMBERED_WORDS))
+
+    def rewind(self, stream: str, upto: int) -> None:
+        """Forget a stream's events after ``upto``; only a planted defect wants that."""
+        self._storage.rewind(stream, upto)
+        self._heads[stream] = upto
 
     def history(self, user: str, thread: str) -> list[Entry]:
         """A thread's latest events in the order in which they happened; nothing of another user's."""

@@ -65,12 +65,14 @@ class FrameWriter:
         data = {"thread_id": thread, "events": [msgspec.Raw(event) for event in events]}
         return encode({"type": kind, "data": data, "timestamp": at_s})
 
-    def error(self, code: str, text: str, at_s: float) -> bytes:
-        return encode({"type": self._file.control.error, "error_code": code, "message": text, "timestamp": at_s})
+    def error(self, code: str, text: str, at_s: float, about: Mapping[str, str] | None = None, kind: str = "") -> bytes:
+        """``about``: the ids of the turn that it is about; ``kind``: a type of its own."""
+        what = {"error_code": code, "message": text, "timestamp": at_s}
+        return encode({"type": kind or self._file.control.error, **(about or {}), **what})
 
-    def unknown(self, kind: str, at_s: float) -> bytes:
+    def unknown(self, kind: str, at_s: float, about: Mapping[str, str] | None = None) -> bytes:
         answer = {"received_type": kind, "status": "acknowledged", "timestamp": at_s}
-        return encode({"type": self._file.control.unknown, **answer})
+        return encode({"type": self._file.control.unknown, **(about or {}), **answer})
 
     def control(self, kind: str, at_s: float) -> bytes:
         return encode({"type": kind, "data": {"timestamp": at_s}, "timestamp": at_s})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -18,6 +18,7 @@ __all__ = ["Link", "Mailbox", "Parcel", "WebSocketManager"]
 
 RETRY_MS = (50.0, 100.0, 200.0)
 FLUSH_MS = 100.0
+OVERTAKEN_MS = 250.0
 MOST_KEPT = 10_000
 GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
 
@@ -63,6 +64,12 @@ class Mailbox:
     held: bool = False
     retrying: bool = False
     left_at_s: float = 0.0
+    #: what the next event of one kind overtakes, and is sent before one of another; only a planted defect has that
+    behind: list[Parcel] = field(default_factory=list)
+    overtakers: frozenset[str] = frozenset()
+    flushers: frozenset[str] = frozenset()
+    #: called when something has overtaken
+    overtaken: Callable[[], None] | None = None
 
     def link_for(self, stream: str) -> Link | None:
         """The connection that began the stream, else the user's latest."""
@@ -72,9 +79,11 @@ class Mailbox:
 class WebSocketManager:
     """Connections by stream and by user."""
 
-    def __init__(self, world: World, frames: FrameWriter) -> None:
+    def __init__(self, world: World, frames: FrameWriter, repeats: Callable[[Parcel], bool] = lambda _: False) -> None:
         self._world = world
         self._frames = frames
+        #: whether a planted defect flushes this one twice
+        self._repeats = repeats
         self._streams: dict[str, Mailbox] = {}
         self._users: dict[str, Mailbox] = {}
 
@@ -98,9 +107,44 @@ class WebSocketManager:
             former.close(GOING_AWAY, "resumed on another connection")
         box.links = [link]
         box.backlog.clear()
+        box.behind.clear()
         link.stream = stream
         for parcel in parcels:
             link.put(parcel, whole=True)
+
+    def hold_back(
+        self, stream: str, parcels: Iterable[Parcel], overtakers: frozenset[str], flushers: frozenset[str],
+        overtaken: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Let the stream's next live event of the right kind overtake these, if one comes in time."""
+        box = self._streams[stream]
+        box.behind, box.overtakers, box.flushers, box.overtaken = list(parcels), overtakers, flushers, overtaken
+        link = box.links[-1]
+        self._world.schedule(OVERTAKEN_MS, lambda: self._send_behind(box, link))
+
+    def _send_behind(self, box: Mailbox, link: Link) -> None:
+        if link in box.links:
+            held, box.behind = box.behind, []
+            for parcel in held:
+                link.put(parcel, whole=True)
+
+    def owns(self, link: Link) -> bool:
+        """Whether the connection still has its stream: nobody has taken it over."""
+        box = self._streams.get(link.stream)
+        return box is not None and link in box.links
+
+    def kept_for(self, link: Link) -> Parcel | None:
+        """The first event that waits for this connection's user."""
+        box = self._streams.get(link.stream)
+        return box.backlog[0] if box and box.backlog else None
+
+    def broadcast(self, parcel: Parcel, *, but: Link) -> bool:
+        """To every other client; false: there is none."""
+        own = self._streams.get(but.stream)
+        others = {id(box): box for box in self._streams.values() if box.links and box is not own}
+        for box in others.values():
+            box.links[-1].put(parcel)
+        return bool(others)
 
     def leave(self, link: Link, unsent: Iterable[Parcel]) -> None:
         """A connection is gone; ``unsent`` is what it took and could not send, in order."""
@@ -109,6 +153,7 @@ class WebSocketManager:
             return
         box.links.remove(link)
         box.left_at_s = self._world.now_s()
+        box.behind.clear()
         if not box.keeps:
             box.backlog.clear()
             return
@@ -127,7 +172,15 @@ class WebSocketManager:
         waits = bool(box.backlog) and (
             link is None or link is box.links[-1] or any(p.stream == parcel.stream for p in box.backlog)
         )
+        if box.behind and link is not None and parcel.kind not in box.overtakers:
+            if parcel.kind not in box.flushers:
+                box.behind.append(parcel)
+                return True
+            self._send_behind(box, link)
         if link is not None and not waits and link.put(parcel):
+            if box.behind and box.overtaken is not None:
+                box.overtaken()
+            self._send_behind(box, link)
             return True
         if parcel.seq:
             box.backlog.append(parcel)
@@ -164,6 +217,8 @@ class WebSocketManager:
             stored = replace(parcel, frame=frame, live=parcel.frame, close_code=0)
             if not box.links[-1].put(stored, whole=True):
                 break
+            if self._repeats(parcel):
+                box.links[-1].put(stored, whole=True)
             box.backlog.popleft()
 
     def _retry(self, box: Mailbox, attempt: int) -> None:

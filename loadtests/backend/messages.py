@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,11 +24,25 @@ Message = dict[str, Any]
 #: Names under which clients send the user's words.
 TEXT_FIELDS = ("content", "text", "message")
 MOST_CHARACTERS = 256  # of an id
+#: whoever says this wants to hear what was said before
+RECALL = re.compile(r"\brecall\b", re.IGNORECASE)
+GOING_AWAY = 1001
 
 
 def _word(message: Message, name: str) -> str:
     value = message.get(name)
     return value if isinstance(value, str) and len(value) <= MOST_CHARACTERS else ""
+
+
+def _lag_ms(said: object, now_s: float) -> float:
+    """How long ago the client's clock said ``said``; 0 when it says nothing that is a time."""
+    if isinstance(said, str):
+        try:
+            at = datetime.fromisoformat(said)
+            said = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return 0.0
+    return max(0.0, (now_s - said) * 1000) if isinstance(said, float) else 0.0
 
 
 class MessageHandlerService:
@@ -50,12 +66,15 @@ class MessageHandlerService:
         self._resume = resume
         self._shared_by_user = shared_by_user
         self._pong, self._heartbeat_ack = control.pong, control.heartbeat_ack
+        #: by the event that the contract has for it, else as any other error
+        self._rejected = next((n for n, o in file.outcomes.events.items() if o == "rejected"), control.error)
         # A question for a thread is asked by the name of the event that answers it.
         self._answers = {f"get_{name}": name for name in contract.by_name if name.endswith("_history")}
         self._handlers: dict[str, Callable[[Link, Message, Message], None]] = {
             **dict.fromkeys(self._answers, self._on_history),
             str(file.send.template.get("type", "")): self._on_ask,
             str(file.resume.ask.get("type", "")): self._on_resume,
+            str(file.cancel.template.get("type", "") if file.cancel else ""): self._on_cancel,
             control.pong: self._on_nothing,
             control.heartbeat_ack: self._on_nothing,
             control.ping: self._on_ping,
@@ -89,21 +108,41 @@ class MessageHandlerService:
         if content is None:
             self._complain(link, "MESSAGE_EMPTY", f"a message needs one of {', '.join(TEXT_FIELDS)}")
             return
+        words = {name: _word(payload, name) for name in ("run_id", "thread_id")}
+        owner = link.user if self._shared_by_user(link) else link.stream
+        thread = words["thread_id"] or f"thread_{link.user}"
         ask = Ask(
             message_id=_word(message, "message_id") or _word(payload, "message_id") or self._world.new_id("msg"),
-            run_id=_word(payload, "run_id") or self._world.new_id("run"),
-            thread_id=_word(payload, "thread_id") or f"thread_{link.user}",
+            run_id=words["run_id"] or self._world.new_id("run"),
+            thread_id=thread,
             content=content,
+            earlier=self._agents.words_before(owner, thread) if RECALL.search(content) else (),
+            lag_ms=_lag_ms(payload.get("timestamp"), self._world.now_s()),
         )
         turn = Turn(
-            owner=link.user if self._shared_by_user(link) else link.stream,
+            owner=owner,
             stream=link.stream,
             user=link.user,
             thread=ask.thread_id,
             run=ask.run_id,
             message=ask.message_id,
         )
-        self._agents.start(turn, ask)
+        about = {"run_id": turn.run, "thread_id": turn.thread, "message_id": turn.message}
+        match self._agents.accept(turn, ask):
+            case "rejected":
+                self._complain(link, "TURN_IN_PROGRESS", "another turn of this thread is under way", about)
+            case "acknowledged":
+                self._say(link, self._frames.unknown(str(message["type"]), self._world.now_s(), about))
+            case "dropped":
+                link.close(GOING_AWAY, "restarting")
+
+    def _on_cancel(self, link: Link, _message: Message, payload: Message) -> None:
+        run = _word(payload, "run_id")
+        if not run:
+            self._complain(link, "INVALID_MESSAGE", "which run_id?")
+            return
+        # A turn that is over already needs no answer: its end has said so.
+        self._agents.stop(link.user if self._shared_by_user(link) else link.stream, run)
 
     def _on_resume(self, link: Link, _message: Message, payload: Message) -> None:
         stream, after = payload.get("stream_id"), payload.get("last_seq")
@@ -129,8 +168,9 @@ class MessageHandlerService:
     def _on_nothing(self, link: Link, message: Message, payload: Message) -> None:
         """An answer to ours; that it came is all there is to know."""
 
-    def _complain(self, link: Link, code: str, text: str) -> None:
-        self._say(link, self._frames.error(code, text, self._world.now_s()))
+    def _complain(self, link: Link, code: str, text: str, about: Mapping[str, str] | None = None) -> None:
+        kind = self._rejected if about else ""
+        self._say(link, self._frames.error(code, text, self._world.now_s(), about, kind))
 
     def _say(self, link: Link, frame: bytes) -> None:
         link.put(Parcel(frame=frame))

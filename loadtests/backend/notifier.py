@@ -41,13 +41,19 @@ class WebSocketNotifier:
         manager: WebSocketManager,
         frames: FrameWriter,
         now_s: Callable[[], float],
+        version_of: Callable[[str], str] = lambda _: "1",
     ) -> None:
         self._approved = frozenset(contract.by_name)
         self._kinds = {rule.role: rule.name for rule in reversed(contract.events)}
+        if contract.file.streams:
+            self._kinds["content"] = contract.file.streams[0].event
         self._log = event_log
         self._manager = manager
         self._frames = frames
         self._now_s = now_s
+        self._version_of = version_of
+        #: frames that the next event of their run overtakes
+        self._overtaken: dict[tuple[str, str], Parcel] = {}
         self._recent: deque[tuple[str, bytes]] = deque(maxlen=RECENT)
         self.sent = 0
         self.refused = 0
@@ -58,20 +64,27 @@ class WebSocketNotifier:
         Raises:
             UnapprovedEventError: and nothing was numbered, logged or sent.
         """
-        if step.foreign_frame:
-            self._manager.send_once(Parcel(frame=step.foreign_frame, stream=turn.stream))
+        if step.raw_frame:
+            self._manager.send_once(Parcel(frame=step.raw_frame, stream=turn.stream))
             return
-        kind = step.planted_kind or self._kinds[step.role]
+        kind = step.planted_kind or step.kind or self._kinds[step.role]
         if not step.planted_kind:
             self.check(kind)
         entry = self._append(turn, kind, step)
         self._recent.append((turn.stream, entry.frame))
         self.sent += 1
         parcel = parcel_of(entry)
-        parcel = parcel_of(entry)
+        if step.astray:
+            self._manager.send_once(Parcel(frame=entry.frame, stream=step.astray))
+        if step.overtaken:
+            self._overtaken[turn.stream, turn.run] = parcel
+            return
         for number in range(1, step.deliveries + 1):
             last = number == step.deliveries
             self._manager.post(replace(parcel, close_code=step.close_code) if last and step.close_code else parcel)
+        overtaken = self._overtaken.pop((turn.stream, turn.run), None)
+        if overtaken is not None:
+            self._manager.post(overtaken)
 
     def check(self, kind: str) -> None:
         """Refuse what the contract does not approve."""
@@ -79,6 +92,10 @@ class WebSocketNotifier:
             self.refused += 1
             log.error("refused to send an event of the unapproved type %r", kind)
             raise UnapprovedEventError(f"{kind!r} is not in the contract's events")
+
+    def forget(self, stream: str) -> None:
+        """Drop what was to be overtaken: a replay has it."""
+        self._overtaken = {key: parcel for key, parcel in self._overtaken.items() if key[0] != stream}
 
     def foreign_frame(self, stream: str) -> bytes:
         """A recent event of another client that is connected now; empty if there is none."""
@@ -94,6 +111,7 @@ class WebSocketNotifier:
             "thread_id": turn.thread,
             "user_id": turn.user,
             "agent_name": step.agent,
+            "event_version": step.version or self._version_of(turn.run),
         }
         if not step.run_id:
             ids["message_id"] = turn.message

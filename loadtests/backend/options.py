@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from loadtests.backend.engine import STATUSES
 from loadtests.backend.frames import Shape
 from loadtests.backend.planting import SPARED_TURNS
+from loadtests.configfile import nearest
 from loadtests.errors import ConfigError
 
-__all__ = ["ServerOptions", "server_tls"]
+__all__ = ["ServerOptions", "server_tls", "shares_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +32,39 @@ class ServerOptions:
     spared_turns: int = SPARED_TURNS
     shape: Shape = "flat"
     require_token: bool = False
+    #: shares of turns that end otherwise than well, by status
+    outcomes: Mapping[str, float] = field(default_factory=dict)
+    #: what happens to a message while a turn of its thread is under way; empty: what the contract says
+    concurrent: str = ""
+    #: of the event format, mixed by turns; empty: the contract's first
+    event_versions: tuple[str, ...] = ()
+    #: seconds between pings, and until a missing answer ends a connection
+    ping_interval_s: float = 20.0
+    ping_timeout_s: float = 20.0
     tls_cert: Path | None = None
     tls_key: Path | None = None
     build: str = "reference"
     node: str = "node-1"
+
+
+def shares_of(texts: Iterable[str]) -> dict[str, float]:
+    """``degraded=0.1`` and the like.
+
+    Raises:
+        ConfigError: no such status, no such share.
+    """
+    shares: dict[str, float] = {}
+    for text in texts:
+        status, _, share = text.partition("=")
+        if status not in STATUSES:
+            raise ConfigError("--outcome", "", f"no status {status!r}", nearest(status, list(STATUSES)))
+        try:
+            shares[status] = float(share)
+        except ValueError:
+            raise ConfigError("--outcome", "", f"{text!r} has no share", f"such as {status}=0.1") from None
+    if not (all(share >= 0 for share in shares.values()) and sum(shares.values()) <= 1):
+        raise ConfigError("--outcome", "", f"shares {shares}", "none below 0, together 1 at most")
+    return shares
 
 
 def server_tls(options: ServerOptions) -> ssl.SSLContext | None:

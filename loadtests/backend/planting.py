@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from loadtests.backend.defects import DEFECTS, Defect, Site
+from loadtests.backend.defects import DEFECTS, Defect, Place, Site
 from loadtests.backend.eventlog import Claim, Entry
-from loadtests.backend.script import Script
+from loadtests.backend.script import Script, Wants
 from loadtests.configfile import nearest
+from loadtests.contract.schema import Role
 from loadtests.errors import ConfigError
 
 __all__ = ["Planter", "defect_named"]
@@ -18,6 +19,7 @@ SPARED_CONNECTIONS = 4  # preflight's own
 MOST_IN_A_ROW = 3
 EARLY_S = 20.0
 QUIET_S = 30.0
+REFUSED_S = 30.0
 
 
 def defect_named(name: str) -> Defect:
@@ -34,40 +36,106 @@ def defect_named(name: str) -> Defect:
 class Planter:
     """One defect, or none, for the life of a server."""
 
-    def __init__(self, defect: Defect | None, seed: int, share: float = 0.1, spared_turns: int = SPARED_TURNS) -> None:
+    def __init__(
+        self,
+        defect: Defect | None,
+        seed: int,
+        share: float = 0.1,
+        spared_turns: int = SPARED_TURNS,
+        roles: Mapping[str, Role] | None = None,
+    ) -> None:
         self.defect = defect
         self._seed = seed
         self._share = defect.share if defect and defect.share is not None else share
         self._spared_turns = spared_turns
+        self._roles = roles or {}
         self._turns = 0
         self._connections = 0
         self._in_a_row = 0
         self._first_eligible_s: float | None = None
+        self._first_cut_s: float | None = None
         self._last_cut_s: float | None = None
+        self.cuts = 0
         self.planted = 0
 
-    def turn(self, run: str, plan: Callable[..., Script], site: Callable[[], Site]) -> Script:
-        """The turn's script, spoilt if its number is up; ``plan(nested=…)`` makes it."""
+    @property
+    def forgets(self) -> bool:
+        return self.defect is not None and self.defect.forgets
+
+    @property
+    def reads_all(self) -> bool:
+        return self.defect is not None and self.defect.reads_all
+
+    @property
+    def closes(self) -> bool:
+        return self.defect is not None and self.defect.closes
+
+    def strikes(self, where: Place, key: str) -> bool:
+        """Whether the defect hooks in at this place, and hits what ``key`` names; then it counts as planted."""
+        hit = self.aims(where, key)
+        self.planted += hit
+        return hit
+
+    def aims(self, where: Place, key: str) -> bool:
+        """The same for what may still miss: ``hit`` is to be called when it did not."""
+        if self.defect is None or self.defect.where != where or self._turns < self._spared_turns:
+            return False
+        return self._hits(key)
+
+    def hit(self) -> None:
+        """What was aimed at was hit."""
+        self.planted += 1
+
+    def turn(self, run: str, plan: Callable[[Wants | None], Script], site: Callable[[], Site]) -> Script:
+        """The turn's script, spoilt if its number is up; ``plan`` makes it, as it is wanted."""
         self._turns += 1
         defect = self.defect
         if defect is None or defect.script is None or self._turns <= self._spared_turns or not self._hits(run):
-            return plan(nested=True)
-        spoilt = defect.script(plan(nested=not defect.plain), site())
+            return plan(None)
+        spoilt = defect.script(plan(defect.wants), site())
         if spoilt is None:
-            return plan(nested=True)
+            return plan(None)
         self.planted += 1
         return spoilt
+
+    def stop(self, run: str, left: Script, ending: Script) -> tuple[Script, bool]:
+        """What comes after a stop, and whether the thread stays busy for ever; ``left`` is what it cuts off."""
+        defect = self.defect
+        if defect is None or defect.cancel is None or not self._hits(run):
+            return ending, False
+        spoilt = defect.cancel(left, ending)
+        if spoilt is None:
+            return ending, False
+        self.planted += 1
+        return spoilt, defect.wedges
 
     def replay(self, claim: Claim) -> tuple[Entry, ...]:
         """The events to send after a resume was granted."""
         defect = self.defect
         if defect is None or defect.replay is None or not self._hits(f"{claim.stream}:{claim.after}"):
             return claim.missed
-        spoilt = defect.replay(claim)
+        spoilt = defect.replay(claim, self._roles)
         if spoilt is None:
             return claim.missed
         self.planted += 1
         return spoilt
+
+    def rewind(self, claim: Claim) -> int | None:
+        """Up to where the log still knows the stream; None: all of it."""
+        defect = self.defect
+        if defect is None or defect.rewind is None or not self._hits(f"{claim.stream}:{claim.after}"):
+            return None
+        upto = defect.rewind(claim)
+        self.planted += upto is not None
+        return upto
+
+    def admits(self, now_s: float) -> bool:
+        """Whether anybody is let in at all."""
+        if self.defect is None or self.defect.where != "admission" or self._first_cut_s is None:
+            return True
+        refused = now_s - self._first_cut_s < REFUSED_S
+        self.planted += refused
+        return not refused
 
     def refuses_welcome(self, now_s: float, *, known_user: bool) -> bool:
         """Whether this connection is left without a welcome.
@@ -95,7 +163,10 @@ class Planter:
     def cut(self, now_s: float) -> None:
         """A client went without saying goodbye, or gave up waiting: it will be back."""
         if self._connections > SPARED_CONNECTIONS:
+            self.cuts += 1
             self._last_cut_s = now_s
+            if self._first_cut_s is None:
+                self._first_cut_s = now_s
 
     def _hits(self, key: str) -> bool:
         """The share, decided by the key alone; but the first occasion always."""

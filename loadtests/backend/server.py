@@ -21,6 +21,7 @@ from websockets.http11 import Request, Response
 from loadtests.backend.assembly import Backend
 from loadtests.backend.connection import CLOSE_TIMEOUT_S, SocketLink
 from loadtests.backend.database import SqliteStorage
+from loadtests.backend.defects import Defect
 from loadtests.backend.eventlog import MemoryStorage
 from loadtests.backend.manager import Parcel
 from loadtests.backend.options import ServerOptions, server_tls
@@ -49,12 +50,16 @@ class _Shell:
         self.backend = backend
         self.path = contract.file.endpoint.path
         self.links: set[SocketLink] = set()
+        one_gate = backend.planter.defect is not None and backend.planter.defect.one_gate
+        self.gate = asyncio.Lock() if one_gate else None
 
     def respond(self, _socket: ServerConnection, request: Request) -> Response | None:
         """Plain HTTP: health, and what is not there."""
         path = urlsplit(request.path).path
         if path == self.path:
-            return None
+            if self.backend.admits():
+                return None
+            return json_response(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "starting"})
         if path != HEALTH_PATH:
             return json_response(HTTPStatus.NOT_FOUND, {"error": "not found", "try": [self.path, HEALTH_PATH]})
         health = {
@@ -62,7 +67,7 @@ class _Shell:
             "build": self.options.build,
             "node": self.options.node,
             "monotonic_ns": time.monotonic_ns(),
-            "connections": len(self.links),
+            "connections": self.backend.connections,
             "turns_running": self.backend.agents.running,
             "events_sent": self.backend.notifier.sent,
             "events_refused": self.backend.notifier.refused,
@@ -73,7 +78,7 @@ class _Shell:
     async def converse(self, socket: ServerConnection) -> None:
         """The life of one connection."""
         client = client_of(socket.request, socket.subprotocol)
-        link = SocketLink(socket, time.monotonic())
+        link = SocketLink(socket, time.monotonic(), self.gate)
         pump = asyncio.create_task(link.pump())
         try:
             if self.options.require_token and not client.trusted:
@@ -131,6 +136,13 @@ def _world(seed: int) -> World:
     )
 
 
+def _keepalive(options: ServerOptions, defect: Defect | None) -> tuple[float | None, float | None]:
+    planted = defect.keepalive_s if defect else None
+    if planted == "never":
+        return None, None
+    return planted or (options.ping_interval_s, options.ping_timeout_s)
+
+
 async def _commit(storage: SqliteStorage) -> None:
     """Group commits, off the loop."""
     while True:
@@ -173,7 +185,11 @@ async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> 
         shape=options.shape,
         node=options.node,
         build=options.build,
+        outcomes=options.outcomes,
+        concurrent=options.concurrent,
+        event_versions=options.event_versions,
     )
+    ping_interval_s, ping_timeout_s = _keepalive(options, backend.planter.defect)
     shell = _Shell(options, contract, backend)
     tls = server_tls(options)
     try:
@@ -187,6 +203,8 @@ async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> 
             compression=None,
             max_size=MOST_BYTES,
             close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=ping_interval_s,
+            ping_timeout=ping_timeout_s,
             # A frame counts as sent when the kernel has it, not when it waits in this process. One byte and not none:
             # under TLS asyncio takes an empty buffer for one that is at a limit of zero, and writes nothing more.
             write_limit=1,

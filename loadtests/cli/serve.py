@@ -23,6 +23,16 @@ def serve(
     defect: Annotated[str, typer.Option(help="Plant a defect; 'list' shows them.")] = "",
     shape: Annotated[Literal["flat", "data", "payload", "wrapped"], typer.Option(help="Envelope of events.")] = "flat",
     require_token: Annotated[bool, typer.Option("--require-token", help="Refuse who has none.")] = False,
+    outcome: Annotated[
+        list[str] | None, typer.Option(help="STATUS=SHARE: a share of turns that end otherwise; may be given again.")
+    ] = None,
+    concurrent: Annotated[
+        Literal["", "queue", "reject", "parallel", "supersede"],
+        typer.Option(help="What happens to a message while a turn of its thread is under way."),
+    ] = "",
+    event_version: Annotated[
+        list[str] | None, typer.Option(help="Of events; several are mixed by turns, as during a rollout.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serves wss://.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
 ) -> None:
@@ -31,13 +41,14 @@ def serve(
     Example: [bold]gauntlet serve --port 8000 --defect lost-event[/bold]
     """
     from loadtests.backend.defects import DEFECTS
+    from loadtests.backend.options import shares_of
     from loadtests.backend.server import ServerOptions, run
     from loadtests.configfile import nearest
     from loadtests.errors import ConfigError
 
     if defect == "list":
         for name, row in DEFECTS.items():
-            typer.echo(f"{name:<20} {row.sentence}")
+            typer.echo(f"{name:<24} {row.sentence}")
         return
     if defect and defect not in DEFECTS:
         raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(DEFECTS)))
@@ -45,6 +56,6 @@ def serve(
         raise ConfigError("--port", "", f"{port}", f"0 to {MOST_PORT}; 0 takes any free one")
     options = ServerOptions(
         host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
-        tls_key=tls_key,
+        tls_key=tls_key, outcomes=shares_of(outcome or []), concurrent=concurrent, event_versions=tuple(event_version or ()),
     )  # fmt: skip
     asyncio.run(run(options))

@@ -16,6 +16,7 @@ __all__ = ["Diagnosis", "local", "way_to"]
 Diagnosis = tuple[str, Literal["ok", "warn", "bad"], str]
 LEAST_PYTHON = (3, 11)
 LEAST_DESCRIPTORS = 1024
+SHOWN_FRAMES = 3
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -70,6 +71,8 @@ def way_to(
     """
     from loadtests.assignment import Assignment
     from loadtests.conductor.options import RunOptions, prepare
+    from loadtests.conductor.preflight import what_fits_better
+    from loadtests.contract import load
     from loadtests.manifest import new_nonce
     from loadtests.probe import probe_assignment
 
@@ -94,6 +97,7 @@ def way_to(
         (step, "ok" if ok else "bad", f"{took_ms:.1f} ms  {text}") for step, ok, took_ms, text in report.steps
     ]
     if report.fit == "misfit":
-        shown = "; ".join(frame.text for frame in report.frames[:3])
-        out.append(("contract", "bad", f"{report.problem}: {shown}"))
+        texts = [frame.text for frame in report.frames]
+        better = what_fits_better(load(name), texts)
+        out.append(("contract", "bad", f"{report.problem}: {'; '.join(texts[:SHOWN_FRAMES])} ({better})"))
     return out

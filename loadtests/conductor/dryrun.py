@@ -64,6 +64,8 @@ def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
     labels, users = gate.selector.labels, prepared.scenario.users
     fault = labels.get("fault", NO_FAULT)
     share = _cohorts(prepared).get(labels.get("cohort", ""), 1.0)
+    if gate.selector.name.startswith("stream."):
+        return None  # how many turns stream their answer is the backend's to say
     if gate.selector.name == "connect.ready":
         return round(users * share) if fault == NO_FAULT and "phase" not in labels else None
     if gate.selector.name == "recovery.session":

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtests.errors import ConfigError
-from loadtests.history import COHORTS, End, Flag, RowKind, attribute
+from loadtests.history import COHORTS, OUTCOMES, End, Flag, RowKind, attribute
 from loadtests.plaintext import printable
 from loadtests.rundir import RunData, frames, read_run, windows_of
 
@@ -19,6 +19,12 @@ __all__ = ["list_turns", "show_turn"]
 MOST_LISTED = 30
 SOME = 12
 SHOWN_CHARACTERS = 600
+#: places where a fault may be the cause
+EXPLAINED = ("during", "grace")
+#: what a row says of a frame, beside its name
+MARKED = (
+    Flag.RECOVERED, Flag.STALE, Flag.OTHER_STREAM, Flag.TEXT_DIFFERS, Flag.BAD_VERSION, Flag.OLD_VERSION, Flag.POOR_ANSWER,
+)  # fmt: skip
 CONNECTION_KINDS = [
     RowKind.DIAL,
     RowKind.FAILED,
@@ -42,7 +48,7 @@ def list_turns(run: Path, console: Console) -> None:
     windows, grace_ns = windows_of(data), data.contract.file.turn.recovery_ms * 1_000_000
     for finding in findings:
         at_ns, cohort = int(data.rows["received"][finding.row]), COHORTS[data.rows["cohort"][finding.row]]
-        explained = attribute(at_ns, at_ns, cohort, windows, grace_ns).place != "clear"
+        explained = attribute(at_ns, at_ns, cohort, windows, grace_ns).place in EXPLAINED
         if finding.kind.excused_by_fault and explained:
             continue
         if finding.turn and (finding.session, finding.turn) not in seen and len(seen) < MOST_LISTED:
@@ -137,12 +143,7 @@ def _what(data: RunData, row: np.void) -> str:
     kind = RowKind(int(row["kind"]))
     flags = Flag(int(row["flags"]))
     if kind is RowKind.EVENT:
-        name = data.strings[row["raw"]] or "(no type)"
-        number = f" #{row['cursor']}" if row["cursor"] >= 0 else ""
-        marks = [
-            flag.name.lower() for flag in (Flag.RECOVERED, Flag.STALE, Flag.OTHER_STREAM) if flag & flags and flag.name
-        ]
-        return f"{name}{number}" + (f" ({', '.join(marks)})" if marks else "")
+        return _event(data, row, flags)
     if kind is RowKind.END:
         return f"end: {End(int(row['code'])).name.lower()}"
     if kind in {RowKind.CLOSE, RowKind.FAILED}:
@@ -155,3 +156,14 @@ def _what(data: RunData, row: np.void) -> str:
     if kind is RowKind.ASK:
         return f"resume asked after #{row['cursor']}"
     return kind.name.lower()
+
+
+def _event(data: RunData, row: np.void, flags: Flag) -> str:
+    name = data.strings[row["raw"]] or "(no type)"
+    number = f" #{row['cursor']}" if row["cursor"] >= 0 else ""
+    marks = [flag.name.lower().replace("_", " ") for flag in MARKED if flag & flags and flag.name]
+    told = int(row["code"]) - 1
+    if told >= 0:
+        ends = data.contract.roles[row["event"]] in {"done", "failed"}
+        marks.insert(0, OUTCOMES[told] if ends and told < len(OUTCOMES) else f"chunk {told}")
+    return f"{name}{number}" + (f" ({', '.join(marks)})" if marks else "")

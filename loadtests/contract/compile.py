@@ -1,4 +1,4 @@
-"""A contract file becomes tables and one decoder, once, at start.
+"""A contract file becomes tables, templates and one decoder, once, at start.
 
 What the frame decoder returns is a plain tuple, ``Seen``: on the hot path an object per event is what one can save.
 """
@@ -6,22 +6,26 @@ What the frame decoder returns is a plain tuple, ``Seen``: on the hot path an ob
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from loadtests.configfile import convert, merge, nearest, read_yaml
+from loadtests.configfile import nearest, read_yaml
+from loadtests.contract.check import check
+from loadtests.contract.content import FinalRule, OutcomeRule, StreamRule, answers, finals, streams
 from loadtests.contract.decoder import FrameDecoder
+from loadtests.contract.envelope import on_wire
+from loadtests.contract.explain import shaped
 from loadtests.contract.schema import ContractFile, GateRule, Role
 from loadtests.contract.template import Template
 from loadtests.errors import ConfigError
 
-__all__ = ["BUILT_IN", "Contract", "EventRule", "load"]
+__all__ = ["BUILT_IN", "CompiledKeepalive", "CompiledStep", "Contract", "EventRule", "built_in", "load"]
 
 BUILT_IN = Path(__file__).parent.parent / "contracts"
-MAX_REQUIRED_FIELDS = 12  # the schema bits of a row have room for no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +39,30 @@ class EventRule:
     fields: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledStep:
+    """One step of a handshake: it expects a type, or sends, or pauses."""
+
+    expect: str
+    take: Mapping[str, str]
+    send: Template | None
+    pause_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledKeepalive:
+    """What is said when nothing else was for a while, and the type that answers it."""
+
+    message: Template
+    every_ms: int
+    expect: str
+
+
 class Contract:
     """A compiled contract. Tables are indexed by an event's ``index``; 0 stands for a type that is not approved."""
 
     def __init__(self, file: ContractFile, source: str, text: str) -> None:
+        check(file, source)
         self.file = file
         self.name = file.name
         self.source = source
@@ -53,23 +77,59 @@ class Contract:
         self.demanded = tuple(rule for rule in self.events if rule.demanded)
         self.legacy = frozenset(file.legacy)
         self.resumes = file.resume.mode == "cursor"
-        self.has_cursor = "cursor" in file.fields
-        self._check()
-        #: event index -> the index of the pair's opening event; an opening may have several ways to be closed
-        self.opens = {self.by_name[pair.open].index: self.by_name[pair.open].index for pair in file.pairs}
-        self.closes = {self.by_name[pair.close].index: self.by_name[pair.open].index for pair in file.pairs}
-        ordered = {name for row in file.order.states.values() for name in row}
-        #: event index -> True where the automaton has a say
-        self.ordered = tuple(i > 0 and self.events[i - 1].name in ordered for i in range(len(self.events) + 1))
-        self.automaton = {
-            state: {self.by_name[name].index: after for name, after in row.items()}
-            for state, row in file.order.states.items()
-        }
-        self.message = Template(file.send.template)
-        self.resume_ask = Template(file.resume.ask)
+        self.has_cursor = "cursor" in on_wire(file)
+        self._compile_order()
+        self._compile_messages()
+        index_of = {rule.name: rule.index for rule in self.events}
+        #: event index -> the stream whose chunks it brings, the stream whose whole it brings
+        self.stream_of: dict[int, StreamRule] = streams(file, index_of)
+        self.final_of: dict[int, FinalRule] = finals(file, index_of)
+        rule = OutcomeRule(file, index_of)
+        #: (event index, frame) of a terminal -> number of its outcome; without a word of the file's the role says it all
+        self.outcome, self.says_outcome = rule.outcome, rule.says
+        #: where the answer to a message stands (0: the file does not say)
+        self.answer_event, self.read_answer = answers(file, index_of)
         self.decoder = FrameDecoder(file, self.events)
         #: ``Seen`` of one text frame, see ``loadtests.contract.decoder``
         self.decode = self.decoder.decode
+
+    def _compile_order(self) -> None:
+        file, index_of = self.file, {rule.name: rule.index for rule in self.events}
+        #: event index -> the index of the pair's opening event; an opening may have several ways to be closed
+        self.opens = {index_of[pair.open]: index_of[pair.open] for pair in file.pairs}
+        self.closes = {index_of[pair.close]: index_of[pair.open] for pair in file.pairs}
+        ordered = {name for row in file.order.states.values() for name in row}
+        #: event index -> True where the automaton has a say
+        self.ordered = (False, *(rule.name in ordered for rule in self.events))
+        self.automaton = {
+            state: {index_of[name]: after for name, after in row.items()}
+            for state, row in (file.order.states or {file.order.start: {}}).items()
+        }
+
+    def _compile_messages(self) -> None:
+        file = self.file
+        #: what prelude and handshake take, and everything sent later may name
+        takes = (*(call.take for call in file.prelude), *(step.take for step in file.handshake.steps))
+        self.taken = frozenset(name for take in takes for name in take)
+        self.message = Template(file.send.template, self.taken)
+        self.resume_ask = Template(file.resume.ask, self.taken)
+        self.cancel = Template(file.cancel.template, self.taken) if file.cancel else None
+        self.steps = tuple(
+            CompiledStep(
+                expect=step.expect,
+                take=step.take,
+                send=None if step.send is None else Template(step.send, {"token", *self.taken}),
+                pause_ms=step.pause_ms,
+            )
+            for step in file.handshake.steps
+        )
+        self.replies = {kind: Template(answer, self.taken) for kind, answer in file.control.replies.items()}
+        beat = file.control.keepalive
+        self.keepalive = (
+            CompiledKeepalive(message=Template(beat.send, self.taken), every_ms=beat.every_ms, expect=beat.expect)
+            if beat
+            else None
+        )
 
     def label(self, index: int) -> str:
         """The event's name, or a dash for what is not approved."""
@@ -88,7 +148,7 @@ class Contract:
         for rule in self.events:
             if rule.role == role:
                 return rule.name
-        raise ConfigError(self.source, "events", f"no event has the role {role!r}")
+        raise ConfigError(self.source, "events", f"no event has the role {role!r}", nearest(role, list(get_args(Role))))
 
     def gates(self) -> dict[str, list[GateRule]]:
         """The contract's budgets, metric selector -> rules."""
@@ -97,80 +157,34 @@ class Contract:
             for metric, rules in self.file.budgets.items()
         }
 
-    def _check(self) -> None:
-        """References between the tables; what the file's shape alone cannot say."""
-        file, events = self.file, list(self.file.events)
 
-        def known(place: str, name: str) -> None:
-            if name not in file.events:
-                raise ConfigError(self.source, place, f"{name!r} is not in events", nearest(name, events))
-
-        for alias, name in file.aliases.items():
-            known(f"aliases.{alias}", name)
-            if alias in file.events:
-                raise ConfigError(self.source, f"aliases.{alias}", "is an approved event too", "one or the other")
-        for name in file.legacy:
-            if name in file.events or name in file.aliases:
-                raise ConfigError(self.source, f"legacy.{name}", "is approved or an alias too", "one or the other")
-        for i, pair in enumerate(file.pairs):
-            known(f"pairs[{i}].open", pair.open)
-            known(f"pairs[{i}].close", pair.close)
-            for field in pair.by:
-                self._known_field(f"pairs[{i}].by", field)
-        for name, event in file.events.items():
-            for field in event.fields:
-                self._known_field(f"events.{name}.fields", field)
-            if len(event.fields) > MAX_REQUIRED_FIELDS:
-                raise ConfigError(
-                    self.source, f"events.{name}.fields", "too many", f"at most {MAX_REQUIRED_FIELDS} fields"
-                )
-        if file.handshake.ready:
-            known("handshake.ready", file.handshake.ready)
-        if file.resume.mode == "cursor":
-            known("resume.answer", file.resume.answer)
-            for key in ("stream", "resumed"):
-                if not getattr(file.resume, key):
-                    raise ConfigError(self.source, f"resume.{key}", "is empty", "a path, because resume.mode is cursor")
-            if not self.has_cursor:
-                raise ConfigError(self.source, "fields", "has no cursor", "one, because resume.mode is cursor")
-        self._check_order(known)
-        if not any(event.role == "done" for event in file.events.values()):
-            raise ConfigError(self.source, "events", "no event has the role 'done'", "a turn that can end well")
-        if not any(event.role == "started" for event in file.events.values()):
-            raise ConfigError(self.source, "events", "no event has the role 'started'", "a turn that can begin")
-
-    def _check_order(self, known: Any) -> None:
-        order = self.file.order
-        if order.states and order.start not in order.states:
-            raise ConfigError(
-                self.source, "order.start", f"no state {order.start!r}", nearest(order.start, list(order.states))
-            )
-        for state, row in order.states.items():
-            for name, after in row.items():
-                known(f"order.states.{state}", name)
-                if after not in order.states:
-                    raise ConfigError(
-                        self.source,
-                        f"order.states.{state}.{name}",
-                        f"no state {after!r}",
-                        nearest(after, list(order.states)),
-                    )
-
-    def _known_field(self, place: str, field: str) -> None:
-        if field not in self.file.fields:
-            raise ConfigError(self.source, place, f"{field!r} is not in fields", nearest(field, list(self.file.fields)))
+def built_in() -> dict[str, Path]:
+    """The contracts that come with the package, by name."""
+    return {path.stem: path for path in sorted(BUILT_IN.glob("*.yaml"))}
 
 
 def _resolve(name_or_path: str) -> tuple[Path, str]:
-    built_in = {path.stem: path for path in sorted(BUILT_IN.glob("*.yaml"))}
-    if name_or_path in built_in:
-        return built_in[name_or_path], f"contract {name_or_path}"
+    known = built_in()
+    if name_or_path in known:
+        return known[name_or_path], f"contract {name_or_path}"
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         return path, str(path)
     raise ConfigError(
-        "--contract", "", f"no contract {name_or_path!r}", nearest(name_or_path, list(built_in)) + " or a YAML file"
+        "--contract", "", f"no contract {name_or_path!r}", nearest(name_or_path, list(known)) + " or a YAML file"
     )
+
+
+def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` upon what it extends: mappings key by key, everything else replaced, and nothing (null) takes a key away."""
+    laid = dict(base)
+    for key, value in over.items():
+        old = laid.get(key)
+        if value is None and key in laid:
+            del laid[key]
+        else:
+            laid[key] = _laid(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return laid
 
 
 def load(name_or_path: str | Path) -> Contract:
@@ -191,8 +205,8 @@ def load(name_or_path: str | Path) -> Contract:
         chain.append(base_path.resolve())
         base = read_yaml(base_path)
         further = base.pop("extends", "")
-        data = merge(base, {key: value for key, value in data.items() if key != "extends"})
+        data = _laid(base, {key: value for key, value in data.items() if key != "extends"})
         data["extends"] = further
     data.pop("extends", None)
-    file = convert(data, ContractFile, where)
+    file = shaped(data, ContractFile, where)
     return Contract(file, where, msgspec.yaml.encode(file).decode())

@@ -9,7 +9,11 @@ import msgspec
 __all__ = [
     "FORMAT",
     "Agents",
+    "Answer",
     "Auth",
+    "Call",
+    "Cancel",
+    "Client",
     "Closes",
     "ContractFile",
     "Control",
@@ -17,14 +21,21 @@ __all__ = [
     "Endpoint",
     "Envelope",
     "Event",
+    "Final",
     "GateRule",
     "Handshake",
+    "Keepalive",
     "Order",
+    "Outcome",
+    "Outcomes",
     "Pair",
     "Resume",
     "Role",
     "Send",
+    "Step",
+    "Stream",
     "Turn",
+    "Versions",
 ]
 
 FORMAT = 1
@@ -42,6 +53,8 @@ class Endpoint(_Record, frozen=True):
     #: appended to a target that has no path of its own
     path: str = "/"
     query: dict[str, str] = {}
+    #: offered by every client, before the one that carries a token
+    subprotocols: list[str] = []
 
 
 class Auth(_Record, frozen=True):
@@ -52,9 +65,38 @@ class Auth(_Record, frozen=True):
     value: str = "{token}"
 
 
+class Call(_Record, frozen=True):
+    """One HTTP request before the upgrade; what its answer holds fills ``{name}`` in everything that is sent later."""
+
+    #: ``{token}`` and names taken before are replaced, here as in path, headers and body
+    path: str
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    headers: dict[str, str] = {}
+    body: dict[str, Any] | None = None
+    #: these answers are good ones
+    status: tuple[int, ...] = (200, 201)
+    #: name -> path in the answer's JSON
+    take: dict[str, str] = {}
+    #: made again before each connection (a single-use ticket), or once a session
+    each: Literal["connection", "session"] = "connection"
+
+
+class Step(_Record, frozen=True):
+    """One step of a handshake: exactly one of ``expect``, ``send`` (which may say ``{token}``) and ``pause_ms``."""
+
+    #: type of a frame that must come, or have come since the upgrade
+    expect: str = ""
+    #: name -> path in that frame; fills ``{name}`` in everything that is sent later
+    take: dict[str, str] = {}
+    send: dict[str, Any] | None = None
+    pause_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Handshake(_Record, frozen=True):
-    #: type of the frame after which messages may be sent; empty: ready at once
+    #: type of the frame after which messages may be sent; empty: ready at once, or after the last step
     ready: str = ""
+    #: what is done before that, in this order; ``ready`` itself may come before, between or after
+    steps: list[Step] = []
     timeout_ms: Milliseconds = 10_000
 
 
@@ -88,10 +130,14 @@ class Turn(_Record, frozen=True):
     #: a cut session is served again, and its turn settled, within this time
     recovery_ms: Milliseconds = 10_000
     interrupted: Literal["resumed", "recovered-or-error", "abandoned"] = "recovered-or-error"
+    #: what the backend does with a message that comes while a turn of the session is under way; empty: not promised
+    concurrent: Literal["", "queue", "reject", "parallel", "supersede"] = ""
 
 
 class Envelope(_Record, frozen=True):
-    type: str = "type"
+    #: path to the type; of several, what is found is joined with ``join``
+    type: str | list[str] = "type"
+    join: str = "."
     #: root type -> paths where the real type stands
     wrappers: dict[str, list[str]] = {}
     #: containers whose fields count as the frame's own, later ones win
@@ -100,9 +146,81 @@ class Envelope(_Record, frozen=True):
     recovered: str = ""
 
 
+class Versions(_Record, frozen=True):
+    """Versions of the event format. During a rollout old and new ones are mixed, and all accepted ones are right."""
+
+    #: path to an event's version; empty: events have none
+    path: str = ""
+    accepted: list[str] = []
+    #: accepted too, with a warning
+    deprecated: list[str] = []
+
+
+class Final(_Record, frozen=True):
+    """Where the whole of a streamed text stands."""
+
+    event: str
+    text: str
+
+
+class Stream(_Record, frozen=True):
+    """A text that comes in chunks."""
+
+    #: a content event
+    event: str
+    #: path to a chunk's text
+    text: str
+    #: path to its number; empty: chunks are not numbered
+    index: str = ""
+    #: number of the first chunk
+    start: int = 0
+    #: where the same text stands whole
+    final: Final | None = None
+
+
+#: How a turn ended, as its backend says it. Only ``failed`` is a failure; ``throttled`` says that the quota was measured.
+Outcome = Literal["ok", "degraded", "refused", "throttled", "failed", "cancelled", "rejected"]
+
+
+class Outcomes(_Record, frozen=True):
+    """How a terminal event says what came of the turn; its role decides where this does not."""
+
+    #: path in a terminal event
+    path: str = ""
+    #: value at that path -> outcome
+    values: dict[str, Outcome] = {}
+    #: terminal event -> outcome
+    events: dict[str, Outcome] = {}
+
+
+class Cancel(_Record, frozen=True):
+    """How a client stops the turn in flight."""
+
+    template: dict[str, Any]
+    #: the turn ends within this time of the cancel
+    within_ms: Milliseconds = 2_000
+
+
+class Answer(_Record, frozen=True):
+    """Where the answer to a message stands, for expectations of a scenario."""
+
+    event: str
+    text: str
+
+
+class Keepalive(_Record, frozen=True):
+    """What the client sends while nothing else is said, and the type that answers it."""
+
+    send: dict[str, Any]
+    every_ms: Milliseconds
+    expect: str = ""
+
+
 class Agents(_Record, frozen=True):
     #: names of agents whose end is the turn's end; others are nested
     root: list[str] = []
+    #: a nested agent that started also completes before the turn ends well, and none completes that never started
+    paired: bool = False
 
 
 class Event(_Record, frozen=True):
@@ -133,12 +251,28 @@ class Control(_Record, frozen=True):
     heartbeat_ack: str = ""
     unknown: str = ""
     error: str = ""
+    #: type of a frame -> what the client answers at once
+    replies: dict[str, dict[str, Any]] = {}
+    keepalive: Keepalive | None = None
 
 
 class Closes(_Record, frozen=True):
     normal: tuple[int, ...] = (1000, 1001)
     #: after these a client must not come back
     fatal: tuple[int, ...] = ()
+
+
+class Client(_Record, frozen=True):
+    """How the product's own client comes back. Declared, it is kept by the sessions, and breaking it moves the verdict."""
+
+    #: the first wait is at most this long, each later one of an outage ``factor`` times that, up to ``cap_ms``
+    base_ms: Milliseconds = 100
+    cap_ms: Milliseconds = 3000
+    factor: Annotated[float, msgspec.Meta(ge=1)] = 2.0
+    #: in one outage
+    attempts: Annotated[int, msgspec.Meta(gt=0)] = 12
+    #: largest share of those cut together that may come back within one second
+    herd_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
 
 
 class GateRule(_Record, frozen=True):
@@ -155,14 +289,21 @@ class ContractFile(_Record, frozen=True, kw_only=True):
     extends: str = ""
     endpoint: Endpoint = Endpoint()
     auth: Auth = Auth()
+    #: HTTP calls before the upgrade, in this order
+    prelude: list[Call] = []
     handshake: Handshake = Handshake()
     send: Send
+    cancel: Cancel | None = None
     resume: Resume = Resume()
     cursor: Cursor = Cursor()
     turn: Turn = Turn()
     envelope: Envelope = Envelope()
-    #: canonical name -> names on the wire, the first one present is taken
+    #: canonical name -> names on the wire, the first one present is taken; a name with dots is a path from the root
     fields: dict[str, list[str]] = {}
+    versions: Versions = Versions()
+    streams: list[Stream] = []
+    outcomes: Outcomes = Outcomes()
+    answer: Answer | None = None
     agents: Agents = Agents()
     events: dict[str, Event]
     aliases: dict[str, str] = {}
@@ -171,5 +312,7 @@ class ContractFile(_Record, frozen=True, kw_only=True):
     order: Order = Order()
     control: Control = Control()
     closes: Closes = Closes()
+    #: without it, what our own client does wrong counts against the harness
+    client: Client | None = None
     #: metric selector -> rules
     budgets: dict[str, list[str | GateRule]] = {}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-__all__ = ["PLACEHOLDERS", "Template"]
+__all__ = ["PLACE", "PLACEHOLDERS", "Template", "placeholders"]
 
-#: What a contract may ask for; anything else in braces is ordinary text.
+#: What any contract may ask for; it adds what its prelude and its handshake take. All else in braces is ordinary text.
 PLACEHOLDERS = ("content", "thread", "turn", "message", "now", "stream", "cursor")
-_NAMES = "|".join(PLACEHOLDERS)
-_PLACE = re.compile(rf'"\{{({_NAMES})\}}"|\{{({_NAMES})\}}')
+#: a placeholder in a text
+PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+def placeholders(template: Any) -> Iterable[str]:
+    """Every ``{word}`` in the strings of a template, known or not."""
+    return PLACE.findall(template if isinstance(template, str) else json.dumps(template, ensure_ascii=False))
 
 
 class Template:
@@ -21,12 +26,14 @@ class Template:
 
     __slots__ = ("_pattern", "_places")
 
-    def __init__(self, template: Mapping[str, Any]) -> None:
+    def __init__(self, template: Mapping[str, Any], names: Iterable[str] = ()) -> None:
         text, at = json.dumps(template), 0
+        words = "|".join(map(re.escape, dict.fromkeys((*PLACEHOLDERS, *names))))
+        place = re.compile(rf'"\{{({words})\}}"|\{{({words})\}}')
         pattern: list[str] = []
         #: (name, whether the value stands alone), in the pattern's order
         self._places: list[tuple[str, bool]] = []
-        for found in _PLACE.finditer(text):
+        for found in place.finditer(text):
             pattern += text[at : found.start()].replace("%", "%%"), "%s"
             self._places.append((found[1] or found[2], found[1] is not None))
             at = found.end()

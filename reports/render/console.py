@@ -10,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.judgement import GateResult, Judgement
+from reports.render import valuechain
+from reports.render.figures import count, duration_s, percent
 from reports.render.wording import (
     SIGNS,
     VERDICTS,
     about_control,
     asked,
-    count,
-    duration_s,
+    behind,
     fault_state,
     gate_observed,
     listed,
     measured,
-    percent,
     show_command,
     shown,
     when,
@@ -141,10 +141,16 @@ class _Screen:
             name: count(getattr(books, name), GAP)
             for name in ("planned", "dropped", "sent", "ok", "failed", "censored")
         }
+        more = {word: behind(books, word, GAP) for word in ("ok", "failed", "censored")}
+        for words in (valuechain.perceived(judgement), valuechain.streamed(judgement)):
+            if words:
+                self._line(
+                    ("users saw    " if words[0] == "p" else "streamed     ", "dim"), words.replace("\u202f", GAP)
+                )
         self._line(
             ("books        ", "dim"),
             f"planned {n['planned']} = sent {n['sent']} + dropped {n['dropped']}; "
-            f"sent = ok {n['ok']} + failed {n['failed']} + censored {n['censored']}  ",
+            f"sent = ok {n['ok']}{more['ok']} + failed {n['failed']}{more['failed']} + censored {n['censored']}{more['censored']}  ",
             ("✓ balanced", TONES["ok"]) if books.balanced else ("✗ do not balance", TONES["bad"]),
         )
         self._line(

@@ -17,8 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports.judgement import Cause, Judgement, Witness
-from reports.render import wording
-from reports.render.panels import Panel, panels
+from reports.render import figures, valuechain, wording
+from reports.render.panels import Panel, funnel, panels
 from reports.render.wording import shown
 
 __all__ = ["Fact", "anchors", "environment", "render_html"]
@@ -49,7 +49,7 @@ def render_html(judgement: Judgement) -> str:
         room={"sentence": SENTENCE, "title": TITLE, "consequence": CONSEQUENCE},
         cut=any(_is_cut(cause) for cause in judgement.causes) or len(judgement.causes) > MOST_CAUSES,
         ran=_what_ran(judgement), control=wording.about_control(judgement), warnings=_warnings(judgement),
-        again=wording.again_command(judgement),
+        again=wording.again_command(judgement), funnel=funnel(judgement), chain=valuechain.tables(judgement),
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _what_ran(judgement: Judgement) -> list[Fact]:
     seconds = max((end for _, _, end in judgement.phases), default=None)
     users, pace_ms = manifest.get("users"), manifest.get("pace_ms")
     load = f"{shown(users, 20)} users" if users is not None else "unknown"
-    load += f", a turn each {wording.duration_s(pace_ms / 1000)} s" if isinstance(pace_ms, int | float) else ""
+    load += f", a turn each {figures.duration_s(pace_ms / 1000)} s" if isinstance(pace_ms, int | float) else ""
     facts = [
         ("run", shown(judgement.run.rstrip("/").rpartition("/")[2], 60)),
         ("target", wording.without_credentials(shown(manifest.get("target", "unknown"), 120))),
@@ -110,7 +110,7 @@ def _what_ran(judgement: Judgement) -> list[Fact]:
         ("contract", shown(manifest.get("contract", "unknown"), 40)),
         ("load", load),
         ("seed", shown(manifest.get("seed", "unknown"), 40)),
-        ("lasted", f"{wording.duration_s(seconds)} s"),
+        ("lasted", f"{figures.duration_s(seconds)} s"),
     ]
     return [Fact(name, value) for name, value in facts]
 
@@ -128,9 +128,9 @@ def _environment() -> Environment:
     )  # fmt: skip
     made.filters.update(
         {name: getattr(wording, name) for name in (
-            "asked", "budget_used", "count", "duration_s", "fault_state", "gate_observed", "listed", "measured", "percent",
-            "shown", "when",
+            "asked", "behind", "budget_used", "fault_state", "gate_observed", "listed", "measured", "shown", "when",
         )},
+        count=figures.count, duration_s=figures.duration_s, percent=figures.percent,
         mark=_mark, status=_status, svg=_svg, whole=escape, quoted=shlex.quote,
     )  # fmt: skip
     made.globals.update(

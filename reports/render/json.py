@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reports.judgement import Judgement
-from reports.render.wording import finite, shown
+from reports.render.figures import finite
+from reports.render.wording import shown
 
 __all__ = ["SCHEMA", "SCHEMA_PATH", "render_json"]
 
@@ -27,6 +28,7 @@ KEYS = {
     "books": "books",
     "generator": "generator",
     "events": "events",
+    "analytics": "analytics",
     "not_checked": "not_checked",
     "cleanup": "cleanup",
     "run": "run",
@@ -37,11 +39,17 @@ def render_json(judgement: Judgement) -> str:
     """The text of ``verdict.json``, by the schema that stands beside this module."""
     verdict = {key: _plain(getattr(judgement, name)) for name, key in KEYS.items()}
     verdict["schema"] = SCHEMA
-    verdict["funnel"] = [{"name": shown(name), "turns": turns} for name, turns in judgement.funnel]
+    # The steps stand once in the file, under the key that they have always had.
+    analytics = verdict["analytics"] or {"funnel": []}
+    verdict["funnel"] = [step | {"name": _name(step)} for step in analytics.pop("funnel")]
     verdict["phases"] = [
         {"name": shown(name), "start_s": finite(start), "end_s": finite(end)} for name, start, end in judgement.phases
     ]
     return json.dumps(verdict, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    return " / ".join(step["names"]) or str(step["role"])
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from reports.judgement import Check, FaultResult, GateResult, Judgement
-from reports.render.wording import asked, gate_observed, measured, percent, show_command, shown, without_credentials
+from reports.render.figures import percent
+from reports.render.wording import asked, gate_observed, measured, show_command, shown, without_credentials
 
 __all__ = ["render_junit"]
 

@@ -8,19 +8,19 @@ import re
 from collections.abc import Iterable, Sequence
 
 from reports.judgement import Judgement
+from reports.render import valuechain
+from reports.render.figures import count, duration_s, percent
 from reports.render.wording import (
     SIGNS,
     VERDICTS,
     about_control,
     again_command,
     asked,
-    count,
-    duration_s,
+    behind,
     fault_state,
     gate_observed,
     listed,
     measured,
-    percent,
     show_command,
     shown,
     when,
@@ -49,7 +49,7 @@ def render_markdown(judgement: Judgement) -> str:
     """The text of ``summary.md``; sections that do not fit any more are left out, and that is said."""
     parts = [_head(judgement)]
     size = len(parts[0].encode())
-    for section in (_causes, _gates, _events, _faults, _books, _not_checked, _further):
+    for section in (_causes, _gates, _events, _faults, _value_chain, _books, _not_checked, _further):
         text = section(judgement)
         if size + len(text.encode()) > MOST_BYTES:
             parts.append("\n*The rest is left out: it is too long for a summary; the page has it.*\n")
@@ -170,6 +170,12 @@ def _faults(judgement: Judgement) -> str:
     )
 
 
+def _value_chain(judgement: Judgement) -> str:
+    said = (valuechain.lead(judgement), valuechain.perceived(judgement), valuechain.streamed(judgement))
+    lines = [f"- {escaped(one, 500)}" for one in said if one]
+    return "\n".join(["\n### Value chain\n", *lines, ""])
+
+
 def _books(judgement: Judgement) -> str:
     books, generator = judgement.books, judgement.generator
     balance = "✓ balanced" if books.balanced else "✗ do not balance"
@@ -178,8 +184,9 @@ def _books(judgement: Judgement) -> str:
     return (
         f"\n### Books and measuring\n\n"
         f"planned {count(books.planned)} = sent {count(books.sent)} + dropped {count(books.dropped)}"
-        f"{f' ({why})' if why else ''}; sent {count(books.sent)} = ok {count(books.ok)} + failed {count(books.failed)}"
-        f" + censored {count(books.censored)}: {balance}. Generator {fit}: loop lag p99"
+        f"{f' ({why})' if why else ''}; sent {count(books.sent)} = ok {count(books.ok)}"
+        f"{escaped(behind(books, 'ok'))} + failed {count(books.failed)}{escaped(behind(books, 'failed'))}"
+        f" + censored {count(books.censored)}{escaped(behind(books, 'censored'))}: {balance}. Generator {fit}: loop lag p99"
         f" {duration_s(generator.loop_lag_p99_ms)} ms, CPU p95 {percent(generator.cpu_p95)},"
         f" {count(generator.rows_lost)} rows lost. {about_control(judgement)}.\n"
     )

@@ -11,10 +11,11 @@ import pandas as pd
 
 from reports import charts
 from reports.judgement import Judgement
-from reports.render import series
-from reports.render.wording import count, duration_s, finite, percent, shown
+from reports.render import series, valuechain
+from reports.render.figures import count, duration_s, finite, percent
+from reports.render.wording import shown
 
-__all__ = ["Panel", "panels"]
+__all__ = ["Panel", "funnel", "panels"]
 
 #: a budget further above the data than this is named in words, or it would flatten every line
 FAR = 1.6
@@ -30,6 +31,8 @@ class Panel:
     svg: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    #: columns that hold words and not numbers
+    left: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,6 @@ def panels(judgement: Judgement) -> tuple[Panel, ...]:
     )
     return (
         _latency(judgement, axis),
-        _funnel(judgement),
         _outcomes(judgement, axis),
         _connections(judgement, axis),
         *_health(judgement, axis),
@@ -99,22 +101,28 @@ def _latency(judgement: Judgement, axis: _Axis) -> Panel:
     return Panel("latency", title, caption, svg, ("from s", *(f"{name} p95 ms" for name in order)), rows)
 
 
-def _funnel(judgement: Judgement) -> Panel:
-    title = "How far the turns came"
-    steps = [(shown(name, 60), turns) for name, turns in judgement.funnel]
-    first = steps[0][1] if steps else 0
-    if not first:
-        return Panel("funnel", title, "No turn was sent: there is no way to follow.", "")
-    rows = tuple((name, count(turns), percent(turns / first)) for name, turns in steps)
-    caption = (
-        f"Of {count(first)} turns, how many reached each step at all; order within a turn is the checkers' matter."
-    )
+def funnel(judgement: Judgement) -> Panel:
+    """How far the turns came: the chart of the value chain."""
+    title, caption = "How far the turns came", valuechain.lead(judgement)
+    steps = judgement.analytics.funnel if judgement.analytics is not None else ()
+    sent = steps[0].turns if steps else 0
+    if not sent:
+        return Panel("funnel", title, caption, "")
+    rows = tuple(
+        (
+            valuechain.step_name(step), count(step.turns), percent(step.turns / sent), count(step.p50_ms), count(step.p95_ms),
+            count(step.skipped) + ("" if step.demanded else " (allowed)"),
+            count(sum(step.stopped.values())), ", ".join(f"{shown(how, 40)} {count(n)}" for how, n in step.stopped.items()),
+        )
+        for step in steps
+    )  # fmt: skip
     frame = pd.DataFrame(
-        [(name, turns, f"{count(turns)}  ({percent(turns / first)})") for name, turns in steps],
+        [(row[0], step.turns, f"{row[1]}  ({row[2]})") for row, step in zip(rows, steps, strict=True)],
         columns=["step", "turns", "label"],
     )
     svg = charts.funnel_chart(frame, title=title, description=caption)
-    return Panel("funnel", title, caption, svg, ("step", "turns", "of all"), rows)
+    columns = ("step", "turns", "of all", "p50 ms", "p95 ms", "left out", "came no further", "which ended")
+    return Panel("funnel", title, caption, svg, columns, rows, frozenset({7}))
 
 
 def _outcomes(judgement: Judgement, axis: _Axis) -> Panel:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.judgement import Judgement
-from reports.render.wording import finite, shown
+from reports.render.figures import finite
+from reports.render.wording import shown
 
 __all__ = [
     "EVENT",
@@ -26,7 +27,10 @@ __all__ = [
 MOST_BINS = 120
 WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 EVENT = "event:"
-OUTCOMES = ("ok", "failed", "timeout", "cut", "in-doubt", "abandoned")
+#: from below: good ones, failures, what is neither
+OUTCOMES = (
+    "ok", "degraded", "refused", "failed", "timeout", "abandoned", "cut", "in-doubt", "throttled", "cancelled", "rejected",
+)  # fmt: skip
 #: a label's pixels a character, for what has to fit into a phase
 LABEL_PX = 6.0
 

@@ -4,14 +4,13 @@ escaping for HTML, Markdown or XML is each renderer's own.
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 import unicodedata
-from numbers import Real
 from typing import Any
 
-from reports.judgement import EventLine, FaultResult, GateResult, Judgement, Witness
+from reports.judgement import Books, EventLine, FaultResult, GateResult, Judgement, Witness
+from reports.render.figures import NARROW, count, duration_s, finite, percent, rate
 
 __all__ = [
     "LIMIT",
@@ -20,15 +19,12 @@ __all__ = [
     "about_control",
     "again_command",
     "asked",
+    "behind",
     "budget_used",
-    "count",
-    "duration_s",
     "fault_state",
-    "finite",
     "gate_observed",
     "listed",
     "measured",
-    "percent",
     "show_command",
     "shown",
     "when",
@@ -37,7 +33,6 @@ __all__ = [
 
 #: what a person needs to recognise a text; a server may send megabytes
 LIMIT = 500
-NARROW = "\u202f"
 
 #: verdict -> sign, words
 VERDICTS = {"go": ("✓", "GO"), "no-go": ("✗", "NO-GO"), "cannot-say": ("?", "CANNOT SAY")}
@@ -62,6 +57,12 @@ SIGNS = {
     "uncut": ("–", "nobody cut", "off"),
 }
 
+#: what stands behind a word of the books that says more than one thing
+BEHIND = {
+    "ok": ("degraded", "refused"),
+    "failed": ("timeout", "abandoned"),
+    "censored": ("cut", "in-doubt", "throttled", "cancelled", "rejected"),
+}
 #: categories that can move, hide or reverse what stands beside them: controls, formats, surrogates, separators
 UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 UNITS = frozenset({"ms", "s", "ns", "bytes", "kb"})
@@ -92,32 +93,10 @@ def without_credentials(text: str) -> str:
     return ADDRESS.sub(lambda m: m["scheme"] + m["rest"] + ("?…" if m["query"] else ""), text)
 
 
-def finite(value: Any) -> float | None:
-    """A number that can be shown: NaN and the infinities are none."""
-    number = float(value) if isinstance(value, Real) else math.nan
-    return number if math.isfinite(number) else None
-
-
-def count(value: float | None, gap: str = NARROW) -> str:
-    """A whole number in groups of three; milliseconds too are shown so."""
-    number = finite(value)
-    return "—" if number is None else f"{round(number):,}".replace(",", gap)
-
-
-def percent(value: float | None, gap: str = NARROW) -> str:
-    """A share as a percentage, with as many places as tell it from 0 and from 100."""
-    number = finite(value)
-    if number is None:
-        return "—"
-    hundred = number * 100
-    whole = abs(hundred) > 100 or math.isclose(hundred, round(hundred), abs_tol=1e-9)
-    places = 0 if whole else 1 if 1 <= abs(hundred) < 99 else 2
-    return f"{hundred:.{places}f}{gap}%"
-
-
-def duration_s(value: float | None) -> str:
-    number = finite(value)
-    return "—" if number is None else f"{number:.1f}".removesuffix(".0")
+def behind(books: Books, word: str, gap: str = NARROW) -> str:
+    """Which endings a word of the books holds, in brackets; nothing where it is plain."""
+    said = [f"{shown(how, 40)} {count(books.outcomes[how], gap)}" for how in BEHIND[word] if books.outcomes.get(how)]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def listed(values: tuple[str, ...], most: int, none: str = "nothing") -> str:
@@ -132,6 +111,8 @@ def gate_observed(gate: GateResult, gap: str = NARROW) -> str:
     """What was observed, with its unit."""
     if gate.unit == "share":
         return percent(gate.observed, gap)
+    if gate.unit == "per_s":
+        return rate(gate.observed) + ("/s" if finite(gate.observed) is not None else "")
     return count(gate.observed, gap) + (f"{gap}ms" if gate.unit == "ms" and finite(gate.observed) is not None else "")
 
 

@@ -116,6 +116,24 @@ def test_the_filter_hides_what_needs_no_look_and_is_absent_without_scripts_or_ro
             assert opened.page.locator("button").count() == 0
 
 
+@pytest.mark.parametrize("name", ["no-go", "hostile"])
+def test_the_value_chain_stands_below_and_unfolds_without_scripts(
+    browser: Browser, pages: dict[str, Path], name: str
+) -> None:
+    with open_page(browser, pages[name], scripts=False) as opened:
+        chain = opened.page.locator("#chain")
+        box = chain.bounding_box()
+        assert box
+        assert box["y"] > 800, "the first screen is the verdict's"
+        assert chain.locator("figure svg").count() == 1
+        assert chain.locator("h3").all_inner_texts() == ["What users perceive", "How turns ended", "Streamed answers"]
+        folded = chain.locator("details table")
+        assert [folded.nth(n).is_visible() for n in range(folded.count())] == [False] * 5
+        for n in range(folded.count()):
+            chain.locator("summary").nth(n).press("Enter")
+        assert [folded.nth(n).is_visible() for n in range(folded.count())] == [True] * 5
+
+
 def test_a_witness_is_one_key_press_from_the_first_screen(browser: Browser, pages: dict[str, Path]) -> None:
     with open_page(browser, pages["no-go"], scripts=True) as opened:
         opened.page.locator("#why a").first.press("Enter")

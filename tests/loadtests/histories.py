@@ -36,7 +36,7 @@ ENDS = {
     "abandoned": End.ABANDONED,
     "censored": End.CUT_BY_STOP,
 }
-STEP = re.compile(r"(?P<lost>\()?(?P<what>[a-z-]+)(?P<marks>(?:[:./@^=<!+][\w?-]+)*)\)?")
+STEP = re.compile(r"(?P<lost>\()?(?P<what>[a-z-]+)(?P<marks>(?:[:./@^=<!+$][\w?-]+)*)\)?")
 
 
 @cache
@@ -48,7 +48,8 @@ class Story:
     """Tells one session's tracker what happened, in words.
 
     ``start think open close done fail content other none`` are events, with ``:tool .execution /agent @cursor ^turn =key
-    <foreign !schema +flag``; in brackets they are numbered and never delivered. ``send`` begins a turn; ``cut`` (1006),
+    <foreign !schema +flag $code``; in brackets they are numbered and never delivered. ``send`` begins a turn,
+    ``cancel`` asks for its end; ``cut`` (1006),
     ``gone1011``, ``bye`` and ``mute`` end a connection, ``back`` opens the next; ``kept>7`` and ``lost`` answer a resume.
     """
 
@@ -91,6 +92,8 @@ class Story:
         elif word == "back":
             self.connection += 1
             tracker.opened(self.connection)
+        elif word == "cancel":
+            tracker.cancelled(self.row, self.turn)
         elif word == "resend":
             tracker.resent(self.turn)
         elif word == "unready":
@@ -114,7 +117,7 @@ class Story:
     def _event(self, word: str, at_ns: int) -> None:
         step = STEP.fullmatch(word)
         assert step, word
-        pairs = re.findall(r"([:./@^=<!+])([\w?-]+)", step["marks"])
+        pairs = re.findall(r"([:./@^=<!+$])([\w?-]+)", step["marks"])
         marks = dict(pairs)
         flags = sum(FLAGS[flag] for mark, flag in pairs if mark == "+")
         role = ROLES.get(step["what"])
@@ -132,6 +135,7 @@ class Story:
         self.tracker.event(
             self.row, at_ns, event, flags, int(marks.get("!", 0)), turn, int(marks.get("<", -1)), _number(marks.get("/")),
             _number(marks.get(":")), _number(marks.get(".")), cursor, _number(marks.get("=")) or self.keys,
+            int(marks.get("$", 0)),
         )  # fmt: skip
 
 

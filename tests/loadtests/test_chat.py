@@ -16,7 +16,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from loadtests.chat import Chat
+from loadtests.conversation import Ask
 from loadtests.dial import Target
+from loadtests.door import Door
 from loadtests.history import COHORTS, End, RowKind
 from loadtests.retry import Policy
 from loadtests.rundir import RunData, read_run
@@ -49,7 +51,7 @@ def ring_for_ever() -> None:
 
 @pytest.fixture(autouse=True)
 def no_test_hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("loadtests.chat.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("loadtests.conversation.CONNECT_TIMEOUT_S", 0.5)
     ringer = gevent.spawn(ring_for_ever)
     try:
         with gevent.Timeout(20):
@@ -77,7 +79,7 @@ def user(bench: Bench, port: int, policy: Policy | None = None) -> Chat:
     session = Session(contract, bench.rules, identity, bench.recorder, bench.found.append, lambda: "now")
     dial = Target.parse(f"ws://127.0.0.1:{port}", contract.file.endpoint).dial(contract.file.auth, None, None)
     quick = policy or Policy(base_ms=2, cap_ms=10, attempts=4)
-    chat = Chat(session, contract, dial, quick, random.Random(1), gevent.event.Event())
+    chat = Chat(session, contract, Door(lambda _: dial), quick, random.Random(1), gevent.event.Event())
     CHATS.append(chat)
     return chat
 
@@ -109,7 +111,7 @@ def test_turns_are_sent_and_end_and_the_goodbye_is_polite(bench: Bench) -> None:
     told: list[End] = []
     with in_thread(one) as port:
         chat = user(bench, port)
-        chat.on_turn = lambda end, *_: told.append(end)
+        chat.conversation.on_turn = lambda end, *_: told.append(end)
         assert [turn(chat), turn(chat)] == [True, True]
         chat.stop()
         chat.stop()
@@ -268,7 +270,7 @@ def test_a_schedule_is_kept_and_what_is_late_is_dropped(bench: Bench) -> None:
     with in_thread(agent(bench)) as port:
         chat = user(bench, port)
         schedule = iter([-5000.0, -4000.0, 20.0, 60.0, 10_000.0])
-        chat.live(schedule, now, now + 200 * NS_PER_MS, 100, lambda: "hello")
+        chat.live(schedule, now, now + 200 * NS_PER_MS, 100, lambda: Ask("hello"))
     data = recorded(bench)
     assert drops(data) == ["late by more than a pace"] * 2
     assert ends(data) == [End.OK, End.OK]
@@ -288,7 +290,9 @@ def test_a_connection_that_breaks_between_turns_is_made_again_at_once(bench: Ben
     now = monotonic_ns()
     with in_thread(one) as port:
         chat = user(bench, port)
-        waiting = gevent.spawn(chat.live, iter([0.0, 5000.0]), now, now + 60_000 * NS_PER_MS, 10_000, lambda: "hello")
+        waiting = gevent.spawn(
+            chat.live, iter([0.0, 5000.0]), now, now + 60_000 * NS_PER_MS, 10_000, lambda: Ask("hello")
+        )
         until(lambda: one.opened == 2 and chat.session.ready, "the second connection")
         assert len(one.heard) == 1
         waiting.kill()

@@ -112,6 +112,72 @@ def test_without_a_token_no_credentials_are_offered(mode: str) -> None:
     assert (dial.headers, dial.subprotocols, dial.uri) == ((), (), "ws://h/ws?resume=cursor")
 
 
+@pytest.mark.parametrize(
+    ("auth", "token", "headers"),
+    [
+        (Auth(mode="header", value="Ticket {ticket}"), None, (("Authorization", "Ticket tick&1"),)),
+        (Auth(mode="header", value="{token} {ticket}"), None, ()),
+        (Auth(mode="header", value="{token} {ticket}"), "t", (("Authorization", "t tick&1"),)),
+        (Auth(mode="header", value="{other}"), "t", ()),
+        (Auth(mode="header", value="fixed"), None, ()),
+        (Auth(mode="header", value="fixed"), "t", (("Authorization", "fixed"),)),
+    ],
+)
+def test_a_taken_value_is_a_credential_of_its_own(
+    auth: Auth, token: str | None, headers: tuple[tuple[str, str], ...]
+) -> None:
+    assert target("ws://h").dial(auth, token, None, {"ticket": "tick&1"}).headers == headers
+
+
+def test_taken_values_fill_path_and_query() -> None:
+    endpoint = Endpoint(path="/room/{room}/ws", query={"ticket": "{ticket}", "v": "2"})
+    dial = Target.parse("ws://h", endpoint).dial(Auth(), None, None, {"room": "a/b", "ticket": "x&y=z"})
+    assert dial.uri == "ws://h/room/a%2Fb/ws?ticket=x%26y%3Dz&v=2"
+
+
+def test_what_is_not_taken_yet_leaves_nothing() -> None:
+    """The calls of a prelude go to the same address, before there is anything to fill in."""
+    dial = Target.parse("ws://h:9", Endpoint(path="/{room}", query={"t": "{ticket}"})).dial(Auth(), None, None)
+    assert (dial.address, dial.netloc, dial.uri) == (("h", 9), "h:9", "ws://h:9/?t=")
+
+
+@pytest.mark.parametrize(
+    ("given", "uri"),
+    [
+        ("wss://chat.example/s/1?key=k", "wss://chat.example/s/1?key=k&v=2"),
+        ("https://chat.example/s/1", "wss://chat.example/s/1?v=2"),
+        ("/s/1?key=k", "wss://chat.example/s/1?key=k&v=2"),
+        ("s/1", "wss://chat.example/s/1?v=2"),
+        ("", "wss://chat.example/?v=2"),
+    ],
+)
+def test_a_backend_may_give_a_session_its_whole_url(given: str, uri: str) -> None:
+    one = Target.parse("wss://chat.example", Endpoint(path="{url}", query={"v": "2"}))
+    assert one.dial(Auth(), None, None, {"url": given}).uri == uri
+
+
+def test_a_url_on_another_host_is_refused() -> None:
+    """Faults are injected on the way to the target; elsewhere nothing would be tested."""
+    one = Target.parse("wss://chat.example", Endpoint(path="{url}"))
+    with pytest.raises(ConfigError, match=r"the backend gave a URL on other.example; expected one on chat.example"):
+        one.dial(Auth(), None, None, {"url": "wss://other.example/s?key=hush"})
+    local = Target.parse("ws://127.0.0.1:9", Endpoint(path="{url}"))
+    assert local.dial(Auth(), None, None, {"url": "ws://localhost:8/s"}).uri == "ws://127.0.0.1:9/s"
+
+
+def test_a_contracts_own_subprotocols_are_offered_first_and_always() -> None:
+    one = Target.parse("ws://h", Endpoint(subprotocols=["chat", "chat2"]))
+    assert one.dial(Auth(), None, None).subprotocols == ("chat", "chat2")
+    assert one.dial(Auth(mode="subprotocol", value="jwt.{token}"), "t", None).subprotocols == ("chat", "chat2", "jwt.t")
+
+
+@pytest.mark.parametrize(
+    ("url", "netloc"), [("ws://h", "h"), ("ws://h:81", "h:81"), ("wss://h:443", "h"), ("ws://[::1]:9", "[::1]:9")]
+)
+def test_the_host_header_names_a_port_that_is_not_the_default(url: str, netloc: str) -> None:
+    assert target(url).dial(Auth(), None, None).netloc == netloc
+
+
 def test_the_shown_url_has_no_query() -> None:
     assert Target.parse("ws://h/x", Endpoint(query={"token": "hush"})).url == "ws://h/x"
 

@@ -6,7 +6,6 @@ from loadtests.findings import BY_NAME, KINDS
 from loadtests.metrics import CHECKER_IDS
 
 WITH_STATE_OF_THEIR_OWN = {
-    "idempotency",
     "reconnect",
     "restored",
     "dead-peers",
@@ -28,8 +27,8 @@ def test_every_finding_belongs_to_a_checker_and_every_stateless_checker_has_one(
     assert {kind.checker for kind in KINDS} == set(CHECKER_IDS) - WITH_STATE_OF_THEIR_OWN
 
 
-def test_only_a_deprecated_name_is_a_warning() -> None:
-    assert [kind.name for kind in KINDS if kind.warning] == ["deprecated"]
+def test_only_what_is_deprecated_is_a_warning() -> None:
+    assert [kind.name for kind in KINDS if kind.warning] == ["deprecated", "version-deprecated"]
 
 
 def test_a_fault_excuses_only_what_a_broken_network_can_cause() -> None:

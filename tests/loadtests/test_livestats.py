@@ -43,9 +43,9 @@ for kind, event, code, intended, received, size in told:
         continue
     if kind is RowKind.EVENT and event < len(names) and names[event]:
         single.log_request("EVENT", names[event], ms, size)
-    if kind is RowKind.END and code not in (End.CUT_BY_STOP, End.IN_DOUBT):
+    if kind is RowKind.END and code not in (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED):
         single.log_request("TURN", "turn", ms, size)
-        if code != End.OK:
+        if code in (End.FAILED, End.TIMEOUT, End.ABANDONED):
             single.log_error("TURN", "turn", End(code).name)
 
 def shown(stats):

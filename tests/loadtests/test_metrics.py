@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from msgspec import structs
 
-from loadtests.contract import load
-from loadtests.contract.schema import GateRule
+from loadtests.contract import Contract, load
+from loadtests.contract.schema import GateRule, Order, Outcomes
 from loadtests.errors import ConfigError
 from loadtests.metrics import CHECKER_IDS, Gate, parse_gates
 from reports.checkers import CHECKERS
@@ -32,6 +34,12 @@ def gate(metric: str, rule: str | GateRule, **labels: str) -> Gate:
         ("turn.success", "rate>0.95", "share", "rate", ">", 0.95, 0.05),
         ("turn.success", "rate>=99%", "share", "rate", ">=", 0.99, 0.01),
         ("arrivals.achieved", "rate>0.9", "share", "rate", ">", 0.9, 0.1),
+        ("stream.ttft", "p(95)<800", "ms", "p", "<", 800.0, 0.05),
+        ("stream.gap", "p(99)<=0.2s", "ms", "p", "<=", 200.0, 0.01),
+        ("stream.stall", "p(95)<2s", "ms", "p", "<", 2000.0, 0.05),
+        ("stream.rate", "p(5)>20", "per_s", "p", ">", 20.0, 0.05),
+        ("stream.rate", "p(10) >= 12.5/s", "per_s", "p", ">=", 12.5, 0.1),
+        ("stream.rate", "med>30", "per_s", "p", ">", 30.0, 0.5),
         ("findings.order", "count==0", "count", "count", "==", 0.0, 0.0),
         ("findings.dead-peers", "count<3", "count", "count", "<", 3.0, 0.0),
     ],
@@ -70,6 +78,13 @@ def test_rules_that_are_understood(
         ("turn.total", "p(95)<", "cannot be read"),
         ("turn.total", "p(95)>1", "does not fit a metric in ms"),
         ("turn.total", "rate>0.9", "does not fit a metric in ms"),
+        ("turn.total", "p(95)<50%", "does not fit a metric in ms"),
+        ("turn.total", "p(95)<5/s", "does not fit a metric in ms"),
+        ("stream.rate", "p(95)<20", "does not fit a metric per second; expected p(N)>RATE, such as p(5)>20"),
+        ("stream.rate", "p(5)>20ms", "does not fit a metric per second"),
+        ("stream.rat", "p(5)>20", "did you mean 'stream.rate'?"),
+        ("findings.order", "count<5s", "does not fit a metric in count"),
+        ("turn.success", "rate>0.9s", "does not fit a metric in share"),
         ("turn.success", "p(95)<1", "does not fit a metric in share; expected rate>SHARE"),
         ("turn.success", "rate<0.9", "does not fit a metric in share"),
         ("turn.success", "rate>95", "asks for a share of 95"),
@@ -103,6 +118,38 @@ def test_a_rule_may_only_warn() -> None:
 
 def test_several_rules_of_one_metric_are_several_gates() -> None:
     assert len(parse_gates({"turn.total": ["p(50)<1", "p(95)<2"]}, load("netra"), PHASES, "w")) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "at", "bad"),
+    [
+        ("turn.total", "p(95)<20", 0.95, [False, True, True, True]),
+        ("turn.total", "p(95)<=20", 0.95, [False, False, True, True]),
+        ("stream.rate", "p(5)>20", 0.05, [True, True, False, False]),
+        ("stream.rate", "p(5)>=20", 0.05, [True, False, False, False]),
+    ],
+)
+def test_a_limit_breaks_on_its_own_side_and_the_percentile_to_show_is_the_rules(
+    metric: str, rule: str, at: float, bad: list[bool]
+) -> None:
+    threshold = gate(metric, rule).threshold
+    assert threshold.at == pytest.approx(at)
+    assert threshold.is_bad(np.array([10.0, 20.0, 30.0, np.inf])).tolist() == bad
+
+
+def test_a_contract_without_content_has_no_streams() -> None:
+    file = load("reference").file
+    events = {name: event for name, event in file.events.items() if event.role != "content"}
+    bare = Contract(
+        structs.replace(file, events=events, streams=[], aliases={}, order=Order(), outcomes=Outcomes(), answer=None),
+        "bare",
+        "",
+    )
+    with pytest.raises(ConfigError, match="has no event with the role content"):
+        parse_gates({"stream.ttft": ["p(95)<1"]}, bare, PHASES, "mine.yaml")
+    with pytest.raises(ConfigError) as caught:
+        parse_gates({"streem": ["p(95)<1"]}, bare, PHASES, "mine.yaml")
+    assert "stream" not in str(caught.value).replace("streem", "")
 
 
 def test_the_checkers_are_those_that_stand_in_the_table_of_checkers() -> None:

@@ -19,6 +19,7 @@ from websockets.asyncio.server import ServerConnection
 from loadtests.assignment import Assignment
 from loadtests.contract import load
 from loadtests.dial import Target, tls_context
+from loadtests.door import Door
 from loadtests.probe import SHOWN_BYTES, Frame, Probe, Report, probe_assignment
 from tests.loadtests.histories import NONCE
 from tests.loadtests.servers import Agent, Authority, answer_whole, closed_port, in_thread, raw_server, read_request
@@ -57,7 +58,7 @@ def probe(path: str, port: int, shown: list[Frame] | None = None, token: str | N
     target = Target.parse(f"{'wss' if tls else 'ws'}://localhost:{port}", one.file.endpoint, "localhost=127.0.0.1")
     dial = target.dial(one.file.auth, token, tls_context(target.scheme, tls.get("ca")))
     secret = re.compile(re.escape(token)) if token else None
-    return Probe(one, dial, NONCE, secret, (shown if shown is not None else []).append).run("hello")
+    return Probe(one, Door(lambda _: dial), NONCE, secret, (shown if shown is not None else []).append).run("hello")
 
 
 def steps(report: Report) -> list[tuple[str, bool]]:

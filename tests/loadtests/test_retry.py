@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.retry import Backoff, Policy
+from loadtests.contract.schema import Client
+from loadtests.retry import Backoff, Policy, declared
 
 
 class Most(random.Random):
@@ -53,3 +54,9 @@ def test_a_herd_does_not_come_back_at_one_moment() -> None:
     assert waits[0] < 50
     assert waits[-1] > 950
     assert waits[100] == pytest.approx(500, abs=120)
+
+
+def test_the_products_own_policy_comes_before_the_scenarios() -> None:
+    ours = Policy(base_ms=1)
+    assert declared(None, ours) is ours
+    assert declared(Client(base_ms=7, cap_ms=70, factor=3.0, attempts=5), ours) == Policy(7, 70, 3.0, 5)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.findings import KINDS
+from loadtests.history import OUTCOMES
 from loadtests.tracker import KEPT_KEYS, KEPT_TURNS
 from tests.loadtests.histories import CLEAN, Story, kinds
 
-R, N = "reference", "netra"
+R, N, B = "reference", "netra", str(Path(__file__).with_name("busy.yaml"))
+CHUNK, EVENTS = "content", "start think open close done"
+CANCELLED, REFUSED, DEGRADED = (f"${OUTCOMES.index(name) + 1}" for name in ("cancelled", "refused", "degraded"))
 TWO_TOOLS = "send start think open:a.e1 open:b.e2 close:b.e2 close:a.e1 done"
 
 CLEAN_HISTORIES = {
@@ -52,6 +57,24 @@ CLEAN_HISTORIES = {
     "going away in a turn is a normal close": (R, "send start gone1001 back kept>1 think open close done stop"),
     "our own close in a turn": (R, "send start bye stop"),
     "going away before ready": (R, "unready gone1001 stop"),
+    "chunks and their whole": (B, f"send start think open close {CHUNK}$1 {CHUNK}$2 done stop"),
+    "chunks over a resume": (B, f"send start think open close {CHUNK}$1 gone1001 back kept>5 {CHUNK}$2 done stop"),
+    "refused: nothing more is demanded": (R, f"send start done{REFUSED} stop"),
+    "cancelled: nothing more is demanded": (B, f"send start think cancel fail{CANCELLED} stop"),
+    "cancelled too late: it had ended": (B, f"{CLEAN} cancel stop"),
+    "cancelled, then cut by the run's end": (B, "send start cancel censored stop"),
+    "one turn after the other, both asked for at once": (
+        B, "send send start^1 think^1 open^1 close^1 done^1 start^2 think^2 open^2 close^2 done^2 stop",
+    ),
+    "the second is turned away": (B, "send send start^1 fail^2$7 think^1 open^1 close^1 done^1 stop"),
+    "two at once where nothing is promised": (
+        N, "send send start^1 start^2 think^1 think^2 open^1.a close^1.a open^2.b close^2.b done^1 done^2 stop",
+    ),
+    "nested agents that begin and complete": (
+        B, "send start/supervisor think start/nest start/nest done/nest done/nest open close done/supervisor stop",
+    ),
+    "sent again and executed once": (R, f"send gone1001 back kept>0 resend {EVENTS} stop"),
+    "an ack, then the turn": (R, "send other start think open close done stop"),
     "frames outside of any turn": (R, "none^0 other^0 stop"),
     "an event without a number among numbered ones": (N, f"{CLEAN} none^0 stop"),
 }  # fmt: skip
@@ -160,6 +183,47 @@ DIRTY_HISTORIES = {
     "foreign of another stream": (R, "send start think^?@40<7+other-stream think open close done stop", "foreign"),
     "phantom": (R, "send start think other^? open close done stop", "unknown-turn"),
     "phantom beats vocabulary": (R, "send start think none^?+unapproved open close done stop", "unknown-turn"),
+    # versions
+    "unknown version": (R, "send start think+bad-version open close done stop", "version-unknown"),
+    "deprecated version is told": (R, "send start think+old-version open close done stop", "version-deprecated"),
+    "legacy beats version": (R, "send start none+legacy think open close done stop", "legacy"),
+    # streams
+    "chunk lost": (B, f"send start think open close {CHUNK}$1 {CHUNK}$3 done stop", "chunk-missing"),
+    "first chunk lost": (B, f"send start think open close {CHUNK}$2 done stop", "chunk-missing"),
+    "chunk twice": (B, f"send start think open close {CHUNK}$1 {CHUNK}$1 done stop", "chunk-repeated"),
+    "chunks swapped": (B, f"send start think open close {CHUNK}$2 {CHUNK}$1 done stop", "misplaced"),
+    "the whole differs": (B, f"send start think open close {CHUNK}$1 done+text-differs stop", "text-differs"),
+    "a missing chunk alone makes the whole differ": (
+        B, f"send start think open close {CHUNK}$1 {CHUNK}$3 done+text-differs stop", "chunk-missing",
+    ),
+    "a chunk in a hole is the hole alone": (
+        B, f"send start think open close {CHUNK}$1 ({CHUNK}) {CHUNK}$3 done+text-differs stop", "hole",
+    ),
+    # answers
+    "poor answer": (R, "send start think open close done+poor-answer stop", "poor-answer"),
+    # cancel
+    "cancelled and went on": (B, "send start think cancel timeout stop", "cancel-ignored"),
+    "cancelled before anything came, and nothing did": (B, "send cancel timeout stop", "silent"),
+    "cancelled and ended much later": (B, "send start think cancel timeout open close done stop", "cancel-ignored"),
+    "event after a cancelled end": (B, f"send start think cancel fail{CANCELLED} think stop", "after-end"),
+    # several turns
+    "second turn begins before the first is over": (
+        B, "send send start^1 start^2 think^1 open^1 close^1 done^1 think^2 open^2 close^2 done^2 stop", "overlapped",
+    ),
+    # nested agents
+    "nested agent never completes": (
+        B, "send start/supervisor think start/nest think/nest open close done/supervisor stop", "agent-unfinished",
+    ),
+    "nested agent completes twice": (
+        B, "send start/supervisor think start/nest done/nest done/nest open close done/supervisor stop", "agent-unbegun",
+    ),
+    # idempotency
+    "executed twice after it was sent again": (
+        R, "send gone1001 back kept>0 resend start think open close start think open close done stop", "executed-twice",
+    ),
+    "executed again after its end": (R, f"send gone1001 back kept>0 resend {EVENTS} {EVENTS} stop", "executed-twice"),
+    "acknowledged, sent again, never executed": (R, "send other gone1001 back kept>1 resend timeout stop", "never-executed"),
+    "an ack is not acceptance": (R, "send other timeout stop", "silent"),
     # close
     "clean close in a turn": (R, "send start gone1000 stop", "closed-early"),
     "clean close before ready": (R, "unready gone1000 stop", "closed-early"),

@@ -38,6 +38,7 @@ import json
 from types import SimpleNamespace
 from locust.env import Environment
 from loadtests.users import ChatUser
+from loadtests.prompts import Interference, Prompter
 
 class Mine(ChatUser):
     prompts = ("a", "b", "c")
@@ -51,9 +52,9 @@ class Plain(ChatUser):
 
 def said(kind):
     user = kind(Environment())
-    user._process = SimpleNamespace(scenario=SimpleNamespace(prompts=["x", "y"]))
-    user._number, user._asked = 1, 0
-    return [user.content() for _ in range(4)]
+    never = Interference()
+    user._prompter = Prompter(kind.prompts or ["x", "y"], 1, 1, never, never)
+    return [one if isinstance(one, str) else one.content for one in (user.content() for _ in range(4))]
 
 print(json.dumps([said(Mine), said(Own), said(Plain)]))
 """

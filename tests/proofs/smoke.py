@@ -26,6 +26,8 @@ from tests.proofs.ledger import Case, commit, prove, publish
 
 GAUNTLET = Path(sys.executable).parent / "gauntlet"
 SEEDS = (11, 12, 13)
+#: what shows in this scenario: its faults cut connections, and its users neither cancel nor say two things at once
+SHOWN = tuple(name for name, row in DEFECTS.items() if row.needs in {"", "cut"})
 CLEAN_SEEDS = tuple(range(1, 11))
 KILLS = 10
 RUN_LIMIT_S = 300

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from loadtests.contract import load
+from reports.analytics import Analytics, StreamLine, funnel, layers
 from reports.judgement import (
     Books,
     Cause,
@@ -21,6 +23,8 @@ from reports.judgement import (
     Judgement,
     Witness,
 )
+from reports.patterns import Followed, Sequence
+from reports.wire import Type, Version
 
 EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 ROLES = ("started", "thinking", "tool-open", "tool-close", "done")
@@ -59,16 +63,18 @@ def turns(
             times = np.array(CENTRES_MS) * rng.lognormal(0, 0.12) + extra
             if slow and phase == "recovery-down" and cohort == "treated":
                 times = times * 1.55
-            outcome = "failed" if fault == "w2" and rng.random() < 0.1 else "abandoned" if at > until_s - 1.2 else "ok"
+            outcome = "failed" if fault == "w2" and rng.random() < 0.1 else "cut" if at > until_s - 1.2 else "ok"
             if slow and fault == "w2" and rng.random() < 0.1:
-                outcome = "cut"
+                outcome = "timeout"
             if outcome != "ok":
                 times[rng.integers(1, 5) :] = np.nan
-            end = np.nan if outcome == "abandoned" else at + np.nanmax(times) / 1000
+            end = np.nan if outcome == "cut" else at + np.nanmax(times) / 1000
+            place = "during" if fault else "after" if at >= 16 and user % 2 else "before"
             rows.append({
                 "session": f"gx5f1e0c2a-{user:03}", "turn": f"{number:03}", "cohort": cohort, "intended_s": at,
                 "sent_s": at + 0.002, "end_s": end, "outcome": outcome, "phase": phase,
-                "place": "during" if fault else "clear", "fault": fault, "total_ms": times[-1], "service_ms": times[-1] - 2,
+                "place": place, "fault": fault, "total_ms": times[-1], "service_ms": times[-1] - 2,
+                "chunks": 12, "ttft_ms": times[1] + 40, "stall_ms": 45.0, "chunks_per_s": 31.0,
                 **{f"event:{name}": ms for name, ms in zip(EVENTS, times, strict=True)},
             })  # fmt: skip
     return pd.DataFrame(rows)
@@ -160,9 +166,49 @@ def event_lines(frame: pd.DataFrame) -> tuple[EventLine, ...]:
     return tuple(lines)
 
 
+def books(frame: pd.DataFrame) -> Books:
+    ok, failed = int((frame["outcome"] == "ok").sum()), int(frame["outcome"].isin(["failed", "timeout"]).sum())
+    return Books(
+        planned=len(frame) + 5, dropped=5, sent=len(frame), ok=ok, failed=failed, censored=len(frame) - ok - failed, balanced=True,
+        dropped_why={"user reconnecting": 5}, outcomes=frame["outcome"].value_counts().to_dict(),
+    )  # fmt: skip
+
+
+def analytics(frame: pd.DataFrame) -> Analytics:
+    """Funnel and layers of these turns; the rest as such a run would have it."""
+    contract, path = load("reference"), ("sent", *EVENTS)
+    neighbours = zip(path, path[1:], (98.0, 205.0, 276.0, 541.0, 532.0), (0.07, 0.12, 0.16, 0.33, 0.32), strict=False)
+    pairs = sorted(neighbours, key=lambda one: -one[3])
+    stopped = frame[frame["outcome"] != "ok"]
+    return Analytics(
+        funnel=funnel(frame, contract),
+        layers=layers(frame, contract),
+        stream=StreamLine(turns=len(frame), chunks=12 * len(frame), ttft_p50_ms=372.0, ttft_p95_ms=466.0, gap_p50_ms=31.0,
+                          gap_p95_ms=44.0, stall_p95_ms=52.0, stall_max_ms=3127.0, rate_p50_per_s=31.2, rate_p5_per_s=24.8),
+        followed=tuple(Followed(before=a, after=b, times=len(frame), p50_ms=ms, p95_ms=1.2 * ms, share=share)
+                       for a, b, ms, share in pairs),
+        of_followed=7,
+        sequences=(
+            Sequence(events=(*EVENTS[:4], "partial_result+", EVENTS[4]), turns=len(frame) - len(stopped), p50_ms=1699.0,
+                     share=1 - len(stopped) / len(frame), outcomes={"ok": len(frame) - len(stopped)}, example="gx5f1e0c2a-003.1"),
+            Sequence(events=EVENTS[:3], turns=len(stopped), share=len(stopped) / len(frame), p50_ms=None,
+                     outcomes=stopped["outcome"].value_counts().to_dict(), example="gx5f1e0c2a-003.14"),
+        ),
+        of_sequences=2,
+        types=(
+            Type(type="agent_mood", event="", standing="not approved", frames=4, bytes=812, example="gx5f1e0c2a-005.2"),
+            Type(type="tool_call", event="tool_executing", standing="deprecated", frames=4, bytes=900, example="gx5f1e0c2a-007.3"),
+            *(Type(type=name, event=name, standing="approved", frames=len(frame), bytes=220 * len(frame), example="gx5f1e0c2a-001.1")
+              for name in EVENTS),
+        ),
+        of_types=7,
+        versions=(Version(version="1", standing="deprecated", frames=3100, first_s=0.1, last_s=38.2),
+                  Version(version="2", standing="accepted", frames=2975, first_s=21.4, last_s=44.9)),
+    )  # fmt: skip
+
+
 def go() -> Judgement:
     frame = turns()
-    ok, failed = (int((frame["outcome"] == what).sum()) for what in ("ok", "failed"))
     return Judgement(
         verdict="go",
         sentence="15 required checkers are valid, 8 of 8 gates pass, both faults bit and every user was served again.",
@@ -186,11 +232,10 @@ def go() -> Judgement:
             fault("w2", "down", 28.0, 31.0, disconnected=30, reconnects_peak_per_s=11, recovery_s=0.6, recovery_max_s=2.4,
                   turns=62, turns_lost=0, slowdown=1.53),
         ),
-        books=Books(planned=len(frame) + 5, dropped=5, sent=len(frame), ok=ok, failed=failed,
-                    censored=len(frame) - ok - failed, balanced=True, dropped_why={"user reconnecting": 5}),
+        books=books(frame),
         generator=GeneratorHealth(fit=True, loop_lag_p99_ms=3.1, cpu_p95=0.41, rows_lost=0, reasons=()),
         events=event_lines(frame),
-        funnel=(("sent", len(frame)), *((name, int(frame[f"event:{name}"].notna().sum())) for name in EVENTS), ("done", ok)),
+        funnel=(),
         not_checked=tuple(f"{id_} (not yet built)" for id_ in NOT_BUILT),
         phases=PHASES,
         cleanup="no toxic, proxy or process left",
@@ -199,6 +244,7 @@ def go() -> Judgement:
         turns=frame,
         connections=connections(),
         health=health(),
+        analytics=analytics(frame),
     )  # fmt: skip
 
 
@@ -240,6 +286,8 @@ def no_go() -> Judgement:
         faults=(base.faults[0], replace(base.faults[1], turns_lost=3, unrecovered=0, recovery_max_s=4.1)),
         events=(*lines[:3], replace(lines[3], missing=3, seen=lines[3].seen - 3, verdict="broken"), lines[4]),
         turns=frame,
+        analytics=analytics(frame),
+        books=books(frame),
     )  # fmt: skip
 
 
@@ -300,10 +348,10 @@ def hostile() -> Judgement:
             replace(one, id=HOSTILE, kind=HOSTILE, asked={HOSTILE: HUGE}, measured={"what": HOSTILE, "value": HUGE, "unit": HOSTILE})
             for one in base.faults
         ),
-        books=replace(base.books, dropped_why={HOSTILE: 5}),
+        books=replace(base.books, dropped_why={HOSTILE: 5}, outcomes={HOSTILE: 3, "ok": 7}),
         generator=replace(base.generator, fit=False, reasons=(HOSTILE, HUGE)),
         events=(base.events[0], replace(base.events[1], name=IN_FRAME), *base.events[2:]),
-        funnel=(("sent", 100), (HOSTILE, 90), ("done", 80)),
+        analytics=hostile_analytics(base.analytics),
         not_checked=(HOSTILE, HUGE, *(f"{HOSTILE} {number}" for number in range(20))),
         phases=tuple((HOSTILE, start, end) for _, start, end in base.phases),
         cleanup=HOSTILE,
@@ -312,6 +360,17 @@ def hostile() -> Judgement:
                   "target": "ws://me:s3cret@chat.test/ws?token=s3cret#s3cret",
                   "argv": ["gauntlet", "run", "smoke", "--target", "ws://me:s3cret@chat.test/ws?token=s3cret", HOSTILE]},
         turns=renamed,
+    )  # fmt: skip
+
+
+def hostile_analytics(base: Analytics) -> Analytics:
+    return replace(
+        base,
+        funnel=tuple(replace(step, names=(IN_FRAME, HUGE), stopped={HOSTILE: 3}) for step in base.funnel),
+        followed=tuple(replace(one, before=HOSTILE, after=HOSTILE + HUGE) for one in base.followed),
+        sequences=tuple(replace(one, events=(HOSTILE,) * 40, outcomes={HOSTILE: 1}, example=HOSTILE) for one in base.sequences),
+        types=tuple(replace(one, type=HOSTILE + HUGE, event=HOSTILE, example=HOSTILE) for one in base.types),
+        versions=tuple(replace(one, version=HOSTILE + HUGE) for one in base.versions),
     )  # fmt: skip
 
 
@@ -329,14 +388,15 @@ def empty() -> Judgement:
         books=Books(planned=0, dropped=0, sent=0, ok=0, failed=0, censored=0, balanced=True, dropped_why={}),
         generator=GeneratorHealth(fit=False, loop_lag_p99_ms=None, cpu_p95=None, rows_lost=0, reasons=()),
         events=tuple(replace(one, seen=0, budget_ms=None, verdict="not-checked", **nothing) for one in base.events),  # type: ignore[arg-type]
-        funnel=(),
+        analytics=Analytics(funnel=(), layers=(), stream=None, followed=(), of_followed=0, sequences=(), of_sequences=0, types=(),
+                            of_types=0, versions=()),
         not_checked=(),
         phases=(),
         manifest={},
         turns=base.turns.iloc[:0],
         connections=pd.DataFrame(),
         health=pd.DataFrame(),
-    )
+    )  # fmt: skip
 
 
 EXAMPLES = {"go": go, "no-go": no_go, "cannot-say": cannot_say, "hostile": hostile, "empty": empty}

@@ -9,9 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.history import RowKind
+from loadtests.history import End, RowKind
 from loadtests.rundir import RunData, read_run, windows_of
-from reports.frames import connections_frame, events_frame, health_frame, outages_frame, phases_of, turns_frame
+from reports.frames import (
+    ENDED,
+    OUTCOMES,
+    connections_frame,
+    events_frame,
+    health_frame,
+    outages_frame,
+    phases_of,
+    turns_frame,
+)
+from tests.reports.plainrows import History
 from tests.reports.rundirs import START_NS, Fault, Frames, Plan, S, write_run
 
 DOWN = Plan(
@@ -47,8 +57,9 @@ def test_each_turn_is_a_row_with_its_events_in_order(data: RunData) -> None:
 
 def test_only_turns_of_the_hit_cohort_stand_in_a_window_or_its_grace(data: RunData) -> None:
     turns = turns_frame(data, windows_of(data), phases_of(data))
-    assert set(turns[turns["cohort"] == "control"]["place"]) == {"clear"}
+    assert set(turns[turns["cohort"] == "control"]["place"]) == {"before"}, "no window of its cohort ever was"
     treated = turns[turns["cohort"] == "treated"]
+    assert set(treated[treated["end_s"] < 4.0]["place"]) == {"before"}
     during = treated[treated["place"] == "during"]
     assert set(during["phase"]) == {"down"}
     assert (during["end_s"] >= 4.0).all()
@@ -86,6 +97,16 @@ def test_a_turn_without_its_end_row_is_cut_and_has_no_latency(tmp_path: Path) ->
     turns = turns_frame(data, [], phases_of(data))
     assert set(turns["outcome"]) == {"cut"}
     assert turns["total_ms"].isna().all()
+
+
+@pytest.mark.parametrize("how", End)
+def test_every_way_to_end_has_a_name_and_only_what_the_backend_ended_has_a_length(how: End) -> None:
+    history = History()
+    history.turn(1, 1000, {"agent_started": 10.0}, how)
+    (turn,) = history.turns().to_dict("records")
+    assert turn["outcome"] == OUTCOMES[how]
+    assert (turn["total_ms"] == 10.0) is (turn["outcome"] in ENDED)
+    assert (turn["outcome"] in ENDED) is (how not in {End.TIMEOUT, End.CUT_BY_STOP, End.IN_DOUBT, End.ABANDONED})
 
 
 def test_an_event_that_never_came_is_not_a_number(tmp_path: Path) -> None:

@@ -166,6 +166,68 @@ def test_a_failed_turn_is_bad_however_quick_it_was() -> None:
     assert (result.verdict, result.bad) == ("fail", 80)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "samples", "bad"),
+    [("degraded", 80, 0), ("refused", 80, 0), ("throttled", 60, 0), ("cancelled", 60, 0), ("rejected", 60, 0), ("failed", 80, 20),
+     ("abandoned", 80, 20)],
+)  # fmt: skip
+def test_an_answer_of_another_kind_is_no_failure_and_a_quota_is_no_answer(outcome: str, samples: int, bad: int) -> None:
+    frame = pd.concat([turns([100.0] * 60), turns([100.0] * 20, outcome=outcome)], ignore_index=True)
+    for metric, rule in (("turn.success", "rate>0.5"), ("turn.total", "med<1000")):
+        result = judge_gate(gate(metric, rule), measured(frame))
+        assert (result.samples, result.bad) == (samples, bad), metric
+
+
+@pytest.mark.parametrize("outcome", ["degraded", "refused"])
+def test_what_a_refusal_does_not_show_is_no_latency(outcome: str) -> None:
+    """A turn that was refused has no tools to wait for; one that ended well and lacks them has."""
+    lacking = turns([100.0] * 20, outcome=outcome).assign(**{STARTED: math.nan})
+    frame = pd.concat([turns([100.0] * 60), lacking], ignore_index=True)
+    started = REFERENCE.name_of("started")
+    for metric in (f"event.{started}", f"gap.{started}.{REFERENCE.name_of('done')}"):
+        assert judge_gate(gate(metric, "p(95)<1000"), measured(frame)).samples == 60
+    whole = judge_gate(gate(f"event.{REFERENCE.name_of('done')}", "p(95)<1000"), measured(frame))
+    assert whole.samples == 80
+    lost = frame.assign(outcome="ok")
+    assert judge_gate(gate(f"event.{started}", "p(95)<1000"), measured(lost)).bad == 20
+
+
+def test_a_quota_leaves_nothing_to_say_of_turns() -> None:
+    data = measured(turns([5000.0] * 80), quota="you measured the quota: 90 of 170 turns were throttled")
+    for metric, rule in (("turn.total", "p(95)<1000"), ("turn.success", "rate>0.9")):
+        result = judge_gate(gate(metric, rule), data)
+        assert (result.verdict, result.reason) == ("unknown", data.quota)
+    assert judge_gate(gate("arrivals.achieved", "rate>0.9"), data).verdict == "pass"
+    assert judge_gate(gate("findings.order", "count==0"), data).verdict == "pass"
+
+
+def streamed(**columns: Any) -> pd.DataFrame:
+    return turns([100.0] * 60).assign(chunks=10, ttft_ms=40.0, stall_ms=90.0, chunks_per_s=30.0, **columns)
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "verdict", "observed"),
+    [("stream.ttft", "p(95)<50", "pass", 40.0), ("stream.ttft", "p(95)<40", "fail", 40.0), ("stream.stall", "p(95)<=90", "pass", 90.0),
+     ("stream.rate", "p(5)>20", "pass", 30.0), ("stream.rate", "p(5)>30", "fail", 30.0), ("stream.rate", "med>=30", "pass", 30.0)],
+)  # fmt: skip
+def test_streams_are_judged_turn_by_turn(metric: str, rule: str, verdict: str, observed: float) -> None:
+    result = judge_gate(gate(metric, rule), measured(streamed()))
+    assert (result.verdict, result.observed, result.samples) == (verdict, observed, 60)
+
+
+def test_gaps_of_streams_are_judged_one_by_one() -> None:
+    gaps = streamed().assign(gap_ms=25.0)
+    data = measured(streamed(), gaps=lambda: pd.concat([gaps] * 9, ignore_index=True))
+    result = judge_gate(gate("stream.gap{phase:steady}", "p(95)<30"), data)
+    assert (result.verdict, result.samples) == ("pass", 540)
+
+
+def test_a_turn_without_a_chunk_counts_only_where_one_is_demanded() -> None:
+    frame = streamed().assign(ttft_ms=math.nan, chunks=0)
+    assert judge_gate(gate("stream.ttft", "p(95)<50"), measured(frame)).samples == 0
+    assert judge_gate(gate("stream.ttft", "p(95)<50"), measured(frame, demands_stream=True)).bad == 60
+
+
 def test_a_gap_is_the_time_between_two_events() -> None:
     metric = f"gap.{REFERENCE.name_of('started')}.{REFERENCE.name_of('done')}"
     result = judge_gate(gate(metric, "p(95)<20"), measured(turns([500.0] * 60)))
@@ -184,7 +246,14 @@ def test_labels_select_and_fault_none_means_clear_of_every_fault() -> None:
 
 
 def test_a_fault_by_window_or_kind_selects_what_stands_in_it_or_in_its_grace() -> None:
-    places = [("w1", "during", 7), ("w1", "grace", 5), ("w2", "during", 3), ("w3", "grace", 2), ("", "clear", 40)]
+    places = [
+        ("w1", "during", 7),
+        ("w1", "grace", 5),
+        ("w2", "during", 3),
+        ("w3", "grace", 2),
+        ("", "before", 30),
+        ("", "after", 10),
+    ]
     frame = pd.concat([turns([100.0] * n, fault=id_, place=place) for id_, place, n in places])
     data = measured(frame, faults={"w1": "latency", "w2": "down", "w3": "down"})
     wanted = {"w1": 12, "latency": 12, "w2": 3, "w3": 2, "down": 5, "none": 40}

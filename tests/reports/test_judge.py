@@ -19,8 +19,12 @@ import pytest
 from loadtests.contract import load
 from loadtests.errors import ConfigError
 from loadtests.history import DTYPE, ROW, RowKind
+from loadtests.rundir import read_run, windows_of
+from reports.assessment import Setting, assess
+from reports.frames import connections_frame, outages_frame, phases_of
 from reports.judge import judge
 from reports.judgement import Judgement
+from reports.replay import replay
 from tests.reports.rundirs import Fault, Frames, Plan, write_run
 
 DOWN = Plan(
@@ -197,6 +201,76 @@ def test_a_failed_turn_is_no_finding_and_counts_against_success(tmp_path: Path) 
     assert not {check.id for check in judged.checks if check.verdict == "invalid"}
     assert "turn.success{fault:none}" in {gate.metric for gate in judged.gates if gate.verdict == "fail"}
     assert judged.books.failed > 50
+
+
+def ends_as(status: str, every: int) -> Callable[[int, int, Frames], Frames]:
+    def script(_: int, turn: int, frames: Frames) -> Frames:
+        last = (frames[-1][0], {**frames[-1][1], "status": status})
+        return [*frames[:1], last] if turn % every == 0 else frames
+
+    return script
+
+
+@pytest.mark.parametrize("status", ["refused", "throttled", "degraded"])
+def test_a_turn_that_was_answered_otherwise_is_no_failure(tmp_path: Path, status: str) -> None:
+    script = ends_as(status, 3)
+    if status == "degraded":  # it has done what was asked, and so must have shown it
+        script = lambda _, turn, f: [*f[:-1], (f[-1][0], {**f[-1][1], "status": status})] if turn % 3 == 0 else f  # noqa: E731
+    judged = judge(write_run(tmp_path / "run", replace(Plan(), script=script)))
+    assert judged.verdict == "go", judged.sentence
+    assert judged.books.outcomes[status] > 50
+    assert judged.books.failed == 0
+    assert judged.books.balanced
+
+
+def test_a_run_that_was_mostly_throttled_measured_the_quota(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", replace(Plan(), script=ends_as("throttled", 1))))
+    assert judged.verdict == "cannot-say"
+    assert judged.sentence.startswith("You measured the quota: ")
+    assert judged.causes[0].consequences
+    assert {gate.verdict for gate in judged.gates if gate.metric.startswith(("turn.", "event."))} == {"unknown"}
+
+
+def test_a_finding_in_a_throttled_run_is_a_finding(tmp_path: Path) -> None:
+    plan = replace(Plan(), script=ends_as("throttled", 1), spoil=at(3, 2, lambda f: [*f, f[-1]]))
+    judged = judge(write_run(tmp_path / "run", plan))
+    assert (judged.verdict, judged.causes[0].id) == ("no-go", "duplicate")
+
+
+def test_a_quota_that_answered_less_than_half_is_left_out_and_no_more(tmp_path: Path) -> None:
+    judged = judge(write_run(tmp_path / "run", replace(Plan(), script=ends_as("throttled", 3))))
+    assert judged.verdict == "go"
+    (gate,) = [gate for gate in judged.gates if gate.metric == "turn.success{fault:none}"]
+    assert gate.samples == judged.books.ok
+
+
+def test_what_one_cause_made_stands_beneath_it(tmp_path: Path) -> None:
+    """An event of no approved type in place of one that was demanded."""
+
+    def renamed(frames: Frames) -> Frames:
+        return [frames[0], (10.0, {**frames[1][1], "type": "agent_pondering"}), *frames[2:]]
+
+    judged = judge(write_run(tmp_path / "run", replace(DOWN, spoil=at(3, 2, renamed))))
+    (cause,) = judged.causes
+    assert (cause.id, cause.kind, cause.turns) == ("vocabulary", "unapproved", 1)
+    assert ("complete", "role-missing", 1) in cause.counted
+    assert any("complete: " in line for line in cause.consequences)
+    assert judged.check("complete").verdict == "invalid"
+
+
+def test_outages_are_the_same_to_gates_and_checkers(tmp_path: Path) -> None:
+    data = read_run(write_run(tmp_path / "run", replace(DOWN, phases=(*DOWN.phases[:3], ("recovery", 20.0)))))
+    windows, phases = windows_of(data), phases_of(data)
+    frame = outages_frame(connections_frame(data, windows, phases), windows, data)
+    found = assess(
+        data.contract, data.rows, data.strings, Setting(windows=tuple(windows)), replay(data, windows)
+    ).recovered
+    mine = sorted(
+        (one.outage.session, one.window, round((one.took_ns or 0) / 1e9, 6), one.outage.close_row) for one in found
+    )
+    theirs = zip(frame["session"], frame["fault"], frame["recovery_s"].round(6), frame["close_row"], strict=True)
+    assert mine == sorted(theirs)
+    assert len(mine) == 15
 
 
 # -- other rules -------------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.history import Window
-from reports.placed import explains
+from loadtests.findings import KINDS, Finding
+from loadtests.history import End, Flag, RowKind, Window
+from reports.placed import PlacedFindings, explains
+from tests.reports.stories import REFERENCE, ROLES, START_NS, S, Story, window
 
 DOWN = Window("w1", "down", "treated", "down", 0, 1, {}, disconnects=True, swallows=True)
 JAM = Window("w1", "jam", "treated", "jam", 0, 1, {}, disconnects=False, swallows=True)
@@ -29,6 +31,10 @@ LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=Fa
         ("never-ready", DOWN, "during", True),
         ("never-ready", DOWN, "grace", False),
         ("never-ready", LATENCY, "during", False),
+        ("cancel-ignored", JAM, "during", True),
+        ("cancel-ignored", JAM, "grace", False),
+        ("cancel-ignored", LATENCY, "during", False),
+        ("never-ended", JAM, "during", False),
         ("hole", DOWN, "during", False),
         ("foreign", DOWN, "during", False),
         ("closed-early", DOWN, "during", False),
@@ -36,3 +42,134 @@ LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=Fa
 )
 def test_a_fault_explains_only_what_it_can_have_done(kind: str, window: Window, place: str, explained: bool) -> None:
     assert explains(window, place, kind) is explained
+
+
+# -- placed in a run ---------------------------------------------------------------------------------------------------
+
+FAULT = window(10_000, 12_000)
+
+
+def placed(story: Story, *windows: Window) -> PlacedFindings:
+    rows, phases = (
+        story.read(),
+        [("quiet", START_NS, START_NS + 10 * S), ("loud", START_NS + 10 * S, START_NS + 99 * S)],
+    )
+    return PlacedFindings(REFERENCE, rows, story.strings, windows, phases, START_NS, story.replayed(*windows))
+
+
+def never_ended(at_ms: float, given_up_ms: float) -> Story:
+    story = Story()
+    story.connect(1, 10, "treated")
+    story.send(1, 1, at_ms)
+    story.event(1, 1, at_ms + 10, "started")
+    story.end(1, 1, given_up_ms, End.TIMEOUT)
+    story.leave(1, 60_000)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "given_up_ms", "fault"),
+    [(1_000, 9_999, ""), (1_000, 10_001, "w1"), (11_000, 21_000, "w1"), (21_999, 31_000, "w1"), (22_001, 32_000, "")],
+)
+def test_what_a_whole_turn_shows_happened_from_its_send_to_its_end(
+    at_ms: float, given_up_ms: float, fault: str
+) -> None:
+    (one,) = placed(never_ended(at_ms, given_up_ms), FAULT).by_checker["terminal"]
+    assert one.fault == fault
+
+
+def test_a_message_that_a_cut_swallowed_is_explained_by_the_fault_that_cut_it() -> None:
+    story = Story()
+    for session, cut_ms in ((1, 9_990.0), (2, 10_500.0)):
+        story.connect(session, 10, "treated")
+        story.send(session, 1, cut_ms - 5)
+        story.close(session, cut_ms, flags=int(Flag.MID_TURN))
+        story.connect(session, 13_000)
+        story.end(session, 1, 30_000, End.IN_DOUBT)
+        story.leave(session, 60_000)
+    found = placed(story, FAULT)
+    assert [one.finding.session for one in found.by_checker["silence"]] == [1]
+    assert (found.excused["silence"], found.excused["close"]) == (1, 1)
+
+
+def test_a_handshake_that_never_came_began_when_it_was_dialled() -> None:
+    timeout_ms = REFERENCE.file.handshake.timeout_ms
+    story = Story()
+    story.cohorts[1] = "treated"
+    story.close(1, 11_000 + timeout_ms, 1000, int(Flag.OURS | Flag.NEVER_READY), served=False)
+    assert placed(story, FAULT).excused == {"silence": 1}
+    late = Story()
+    late.cohorts[1] = "treated"
+    late.close(1, 12_001 + timeout_ms, 1000, int(Flag.OURS | Flag.NEVER_READY), served=False)
+    (one,) = placed(late, FAULT).by_checker["silence"]
+    assert one.fault == "w1"
+
+
+def test_scope_says_how_often_where_and_to_whom() -> None:
+    story = never_ended(1_000, 2_000)
+    found = placed(story, FAULT)
+    assert found.scope(found.by_checker["terminal"]) == "once, in 1 of 1 turns, 1 user hit, treated, clear of any fault"
+    assert found.scope([]) == ""
+    hit = placed(never_ended(11_000, 12_000), FAULT)
+    assert hit.scope(hit.by_checker["terminal"] * 2).endswith("only in or after w1")
+    mixed = [*found.by_checker["terminal"], *hit.by_checker["terminal"]]
+    assert hit.scope(mixed) == "2 times, in 1 of 1 turns, 1 user hit, treated, clear of faults and in or after w1"
+    assert placed(story).scope(found.by_checker["terminal"]).endswith("1 user hit, treated")
+
+
+def test_scope_counts_users_and_turns_once_each() -> None:
+    story = Story()
+    for user in (1, 2):
+        story.connect(user, 10, "treated")
+        for turn in (1, 2):
+            story.turn(user, turn, turn * 1_000, roles=("started", "done", "done", "done") if turn == user else ROLES)
+        story.leave(user, 60_000)
+    found = placed(story)
+    once, both = found.by_checker["terminal"][:1], found.by_checker["terminal"]
+    assert found.scope(once) == "once, in 1 of 4 turns, 1 user hit, treated"
+    assert found.scope(both) == "4 times, in 2 of 4 turns, 2 users hit, treated"
+
+
+def test_a_row_may_be_a_witness_of_its_turn_or_of_none() -> None:
+    story = Story()
+    story.connect(1, 10)
+    story.turn(1, 7, 100)
+    found = placed(story)
+    assert found.witness_at(4, "slow", "…").turn == "7"
+    assert found.witness_at(4, "slow", "…", turn="").turn == ""
+    assert found.witness_at(0, "slow", "…").turn == ""
+
+
+def test_a_witness_says_what_when_and_in_which_phase() -> None:
+    found = placed(never_ended(1_000, 2_000), FAULT)
+    (one,) = found.by_checker["terminal"]
+    witness = found.witness(*one)
+    assert (witness.kind, witness.session, witness.turn, witness.at_s, witness.phase, witness.fault) == (
+        "never-ended", "1", "1", 1.0, "quiet", "",
+    )  # fmt: skip
+
+
+#: what stands behind the kind's own sentence, given (event, detail, raw text)
+HOLES = ("hole", "hole-at-cut", "claimed-over-hole", "claimed-behind", "partial-replay")
+TEXTS = {
+    "role-missing": ": agent_started",
+    **dict.fromkeys(HOLES, ": from number 1, seen at agent_thinking"),
+    "chunk-missing": ": number 1",
+    "agent-unfinished": ": supervisor",
+    "foreign": ": session 1's, in agent_thinking",
+    "closed-early": ": 4000 search",
+    "abnormal-close": ": 4000 search",
+    "field-missing": ": reasoning in agent_thinking",
+}
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+def test_every_kind_of_finding_has_words(kind: str) -> None:
+    story = Story()
+    rule = REFERENCE.by_name[REFERENCE.name_of("thinking")]
+    bit = 3 + rule.fields.index("reasoning")
+    story.row(RowKind.EVENT, 0, 1, event=rule.index, code=4000, text=2, schema=1 << bit)
+    (kind_of,) = [one for one in KINDS if one.name == kind]
+    found = placed(story)
+    said = found.witness(Finding(kind_of, 0, 1, 0, 0, 1), "").text
+    assert said == kind_of.text + TEXTS.get(kind, ": agent_thinking")

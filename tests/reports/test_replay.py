@@ -6,13 +6,16 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import reports.replay
-from loadtests.history import RowKind
+from loadtests.findings import BY_NAME, Finding
+from loadtests.history import DTYPE, UNKNOWN_TURN, End, RowKind
 from loadtests.rundir import read_run
-from reports.replay import replay
+from reports.replay import as_rows, is_of_a_turn, replay
 from tests.reports.rundirs import Frames, Plan, write_run
+from tests.reports.stories import MS, ROLES, START_NS, Story
 
 
 def duplicated(_: int, turn: int, frames: Frames) -> Frames:
@@ -69,3 +72,76 @@ def test_beyond_its_memory_only_the_counts_grow(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reports.replay, "KEPT_FINDINGS", 2)
     again = replay(read_run(write_run(tmp_path / "run", replace(SMALL, spoil=duplicated))))
     assert (len(again.findings), again.counts["worker-0"]["redelivered"]) == (2, 4)
+
+
+def test_turns_are_counted_as_the_client_saw_them_end() -> None:
+    story = Story()
+    story.connect(0, 10)
+    for turn, (end, roles) in enumerate(
+        [(End.OK, ROLES), (End.FAILED, ROLES[:2]), (End.TIMEOUT, ROLES[:1]), (End.TIMEOUT, ()), (End.CUT_BY_STOP, ROLES),
+         (End.IN_DOUBT, ())], 1,
+    ):  # fmt: skip
+        story.turn(0, turn, turn * 100, how=end, roles=roles)
+    story.leave(0, 5_000)
+    again = story.replayed()
+    assert again.ends == {End.OK: 1, End.FAILED: 1, End.TIMEOUT: 2, End.CUT_BY_STOP: 1, End.IN_DOUBT: 1}
+    assert (again.begun, again.ordered) == (3, 3)
+
+
+@pytest.mark.parametrize(("root", "kinds"), [(1, set()), (3, {"after-end", "role-missing"})])
+def test_whose_end_a_turn_s_end_is_stands_in_the_contract(root: int, kinds: set[str]) -> None:
+    """The end of a nested agent is none; of one that nobody knows to be nested it is."""
+    story = Story()
+    story.strings.append("researcher")
+    story.connect(0, 10)
+    story.send(0, 1, 100)
+    for at_ms, (role, agent) in enumerate(
+        [("started", root), ("thinking", root), ("started", 4 - root), ("done", 4 - root), ("tool-open", root), ("tool-close", root),
+         ("done", root)], 101,
+    ):  # fmt: skip
+        story.event(0, 1, at_ms, role, agent=agent)
+    story.end(0, 1, 110)
+    story.leave(0, 5_000)
+    assert {finding.kind.name for finding in story.replayed().findings} == kinds
+
+
+def test_blocks_are_seams_that_nothing_falls_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story()
+    for session in range(3):
+        story.connect(session, 10)
+        for turn in range(1, 4):
+            story.turn(session, turn, turn * 100, roles=ROLES[1:] if turn == 2 else ROLES)
+        story.leave(session, 5_000)
+    found = []
+    for size in (1, 7, 4096):
+        monkeypatch.setattr(reports.replay, "BLOCK_ROWS", size)
+        again = story.replayed()
+        found.append((again.findings, again.ends, again.tally.events, again.last_ns))
+    assert found[0] == found[1] == found[2]
+    assert {finding.turn for finding in found[0][0]} == {2}
+
+
+def test_spans_are_kept_only_where_a_row_is_not_all() -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.turn(0, 1, 100, roles=ROLES[:-1], how=End.TIMEOUT)
+    story.turn(0, 2, 300, roles=(*ROLES, "thinking"))
+    story.leave(0, 5_000)
+    again = story.replayed()
+    spans = {again.findings[i].kind.name: span for i, span in again.spans.items()}
+    assert spans == {"never-ended": (START_NS + 100 * MS, START_NS + 150 * MS)}
+    assert "after-end" in {finding.kind.name for finding in again.findings}
+
+
+def test_a_finding_that_names_no_turn_of_its_session_is_of_none() -> None:
+    def finding(turn: int) -> Finding:
+        return Finding(BY_NAME["foreign"], 0, turn, 0, 0)
+
+    assert [is_of_a_turn(finding(turn)) for turn in (0, 1, UNKNOWN_TURN)] == [False, True, False]
+
+
+def test_rows_of_any_make_are_one_array() -> None:
+    rows = np.zeros(2, DTYPE)
+    assert as_rows(rows) is rows
+    assert as_rows(rows.tolist()).tolist() == rows.tolist()
+    assert len(as_rows([])) == 0

@@ -32,6 +32,8 @@ SELF_OK, SELF_BAD = check(subject="harness", id_="self"), check("invalid", subje
 SELF_UNKNOWN = check("unknown", subject="harness", id_="self")
 CLIENT_BAD = check("invalid", subject="client", id_="backoff")
 
+QUOTA = "you measured the quota: 60 of 100 turns were throttled"
+
 LAWS: list[tuple[str, list[Check], list[GateResult], str]] = [
     ("all valid, all kept", [GOOD, SELF_OK], [gate()], "go"),
     ("nothing at all that was required", [IDLE, SELF_OK], [], "go"),
@@ -65,6 +67,53 @@ def test_what_is_not_go_has_a_reason_and_a_sentence(checks: list[Check], gates: 
     if verdict != "go":
         assert reasons
         assert reasons[0].title in sentence(merge(checks, gates), reasons, gates, 100, 3)
+
+
+def test_law_3_a_declared_client_s_findings_are_the_product_s() -> None:
+    checks = [GOOD, CLIENT_BAD, SELF_OK]
+    assert merge(checks, [gate()], declares_client=True) == "no-go"
+    assert causes(checks, [])[0].title.startswith("backoff: ")
+
+
+@pytest.mark.parametrize(
+    ("checks", "gates", "verdict"),
+    [
+        ([GOOD, SELF_OK], [gate()], "cannot-say"),
+        ([GOOD, BAD, SELF_OK], [gate()], "no-go"),
+        ([GOOD, SELF_OK], [], "cannot-say"),
+    ],
+)
+def test_a_quota_is_no_go_and_no_excuse(checks: list[Check], gates: list[GateResult], verdict: str) -> None:
+    assert merge(checks, gates, QUOTA) == verdict
+
+
+def test_what_the_quota_took_away_stands_beneath_it() -> None:
+    gates = [
+        gate("unknown", reason=QUOTA),
+        gate("unknown", reason=QUOTA, metric="event.x"),
+        gate("unknown", reason="no samples"),
+    ]
+    first, second = causes([GOOD, SELF_OK], gates, (), QUOTA)
+    assert first.title == "You measured the quota: 60 of 100 turns were throttled"
+    assert first.consequences == ("turn.total p(95)<1500: cannot say", "event.x p(95)<1500: cannot say")
+    assert second.detail == "no samples"
+    assert sentence("cannot-say", (first, second), gates, 100, 3).startswith("You measured the quota")
+
+
+@pytest.mark.parametrize(
+    ("unit", "observed", "title"),
+    [("share", 0.9, "turn.total p(95)<1500 broken: 90.0%"), ("share", None, "turn.total p(95)<1500 broken"),
+     ("count", 3.0, "turn.total p(95)<1500 broken"), ("ms", 1200.0, "turn.total p(95)<1500 broken: 1\u202f200 ms"),
+     ("ms", None, "turn.total p(95)<1500 broken: never, in too many turns")],
+)  # fmt: skip
+def test_a_broken_gate_says_what_was_observed(unit: Any, observed: float | None, title: str) -> None:
+    assert causes([], [gate("fail", unit=unit, observed=observed)])[0].title == title
+
+
+def test_a_rate_that_is_too_low_is_said_in_its_unit() -> None:
+    slow = gate("fail", metric="stream.rate", rule="p(5)>20", unit="per_s", observed=12.34)
+    assert causes([], [slow])[0].title == "stream.rate p(5)>20 broken: 12.3 a second"
+    assert "never" in causes([], [replace(slow, observed=None)])[0].title
 
 
 def test_a_finding_is_still_named_when_the_harness_caps_the_run() -> None:

@@ -38,9 +38,13 @@ class VirtualTime:
             callback()
         self.now_ms = max(self.now_ms, until_ms if until_ms < 1e8 else self.now_ms)
 
+    @property
+    def now_s(self) -> float:
+        return 1_700_000_000 + self.now_ms / 1000
+
     def world(self, seed: int = 0) -> World:
         return World(
-            now_s=lambda: 1_700_000_000 + self.now_ms / 1000,
+            now_s=lambda: self.now_s,
             schedule=self.schedule,
             new_id=lambda prefix: f"{prefix}_{next(self._names):012x}{0:020x}",
             dice=lambda key: random.Random(f"{seed}:{key}"),
@@ -91,10 +95,15 @@ class Stage:
         self.time = VirtualTime(1_000_000 if storage else 1)
         self.storage = storage or MemoryStorage()
         options.setdefault("spared_turns", 0)
+        self.seed = options.get("seed", 0)
         row = DEFECTS[defect] if defect else None
         if row is not None and "defect_share" in options:
             row = replace(row, share=None)
-        self.backend = Backend(load("reference"), self.storage, self.time.world(), defect=row, **options)
+        self.backend = Backend(load("reference"), self.storage, self.time.world(self.seed), defect=row, **options)
+
+    @property
+    def now_s(self) -> float:
+        return self.time.now_s
 
     def join(self, user: str = "", *, cursor: bool = True) -> FakeLink:
         link = FakeLink()

@@ -147,3 +147,116 @@ def test_a_client_that_stays_away_long_loses_its_unused_stream_only(stage: Any) 
         back = stage.join()
         stage.resume(back, link.stream, 0)
         assert back.sent[1]["data"]["resumed"] is resumed
+
+
+def cut_in_the_middle(stage: Any, user: str = "", *, cursor: bool = True) -> Any:
+    link = stage.join(user, cursor=cursor)
+    stage.ask(link, f"m{id(link)}")
+    while len(link.events) < 2:
+        stage.run(1)
+    stage.cut(link)
+    return link
+
+
+@pytest.mark.parametrize(("defect", "head"), [("claims-behind", 1), ("stream-reset-ignored", 0)])
+def test_a_log_that_lost_events_numbers_on_from_what_it_claims(make_stage: Any, defect: str, head: int) -> None:
+    stage = make_stage(defect)
+    link = cut_in_the_middle(stage)
+    back = stage.join()
+    stage.resume(back, link.stream, 2)
+    answer = back.sent[-1]["data"]
+    assert (answer["resumed"], answer["last_seq"]) == (True, head)
+    stage.run()
+    assert [f["seq"] for f in back.events] == list(range(head + 1, head + 1 + len(back.events)))
+
+
+def test_a_replay_from_the_first_event_holds_all_of_them(make_stage: Any) -> None:
+    stage = make_stage("replay-all-again")
+    link = cut_in_the_middle(stage)
+    back = stage.join()
+    stage.resume(back, link.stream, 2)
+    assert [f["seq"] for f in back.events] == [1, 2]
+
+
+def test_a_live_event_overtakes_the_replay(make_stage: Any) -> None:
+    stage = make_stage("live-overtakes-replay")
+    link = stage.join()
+    stage.ask(link)
+    while not link.events:
+        stage.run(1)
+    stage.cut(link)
+    back = stage.join()
+    stage.resume(back, link.stream, 0)
+    stage.run()
+    seqs = [f["seq"] for f in back.events]
+    assert (seqs[:2], sorted(seqs)) == ([2, 1], list(range(1, len(seqs) + 1)))
+
+
+@pytest.mark.parametrize(("user", "cursor"), [("", True), ("ann", False)])
+def test_who_comes_back_is_everybody_s_business_under_a_broadcast(make_stage: Any, user: str, cursor: bool) -> None:
+    stage = make_stage("broadcast-on-reconnect")
+    other = stage.join("bob", cursor=cursor)
+    link = cut_in_the_middle(stage, user, cursor=cursor)
+    stage.run()
+    assert other.events == []
+    back = stage.join(user, cursor=cursor)
+    if cursor:
+        stage.resume(back, link.stream, len(link.events))
+    assert [f["stream_id"] for f in other.events] == [link.stream]
+
+
+def test_a_flush_that_repeats_sends_each_kept_event_twice(make_stage: Any) -> None:
+    stage = make_stage("flush-repeats")
+    cut_in_the_middle(stage, "ann", cursor=False)
+    stage.run()
+    back = stage.join("ann", cursor=False)
+    stage.run()
+    seqs = [f["data"]["seq"] for f in back.sent if f.get("recovered")]
+    assert len(seqs) >= 4
+    assert seqs[::2] == seqs[1::2]
+
+
+def test_open_connections_are_counted_and_those_of_vanished_clients_never_released_under_the_defect(
+    make_stage: Any,
+) -> None:
+    for defect, left in (("", 0), ("never-frees", 3)):
+        stage = make_stage(defect)
+        links = [stage.join() for _ in range(4)]
+        assert stage.backend.connections == 4
+        stage.backend.lost(links[0], [], cut=False)
+        for link in links[1:]:
+            stage.cut(link)
+        assert stage.backend.connections == left
+
+
+def test_after_the_first_cut_nobody_is_let_in_for_a_while(make_stage: Any) -> None:
+    stage = make_stage("refuses-return")
+    links = [stage.join() for _ in range(6)]
+    assert stage.backend.admits()
+    stage.cut(links[0])
+    assert not stage.backend.admits()
+    stage.run(30_000)
+    assert stage.backend.admits()
+
+
+def test_a_connection_that_is_not_welcomed_may_be_closed_at_once(make_stage: Any) -> None:
+    stage = make_stage("closed-unwelcomed")
+    links = [stage.join() for _ in range(5)]
+    assert [link.closed for link in links[:4]] == [None] * 4
+    assert links[4].closed is not None
+    assert links[4].closed[0] == 1000
+    assert links[4].sent == []
+
+
+def test_once_a_connection_was_cut_every_turn_takes_longer(make_stage: Any) -> None:
+    took = []
+    for cut in (False, True):
+        stage = make_stage("slow-after-cut")
+        links = [stage.join() for _ in range(6)]
+        if cut:
+            stage.cut(links[0])
+        stage.ask(links[5])
+        stage.run()
+        assert links[5].events[-1]["type"] == "agent_completed"
+        took.append(stage.time.now_ms)
+    assert took[1] == pytest.approx(took[0] + 2000)

@@ -65,3 +65,25 @@ def test_turns_come_back_oldest_first_with_their_state(tmp_path: Path) -> None:
     assert storage.turns(10) == [(first, True), (second, False)]
     assert storage.turns(1) == [(second, False)]
     storage.close()
+
+
+def test_words_are_on_disk_after_a_flush_and_read_oldest_first(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    one = Turn(owner="o", stream="s", user="u", thread="t", run="r1", message="m1")
+    for words in ("a", "b", "c"):
+        storage.remember(one, words)
+    storage.close()
+    storage = SqliteStorage(tmp_path / "log.db")
+    assert storage.words("o", "t", 2) == ["b", "c"]
+    assert storage.words("o", "other", 2) == []
+    storage.close()
+
+
+def test_a_rewind_forgets_what_came_after(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    for seq in (1, 2, 3):
+        storage.append(entry(seq))
+    storage.rewind("s", 1)
+    storage.append(entry(2))
+    assert storage.bounds("s") == (1, 2)
+    storage.close()

@@ -121,3 +121,38 @@ def test_a_forgotten_stream_that_was_used_is_still_stored(log: EventLog) -> None
     log.forget("st_2")
     assert log.claim("st_1", "ann", 0).head == 2
     assert not log.claim("st_2", "ann", 0).resumed
+
+
+def test_the_words_of_a_thread_are_remembered_in_order_up_to_a_number_and_a_length(log: EventLog) -> None:
+    for n in range(30):
+        assert log.begin(turn(f"m{n}"), f"word {n} " + "x" * 1000)
+    log.begin(turn("other", thread="t2"), "elsewhere")
+    words = log.words("st_1", "t1")
+    assert [text.split()[1] for text in words] == [str(n) for n in range(10, 30)]
+    assert max(map(len, words)) == 500
+    assert log.words("st_1", "t2") == ("elsewhere",)
+    assert log.words("st_2", "t1") == ()
+
+
+def test_a_message_is_known_once_it_was_begun(log: EventLog) -> None:
+    assert not log.knows(turn())
+    log.begin(turn())
+    assert log.knows(turn())
+    log.end(turn())
+    assert log.knows(turn())
+
+
+def test_the_whole_stream_is_read_where_it_is_asked_for(log: EventLog) -> None:
+    fill(log, 5)
+    assert log.claim("st_1", "ann", 3).had == ()
+    claim = log.claim("st_1", "ann", 3, whole=True)
+    assert ([e.seq for e in claim.had], [e.seq for e in claim.missed]) == ([1, 2, 3], [4, 5])
+    assert claim.last_had == claim.had[-1]
+
+
+def test_a_rewound_stream_goes_on_from_there(log: EventLog) -> None:
+    fill(log, 5)
+    log.rewind("st_1", 3)
+    assert log.head("st_1") == 3
+    fill(log, 1)
+    assert [e.seq for e in log.claim("st_1", "ann", 0).missed] == [1, 2, 3, 4]

@@ -10,14 +10,15 @@ import pytest
 from loadtests.backend.eventlog import Claim
 from loadtests.backend.frames import SHAPES, FrameWriter, Shape, iso
 from loadtests.contract import load
+from loadtests.contract.decoder import IDS
 
 REFERENCE = load("reference")
-IDS = {"event_id": "e1", "seq": 3, "stream_id": "st_1", "run_id": "r1", "thread_id": "t1", "agent_name": "supervisor"}
+OWN = {"event_id": "e1", "seq": 3, "stream_id": "st_1", "run_id": "r1", "thread_id": "t1", "agent_name": "supervisor"}
 BODY = {"tool_name": "search", "execution_id": "x1", "results": {"rows": 1}}
 
 
 def event(shape: Shape) -> bytes:
-    return FrameWriter(REFERENCE, shape).event("tool_completed", iso(0.0), IDS, BODY)
+    return FrameWriter(REFERENCE, shape).event("tool_completed", iso(0.0), OWN, BODY)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -25,7 +26,7 @@ def test_every_shape_is_the_same_event_to_the_contract(shape: Shape) -> None:
     index, standing, schema, recovered, _, ids = REFERENCE.decode(event(shape))
     assert (REFERENCE.label(index), standing, schema, recovered) == ("tool_completed", 0, 0, False)
     assert ids == REFERENCE.decode(event("flat"))[5]
-    assert ids[-1] == 3
+    assert ids[IDS.index("cursor")] == 3
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -64,3 +65,12 @@ def test_control_frames_are_approved_types() -> None:
         frames.welcome({}, 1.0),
     ]
     assert all(REFERENCE.decode(frame)[0] > 0 for frame in made)
+
+
+def test_an_error_and_an_acknowledgement_may_name_the_turn_that_they_are_about() -> None:
+    frames = FrameWriter(REFERENCE)
+    about = {"run_id": "r1", "message_id": "m1"}
+    refused = json.loads(frames.error("X", "y", 1.0, about, "message_rejected"))
+    assert {"type": "message_rejected", "error_code": "X", **about}.items() <= refused.items()
+    assert json.loads(frames.error("X", "y", 1.0, about))["type"] == REFERENCE.file.control.error
+    assert about.items() <= json.loads(frames.unknown("x", 1.0, about)).items()

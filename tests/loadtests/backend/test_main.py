@@ -48,6 +48,14 @@ def test_options_are_taken_over() -> None:
     assert lifeline
 
 
+def test_what_may_be_given_more_than_once_is_collected() -> None:
+    arguments = ["--outcome", "failed=0.1", "--outcome", "refused=0.2", "--event-version", "0", "--event-version", "1"]
+    options, _ = parse([*arguments, "--concurrent", "reject", "--ping-timeout", "3"])
+    assert options.outcomes == {"failed": 0.1, "refused": 0.2}
+    assert options.event_versions == ("0", "1")
+    assert (options.concurrent, options.ping_interval_s, options.ping_timeout_s) == ("reject", 20.0, 3.0)
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_where_it_listens_and_a_signal_ends_it_well(number: signal.Signals) -> None:
@@ -96,7 +104,11 @@ def test_a_killed_process_s_log_is_good_for_the_next(tmp_path: Path) -> None:
 
 @pytest.mark.live
 def test_an_impossible_option_is_one_sentence_and_exit_2() -> None:
-    for arguments, words in ((["--defect", "silnt"], "silent"), (["--host", "192.0.2.1"], "cannot listen")):
+    for arguments, words in (
+        (["--defect", "silnt"], "silent"),
+        (["--outcome", "x=1"], "--outcome"),
+        (["--host", "192.0.2.1"], "cannot listen"),
+    ):
         with backend(*arguments) as process:
             assert process.wait(WITHIN_S) == 2
             assert process.stderr is not None

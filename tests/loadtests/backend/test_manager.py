@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.backend.manager import FLUSH_MS, RETRY_MS, TRY_AGAIN_LATER, Parcel
+from loadtests.backend.manager import FLUSH_MS, OVERTAKEN_MS, RETRY_MS, TRY_AGAIN_LATER, Parcel
 
 
 def parcel(link: Any, seq: int) -> Parcel:
@@ -126,3 +126,72 @@ def test_who_stays_away_is_forgotten_and_who_is_here_is_not(stage: Any, manager:
     assert manager.sweep(60.0) == [gone.stream]
     assert manager.post(parcel(here, 1))
     assert not manager.post(parcel(gone, 1))
+
+
+def test_a_connection_owns_its_stream_until_it_is_gone_or_another_takes_it(stage: Any, manager: Any) -> None:
+    old, new = stage.join(), stage.join()
+    stream = old.stream
+    assert manager.owns(old)
+    manager.take_over(new, stream, [])
+    assert (manager.owns(old), manager.owns(new)) == (False, True)
+    stage.cut(new)
+    assert not manager.owns(new)
+
+
+def test_a_broadcast_reaches_every_other_client_once(stage: Any, manager: Any) -> None:
+    ann, bob, eve = (stage.join(user) for user in ("ann", "bob", "eve"))
+    assert manager.broadcast(Parcel(frame=b'{"type":"x","seq":7}'), but=ann)
+    assert (numbers(ann), numbers(bob), numbers(eve)) == ([], [7], [7])
+    stage.cut(bob)
+    stage.cut(eve)
+    assert not manager.broadcast(Parcel(frame=b'{"type":"x","seq":8}'), but=ann)
+
+
+def test_the_first_event_kept_for_a_user_is_known(stage: Any, manager: Any) -> None:
+    link = stage.join("ann", cursor=False)
+    assert manager.kept_for(link) is None
+    stage.cut(link)
+    for seq in (1, 2):
+        manager.post(parcel(link, seq))
+    assert manager.kept_for(stage.join("ann", cursor=False)).seq == 1
+
+
+def hold(manager: Any, link: Any) -> None:
+    manager.hold_back(
+        link.stream, [parcel(link, 1), parcel(link, 2)], frozenset({"x"}), frozenset({"end"}), lambda: None
+    )
+
+
+def test_what_is_held_back_is_overtaken_by_an_event_of_the_right_kind(stage: Any, manager: Any) -> None:
+    link = stage.join()
+    hold(manager, link)
+    frame = b'{"type":"x","seq":3}'
+    assert manager.post(Parcel(frame=frame, kind="other", stream=link.stream, seq=3))
+    assert numbers(link) == []
+    manager.post(parcel(link, 4))
+    stage.run(OVERTAKEN_MS)
+    assert numbers(link) == [4, 1, 2, 3]
+
+
+def test_what_is_held_back_comes_before_an_end_and_never_later_than_its_time(stage: Any, manager: Any) -> None:
+    one, two = stage.join(), stage.join()
+    hold(manager, one)
+    hold(manager, two)
+    manager.post(Parcel(frame=b'{"type":"x","seq":3}', kind="end", stream=one.stream, seq=3))
+    assert numbers(one) == [1, 2, 3]
+    stage.run(OVERTAKEN_MS - 1)
+    assert numbers(two) == []
+    stage.run(1)
+    assert numbers(two) == [1, 2]
+
+
+def test_what_is_held_back_dies_with_its_connection(stage: Any, manager: Any) -> None:
+    link = stage.join()
+    hold(manager, link)
+    back = stage.join()
+    stream = link.stream
+    stage.cut(link)
+    manager.take_over(back, stream, [parcel(link, 1), parcel(link, 2)])
+    stage.run(OVERTAKEN_MS)
+    manager.post(Parcel(frame=b'{"type":"x","seq":3}', kind="x", stream=stream, seq=3))
+    assert numbers(back) == [1, 2, 3]

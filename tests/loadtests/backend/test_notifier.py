@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ def test_an_event_carries_all_ids_and_its_number(stage: Any) -> None:
     assert first["event_id"].startswith("evt_")
     ids = {"stream_id": link.stream, "run_id": "r", "thread_id": "t", "user_id": "ann", "message_id": "m"}
     assert ids.items() <= first.items()
+    assert first["event_version"] == "1"
     assert (first["type"], first["agent_name"], first["reasoning"]) == ("agent_thinking", "supervisor", "hm")
 
 
@@ -80,3 +82,63 @@ def test_a_foreign_frame_is_another_connected_client_s(stage: Any) -> None:
     assert notifier.foreign_frame(bob.stream) == ann.parcels[-1].frame
     stage.cut(ann)
     assert notifier.foreign_frame(bob.stream) == b""
+
+
+def test_where_a_role_leaves_a_choice_the_step_s_own_kind_is_sent_if_it_is_approved(stage: Any) -> None:
+    link = stage.join()
+    emit = stage.backend.notifier.emit
+    emit(turn_of(link), replace(THINKS, role="failed", kind="agent_stopped"))
+    assert link.kinds[-1] == "agent_stopped"
+    with pytest.raises(UnapprovedEventError):
+        emit(turn_of(link), replace(THINKS, kind="made_up"))
+
+
+def test_a_chunk_is_the_event_that_the_contract_s_stream_names(stage: Any) -> None:
+    link = stage.join()
+    body = {"chunk_index": 0, "content": "a "}
+    stage.backend.notifier.emit(turn_of(link), replace(THINKS, role="content", body=body))
+    assert {"type": "partial_result", "seq": 1, **body}.items() <= link.events[0].items()
+
+
+def test_an_overtaken_event_is_numbered_first_and_sent_second(stage: Any) -> None:
+    link = stage.join()
+    emit = stage.backend.notifier.emit
+    emit(turn_of(link), replace(THINKS, overtaken=True))
+    assert link.events == []
+    emit(turn_of(link), THINKS)
+    emit(turn_of(link), THINKS)
+    assert [f["seq"] for f in link.events] == [2, 1, 3]
+
+
+def test_what_a_replay_has_sent_is_not_sent_again_behind_the_next_event(stage: Any) -> None:
+    link = stage.join()
+    emit = stage.backend.notifier.emit
+    turn = turn_of(link)
+    emit(turn, replace(THINKS, overtaken=True))
+    stage.cut(link)
+    back = stage.join()
+    stage.resume(back, turn.stream, 0)
+    emit(turn, THINKS)
+    assert [f["seq"] for f in back.events] == [1, 2]
+
+
+def test_an_event_that_goes_astray_is_another_client_s(stage: Any) -> None:
+    ann, bob = stage.join(), stage.join()
+    step = replace(THINKS, deliveries=0, astray=bob.stream)
+    stage.backend.notifier.emit(turn_of(ann), step)
+    assert ann.events == []
+    assert [f["stream_id"] for f in bob.events] == [ann.stream]
+
+
+def test_an_event_may_be_of_another_version(stage: Any, make_stage: Any) -> None:
+    link = stage.join()
+    stage.backend.notifier.emit(turn_of(link), replace(THINKS, version="99"))
+    assert link.events[0]["event_version"] == "99"
+    rollout = make_stage(event_versions=("0", "1"))
+    link = rollout.join()
+    for n in range(30):
+        rollout.ask(link, f"m{n}", thread_id=f"t{n}")
+    rollout.run()
+    by_run = {(f["run_id"], f["event_version"]) for f in link.events}
+    assert len(by_run) == 30
+    assert {version for _, version in by_run} == {"0", "1"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from loadtests.backend.options import ServerOptions, server_tls
+from loadtests.backend.options import ServerOptions, server_tls, shares_of
 from loadtests.errors import ConfigError
 
 
@@ -26,3 +26,11 @@ def test_a_certificate_and_its_key_make_a_server_context(tmp_path: Path) -> None
     assert isinstance(context, ssl.SSLContext)
     with pytest.raises(ConfigError, match="--tls-cert"):
         server_tls(ServerOptions(tls_cert=tmp_path / "key.pem", tls_key=tmp_path / "cert.pem"))
+
+
+def test_shares_of_outcomes_are_read_and_impossible_ones_refused() -> None:
+    assert shares_of([]) == {}
+    assert shares_of(["degraded=0.1", "throttled=0.9"]) == {"degraded": 0.1, "throttled": 0.9}
+    for texts in (["degrade=0.1"], ["degraded"], ["degraded=much"], ["failed=-0.1"], ["failed=0.6", "refused=0.6"]):
+        with pytest.raises(ConfigError, match="--outcome"):
+            shares_of(texts)

@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.backend.defects import DEFECTS, Site
 from loadtests.backend.eventlog import Claim, Entry
-from loadtests.backend.planting import EARLY_S, QUIET_S, SPARED_CONNECTIONS, Planter, defect_named
+from loadtests.backend.planting import EARLY_S, QUIET_S, REFUSED_S, SPARED_CONNECTIONS, Planter, defect_named
 from loadtests.backend.script import Script, Step
 from loadtests.errors import ConfigError
 
@@ -18,7 +18,7 @@ STEPS: Script = tuple(
 
 def hits(planter: Planter, turns: int, site: Site | None = None) -> list[int]:
     site = site or Site(root="root", legacy_kind="old", nonce="0")
-    return [n for n in range(turns) if planter.turn(f"run{n}", lambda nested: STEPS, lambda: site) != STEPS]
+    return [n for n in range(turns) if planter.turn(f"run{n}", lambda wants: STEPS, lambda: site) != STEPS]
 
 
 def test_the_first_turns_are_spared_the_next_is_hit_and_then_a_tenth() -> None:
@@ -70,6 +70,8 @@ def entries(count: int) -> tuple[Entry, ...]:
         ("replay-skips", 3, [2, 4]),
         ("replay-skips", 0, []),
         ("claims-over-gap", 3, []),
+        ("replay-overflowed", 3, [4]),
+        ("replay-overflowed", 1, [2]),
     ],
 )
 def test_every_resume_that_missed_something_is_spoilt(defect: str, missed: int, sent: list[int]) -> None:
@@ -78,7 +80,8 @@ def test_every_resume_that_missed_something_is_spoilt(defect: str, missed: int, 
     planter = Planter(DEFECTS[defect], seed=1)
     for _ in range(10):
         assert [e.seq for e in planter.replay(claim)] == sent
-    assert planter.planted == (10 if missed else 0)
+    honest = list(range(2, missed + 2))
+    assert planter.planted == (0 if sent == honest else 10)
 
 
 def never_ready() -> Planter:
@@ -109,3 +112,46 @@ def test_a_misspelt_defect_names_the_nearest() -> None:
     assert defect_named("silent").name == "silent"
     with pytest.raises(ConfigError, match="never-ready"):
         defect_named("never-redy")
+
+
+def test_a_place_is_struck_only_by_its_own_defect_and_after_the_spared_turns() -> None:
+    planter = Planter(DEFECTS["resend-ignored"], seed=1)
+    assert not planter.strikes("resend", "r0")
+    assert hits(planter, 10) == []
+    assert not planter.strikes("cut", "r1")
+    assert planter.strikes("resend", "r1")
+    found = [planter.strikes("resend", f"r{n}") for n in range(200)]
+    assert 5 <= sum(found) <= 40
+    assert planter.planted == 1 + sum(found)
+    assert planter.forgets
+
+
+def test_a_stop_is_spoilt_where_there_is_something_left_to_go_on_with() -> None:
+    ending: Script = (Step(delay_ms=0.0, role="failed", agent="root"),)
+    planter = Planter(DEFECTS["cancel-ignored"], seed=1)
+    assert planter.stop("r1", (), ending) == (ending, False)
+    spoilt, wedged = planter.stop("r2", STEPS, ending)
+    assert [step.role for step in spoilt] == [step.role for step in STEPS]
+    assert not wedged
+    assert Planter(DEFECTS["stuck-after-cancel"], seed=1).stop("r1", STEPS, ending) == (ending, True)
+    assert Planter(None, seed=1).stop("r1", STEPS, ending) == (ending, False)
+
+
+@pytest.mark.parametrize(("defect", "after", "upto"), [("claims-behind", 3, 2), ("claims-behind", 1, None)])
+def test_a_log_is_rewound_behind_what_the_client_has(defect: str, after: int, upto: int | None) -> None:
+    planter = Planter(DEFECTS[defect], seed=1)
+    assert planter.rewind(Claim(resumed=True, stream="s", after=after, head=after)) == upto
+    assert planter.planted == (upto is not None)
+    assert Planter(DEFECTS["stream-reset-ignored"], seed=1).rewind(Claim(resumed=True, stream="s", after=after)) == 0
+
+
+def test_nobody_is_let_in_for_a_while_after_the_first_cut_and_then_everybody() -> None:
+    planter = Planter(DEFECTS["refuses-return"], seed=1)
+    assert planter.admits(0.0)
+    for _ in range(SPARED_CONNECTIONS + 1):
+        planter.refuses_welcome(0.0, known_user=False)
+    planter.cut(1.0)
+    planter.cut(20.0)
+    assert planter.cuts == 2
+    assert not planter.admits(1.0 + REFUSED_S - 0.1)
+    assert planter.admits(1.0 + REFUSED_S)

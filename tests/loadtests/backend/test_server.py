@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtests.backend.frames import SHAPES
 from loadtests.backend.server import ServerOptions, serving
@@ -320,7 +320,8 @@ def test_a_client_that_reads_nothing_holds_up_nobody_and_not_the_end() -> None:
         ):
             deaf.transport.pause_reading()
             for n in range(40):
-                message = {"type": "user_message", "message_id": f"d{n}", "payload": {"content": "x" * 100_000}}
+                payload = {"content": "x" * 100_000, "thread_id": f"t{n}"}
+                message = {"type": "user_message", "message_id": f"d{n}", "payload": payload}
                 await deaf.send(json.dumps(message))
             await one.ask()
             assert roles(await one.until_end())[-1] == "agent_completed"
@@ -404,3 +405,110 @@ def test_a_log_that_cannot_be_written_stops_the_server(tmp_path: Path, monkeypat
 
     with pytest.raises(RigError, match="disk full"):
         live(scene)
+
+
+async def health_of(url: str) -> dict[str, Any]:
+    return (await asyncio.to_thread(get, url.replace("ws", "http", 1) + "/health"))[1]
+
+
+async def connections_fall_to(url: str, count: int) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while (await health_of(url))["connections"] != count:
+            pass
+
+
+def test_a_turn_is_stopped_over_a_real_socket() -> None:
+    async def scene() -> None:
+        async with serving(ServerOptions()) as url, client(url + CURSOR) as one:
+            await one.ask()
+            await one.next()
+            await one.say(type="stop_agent", payload={"run_id": "run_m1"})
+            while (frame := await one.next())["type"] != "agent_stopped":
+                pass
+            assert frame["run_id"] == "run_m1"
+            await one.ask("m2")
+            assert {f["run_id"] for f in await one.until_end()} == {"run_m2"}
+
+    live(scene)
+
+
+def test_options_of_turns_reach_the_turns() -> None:
+    async def scene() -> None:
+        options = ServerOptions(outcomes={"throttled": 1.0}, concurrent="reject", event_versions=("7",))
+        async with serving(options) as url, client(url + CURSOR) as one:
+            await one.ask("m1")
+            await one.ask("m2")
+            frames = await one.until_end()
+            assert [f["type"] for f in frames if f["run_id"] == "run_m2"] == ["message_rejected"]
+            assert (frames[-1]["status"], frames[-1]["event_version"]) == ("throttled", "7")
+
+    live(scene)
+
+
+@pytest.mark.parametrize(("defect", "closed"), [("", False), ("eager-timeout", True)])
+def test_a_slow_client_is_taken_for_dead_only_under_the_defect(defect: str, closed: bool) -> None:
+    async def scene() -> None:
+        async with serving(ServerOptions(defect=defect)) as url, client(url + CURSOR, ping_interval=None) as one:
+            one.socket.transport.pause_reading()
+            await asyncio.sleep(1.5)
+            one.socket.transport.resume_reading()
+            if closed:
+                assert (await one.until_closed())[1] == 1011
+            else:
+                await one.say(type="ping")
+                assert (await one.next())["type"] == "pong"
+
+    live(scene)
+
+
+@pytest.mark.parametrize(("defect", "left"), [("", 0), ("half-open-unnoticed", 1)])
+def test_a_client_that_answers_nothing_is_released_but_under_the_defect(defect: str, left: int) -> None:
+    async def scene() -> None:
+        options = ServerOptions(defect=defect, ping_interval_s=0.2, ping_timeout_s=0.3)
+        async with serving(options) as url, client(url + CURSOR, ping_interval=None, close_timeout=0.1) as one:
+            one.socket.transport.pause_reading()
+            if left:
+                await asyncio.sleep(1.5)
+            await connections_fall_to(url, left)
+
+    live(scene)
+
+
+@pytest.mark.parametrize(("defect", "blocked"), [("", False), ("one-slow-blocks-all", True)])
+def test_a_client_that_reads_nothing_holds_up_others_only_under_the_defect(defect: str, blocked: bool) -> None:
+    async def scene() -> None:
+        async with (
+            serving(ServerOptions(defect=defect)) as url,
+            client(url + CURSOR, max_size=None) as slow,
+            client(url + CURSOR) as other,
+        ):
+            slow.socket.transport.pause_reading()
+            for n in range(8):
+                await slow.ask(f"big{n}", "x" * 500_000, thread_id=f"t{n}")
+            await idle(url)
+            await other.say(type="ping")
+            try:
+                async with asyncio.timeout(1.0):
+                    pong = await other.next()
+            except TimeoutError:
+                assert blocked
+                slow.socket.transport.resume_reading()
+                pong = await other.next()
+            else:
+                assert not blocked
+            assert pong["type"] == "pong"
+            slow.socket.transport.abort()
+
+    live(scene)
+
+
+def test_after_a_cut_the_door_stays_shut_and_says_so() -> None:
+    async def scene() -> None:
+        async with serving(ServerOptions(defect="refuses-return")) as url, contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client(url + CURSOR)) for _ in range(6)]
+            clients[0].socket.transport.abort()
+            await connections_fall_to(url, 5)
+            with pytest.raises(InvalidStatus, match="503"):
+                await connect(url + CURSOR)
+
+    live(scene)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from importlib import metadata
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from chaos import binary
 from loadtests.conductor import diagnosis
 from loadtests.conductor.diagnosis import local
 from loadtests.errors import ConfigError
-from tests.loadtests.servers import closed_port
+from tests.loadtests.servers import closed_port, in_thread
 
 
 def states() -> dict[str, str]:
@@ -67,6 +69,26 @@ def test_the_way_to_nobody_ends_at_the_step_that_fails() -> None:
             [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=60, check=True
         )
     assert done.stdout.strip() == "[('dns', 'ok'), ('tcp', 'bad')]"
+
+
+@pytest.mark.live
+def test_a_contract_that_fits_no_frame_is_told_with_the_one_that_knows_them() -> None:
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send('{"type":"RUN_STARTED","threadId":"t","runId":"r"}')
+
+    with in_thread(greet) as port:
+        script = (
+            "from loadtests.conductor.diagnosis import way_to\n"
+            f"print(way_to('ws://127.0.0.1:{port}', '', '', '', '', ())[-1])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=60, check=True
+        )
+    name, state, text = ast.literal_eval(done.stdout)
+    assert (name, state) == ("contract", "bad")
+    assert "fits contract netra" in text
+    assert '"RUN_STARTED"' in text
+    assert "known to ag-ui" in text
 
 
 def test_a_target_that_may_not_be_spoken_to_is_told() -> None:

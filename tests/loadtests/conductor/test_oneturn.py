@@ -11,7 +11,7 @@ from rich.console import Console
 
 from loadtests.conductor.oneturn import list_turns, show_turn
 from loadtests.errors import ConfigError
-from loadtests.history import COHORTS
+from loadtests.history import COHORTS, OUTCOMES, Flag, RowKind
 from loadtests.journal import Journal
 from loadtests.session import Identity, Session
 from tests.loadtests.histories import NONCE, Bench, Talk
@@ -89,6 +89,45 @@ def test_what_is_not_there_is_told(run: Path, name: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         shown(run, name)
     assert words in str(caught.value)
+
+
+def test_what_a_row_says_of_a_chunk_an_outcome_and_a_text_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "run")
+    talk = bench.session().ready()
+    talk.begin()
+    for role, code, flags in (("content", 4, 0), ("done", 1 + OUTCOMES.index("throttled"), Flag.TEXT_DIFFERS)):
+        name = bench.contract.name_of(role)  # type: ignore[arg-type]
+        index, raw = bench.contract.by_name[name].index, bench.recorder.intern(name)
+        at_ns = bench.tick()
+        bench.recorder.row(
+            int(RowKind.EVENT),
+            0,
+            int(flags),
+            index,
+            0,
+            1,
+            1,
+            1,
+            raw,
+            0,
+            0,
+            0,
+            -1,
+            code,
+            9,
+            0,
+            0,
+            at_ns,
+            at_ns,
+            at_ns,
+            -1,
+            0,
+        )
+    talk.stop()
+    bench.recorder.close()
+    said = shown(bench.path, "1.1")
+    assert "(chunk 3)" in said
+    assert "(throttled, text differs)" in said
 
 
 def test_the_list_names_turns_with_findings_and_the_slowest(run: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loadtests.conductor import preflight as module
-from loadtests.conductor.preflight import preflight
+from loadtests.conductor.preflight import preflight, what_fits_better
 from loadtests.contract import load
 from loadtests.errors import ConfigError, PreflightError
 
@@ -42,7 +42,20 @@ def test_what_cannot_is_told_with_a_hint(
     with pytest.raises(PreflightError) as caught:
         seen(monkeypatch, **report)
     assert [word for word in words if word not in str(caught.value)] == []
-    assert str(caught.value).count("\n") <= module.SHOWN
+    assert str(caught.value).count("\n") <= module.SHOWN + 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (['{"type":"agent_started","run_id":"r"}', '{"op":"x"}'], "known to netra"),
+        (['{"op":"HELLO"}'], "it waits for connection_established; see gauntlet contract show netra"),
+        (["no JSON at all", "\x1b[2J"], "it waits for connection_established"),
+        ([], "it waits for connection_established"),
+    ],
+)
+def test_another_contract_that_knows_the_frames_is_named(texts: list[str], words: str) -> None:
+    assert words in what_fits_better(load("netra"), texts)
 
 
 def test_text_of_a_server_cannot_move_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

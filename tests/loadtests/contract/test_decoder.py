@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loadtests.contract import load
+from loadtests.contract import Contract, load
+from loadtests.contract.compile import built_in
 from loadtests.contract.decoder import (
     APPROVED,
     DEPRECATED,
@@ -19,11 +21,45 @@ from loadtests.contract.decoder import (
     NO_TYPE,
     NOT_JSON,
     UNAPPROVED,
+    VERSION_DEPRECATED,
+    VERSION_UNKNOWN,
     WRONG_TYPE,
-    at_path,
-)  # fmt: skip
+)
+from loadtests.contract.schema import ContractFile
 
-CONTRACTS = {name: load(name) for name in ("netra", "reference")}
+ODD = """
+contract: 1
+name: odd
+send: {template: {}}
+envelope:
+  type: [kind, body.what.0.kind]
+  join: "/"
+  wrappers: {w: [body.kind, body.what.1.kind]}
+  merge: [body, body.inner, what]
+  recovered: again
+versions: {path: v, accepted: ["1"], deprecated: ["0"]}
+fields:
+  turn: [body.run, run]
+  agent: [agent, body.what.0.agent]
+  tool: [what.0.tool]
+  cursor: [n]
+  said: [said, body.said]
+  first: [errors.0.message]
+events:
+  began: {role: started, fields: [turn, agent, version]}
+  a/b: {role: content, fields: [said, first]}
+  over: {role: done, fields: [cursor]}
+aliases: {done: over}
+legacy: [old]
+"""
+
+
+def odd() -> Contract:
+    text = msgspec.yaml.decode(ODD.encode(), type=ContractFile)
+    return Contract(text, "odd", ODD)
+
+
+CONTRACTS = {**{name: load(name) for name in built_in()}, "odd": odd()}
 KEYS = sorted(
     {wire for contract in CONTRACTS.values() for names in contract.file.fields.values() for wire in names}
     | {"type", "event", "recovered", "payload", "data", "x"}
@@ -69,8 +105,41 @@ SHAPED = st.builds(
 )
 
 
+def trees(name: str) -> st.SearchStrategy[Any]:
+    """JSON made of the contract's own words, in places that are often its own too."""
+    file = CONTRACTS[name].file
+    types = [file.envelope.type] if isinstance(file.envelope.type, str) else file.envelope.type
+    paths = [*types, *file.envelope.merge, *(w for ways in file.envelope.wrappers.values() for w in ways)]
+    paths += [wire for names in file.fields.values() for wire in names] + [file.versions.path or "v", "x"]
+    steps = sorted({step for path in paths for step in path.split(".")} | {file.envelope.recovered or "x"})
+    kinds = [*file.events, *file.aliases, *file.legacy, *(part for event in file.events for part in event.split("."))]
+    leaves = st.one_of(SCALARS, st.sampled_from([*kinds, "a", "b", "w", "1", "0", "2"]))
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.dictionaries(st.sampled_from(steps), inner, max_size=6), st.lists(inner, max_size=2)
+        ),
+        max_leaves=12,
+    )
+
+
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=250, deadline=None)
+def test_there_is_a_fast_way(name: str) -> None:
+    """Else all that follows would hold without it."""
+    decoder = CONTRACTS[name].decoder
+    assert decoder.decode != decoder.decode_slowly
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_fast_is_slow_in_any_nesting(name: str, data: st.DataObject) -> None:
+    decoder, raw = CONTRACTS[name].decoder, json.dumps(data.draw(trees(name))).encode()
+    assert decoder.decode(raw) == decoder.decode_slowly(raw)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@settings(max_examples=100, deadline=None)
 @given(frame=st.one_of(FRAMES, SHAPED), cut=st.one_of(st.none(), st.integers(0, 60)))
 @example(frame={"type": "agent_thinking", "run_id": "r", "agent_name": "a", "seq": 1, "reasoning": None}, cut=None)
 @example(frame={"type": "agent_thinking", "reasoning": "x", "data": {"reasoning": ""}}, cut=None)
@@ -83,7 +152,7 @@ def test_fast_is_slow_on_json(name: str, frame: dict[str, Any], cut: int | None)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     raw=st.binary(max_size=40),
     around=st.sampled_from([b"%s", b'{"type":"agent_thinking","x":"%s"}', b'{"type":%s}', b'{"x":%s}']),
@@ -189,14 +258,63 @@ def test_a_wrapper_around_nothing_known_stays_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "path", "value"),
+    ("frame", "kind", "event"),
     [
-        ({"a": {"b": 1}}, "a.b", 1),
-        ({"a": 1}, "a.b", None),
-        ({}, "a", None),
-        (None, "a", None),
-        ({"a": [1]}, "a.0", None),
+        ({"kind": "began"}, "began", "began"),
+        ({"kind": "a", "body": {"what": [{"kind": "b"}]}}, "a/b", "a/b"),
+        ({"body": {"what": [{"kind": "over"}]}}, "over", "over"),
+        ({"kind": "w", "body": {"kind": "over"}}, "over", "over"),
+        ({"kind": "w", "body": {"what": [{}, {"kind": "done"}]}}, "done", "over"),
+        ({"kind": 7, "body": {"what": []}}, "", "-"),
     ],
 )
-def test_paths_end_in_a_value_or_in_none(data: object, path: str, value: object) -> None:
-    assert at_path(data, path) == value
+def test_a_type_may_be_of_several_parts(frame: dict[str, Any], kind: str, event: str) -> None:
+    found = seen(frame, "odd")
+    assert (found["kind"], found["event"]) == (kind, event)
+
+
+def test_a_dotted_name_is_a_path_from_the_root_and_a_plain_one_stands_in_any_container() -> None:
+    frame = {
+        "kind": "began",
+        "body": {"run": "r", "inner": {"agent": "near"}},
+        "what": [{"tool": "t"}],
+        "agent": "far",
+        "v": 1,
+    }
+    found = seen(frame, "odd")
+    assert {name: found.get(name) for name in ("turn", "agent", "tool", "version", "bits")} == {
+        "turn": "r", "agent": "near", "tool": "t", "version": "1", "bits": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "standing"),
+    [
+        ({"kind": "began", "v": "1"}, APPROVED),
+        ({"kind": "began", "v": 1}, APPROVED),
+        ({"kind": "began", "v": "0"}, VERSION_DEPRECATED),
+        ({"kind": "began", "v": 2}, VERSION_UNKNOWN),
+        ({"kind": "began"}, APPROVED),
+        ({"kind": "done", "v": "2"}, DEPRECATED),
+        ({"kind": "old", "v": "2"}, LEGACY),
+        ({"kind": "never", "v": "2"}, UNAPPROVED),
+    ],
+)
+def test_a_version_counts_where_the_type_is_approved(frame: dict[str, Any], standing: int) -> None:
+    """A version that an event does not carry is for the event's required fields to miss."""
+    assert seen(frame, "odd")["standing"] == standing
+
+
+@pytest.mark.parametrize("version", [True, 1.5, [], 1 << 80])
+def test_a_version_is_a_word_or_a_number(version: object) -> None:
+    assert seen({"kind": "over", "n": 1, "v": version}, "odd")["bits"] == WRONG_TYPE
+
+
+def test_a_field_without_names_is_not_on_the_wire() -> None:
+    assert "turn" not in seen({"type": "agent_started", "run_id": "its-own"}, "netra-demo")
+
+
+def test_a_wire_name_that_no_record_can_hold_is_read_all_the_same() -> None:
+    file = msgspec.yaml.decode(ODD.replace("turn: [body.run, run]", "turn: ['ru\"n']").encode(), type=ContractFile)
+    one = Contract(file, "odd", "")
+    assert one.decode(b'{"kind":"over","ru\\"n":"r","n":1}')[5][0] == "r"

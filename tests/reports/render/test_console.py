@@ -70,6 +70,16 @@ def test_the_reason_of_a_gate_that_is_a_cause_is_said_once() -> None:
     assert printed(replace(base, causes=()), width=400).count(cause.detail) == 1
 
 
+def test_what_users_saw_and_what_stands_behind_the_books_is_a_line_each() -> None:
+    text = printed(no_go(), width=200)
+    assert "users saw    p95 clear of faults: first sign of life " in text
+    assert "streamed     16 152 chunks in 1 346 turns: first chunk p95 466 ms" in text
+    assert "failed 6 (timeout 3) + censored 38 (cut 38)" in text
+    bare = printed(replace(go(), analytics=replace(go().analytics, stream=None, layers=())))
+    assert "users saw" not in bare
+    assert "streamed" not in bare
+
+
 def test_the_page_is_named_once() -> None:
     assert printed(no_go()).count("runs/x/report.html") == 1
 

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from reports.render.json import SCHEMA_PATH, render_json
-from tests.reports.judgements import EXAMPLES, go, no_go
+from tests.reports.judgements import EVENTS, EXAMPLES, go, no_go
 
 
 def validator() -> Draft202012Validator:
@@ -52,6 +52,26 @@ def test_what_the_design_page_shows_is_there() -> None:
     )
     assert {"planned", "dropped", "sent", "ok", "failed", "censored"} <= verdict["books"].keys()
     assert {"fit", "loop_lag_p99_ms", "cpu_p95", "rows_lost"} <= verdict["generator"].keys()
+
+
+def test_the_value_chain_is_for_programs_too_and_its_steps_stand_once() -> None:
+    verdict = json.loads(render_json(go()))
+    assert [step["name"] for step in verdict["funnel"]] == ["sent", *EVENTS]
+    assert verdict["funnel"][0]["turns"] == verdict["books"]["sent"] == sum(verdict["books"]["outcomes"].values())
+    assert "funnel" not in verdict["analytics"]
+    assert [layer["name"] for layer in verdict["analytics"]["layers"]] == ["fast", "medium", "slow"]
+    assert verdict["analytics"]["types"][0] == {
+        "type": "agent_mood", "event": "", "standing": "not approved", "frames": 4, "bytes": 812, "example": "gx5f1e0c2a-005.2",
+    }  # fmt: skip
+
+
+def test_a_causes_consequences_are_counted_for_programs() -> None:
+    cause = replace(no_go().causes[0], id="pairing", kind="open-without-close", turns=3, window="w2",
+                    counted=(("terminal", "never-ended", 3),))  # fmt: skip
+    written = json.loads(render_json(replace(no_go(), causes=(cause,))))
+    assert validator().is_valid(written)
+    assert written["causes"][0]["counted"] == [["terminal", "never-ended", 3]]
+    assert (written["causes"][0]["turns"], written["causes"][0]["window"]) == (3, "w2")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -66,5 +66,19 @@ def test_it_stays_under_githubs_limit_and_says_what_is_left_out(many: int, left_
     assert ("left out" in text) is left_out
 
 
+def test_the_value_chain_is_three_lines() -> None:
+    text = render_markdown(no_go()).partition("### Value chain")[2].partition("###")[0]
+    lines = [line for line in text.splitlines() if line]
+    assert len(lines) == 3
+    assert "turns came to their end" in lines[0]
+    assert "first sign of life" in lines[1]
+    assert "16" in lines[2]
+    assert "chunks" in lines[2]
+
+
+def test_the_books_say_what_stands_behind_their_words() -> None:
+    assert "failed 6 (timeout 3)" in render_markdown(no_go())
+
+
 def test_a_section_without_rows_is_no_section() -> None:
     assert "### Faults" not in render_markdown(replace(go(), faults=()))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reports.render.panels import panels
-from tests.reports.judgements import EXAMPLES, empty, go
+from reports.render.panels import funnel, panels
+from tests.reports.judgements import EVENTS, EXAMPLES, empty, go
 
-IDS = ["latency", "funnel", "turns", "connections", "lag", "cpu"]
+IDS = ["latency", "turns", "connections", "lag", "cpu"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -43,6 +43,22 @@ def test_a_budget_within_reach_is_drawn() -> None:
     assert "budget agent_completed p95 &lt; 2\u202f500 ms" in latency.svg
 
 
-def test_the_table_behind_the_funnel_tells_shares_of_all() -> None:
-    funnel = panels(replace(go(), funnel=(("sent", 200), ("done", 150))))[1]
-    assert funnel.rows == (("sent", "200", "100\u202f%"), ("done", "150", "75\u202f%"))
+@pytest.mark.parametrize("name", ["go", "no-go"])
+def test_the_funnel_tells_where_turns_were_lost_and_how(name: str) -> None:
+    panel = funnel(EXAMPLES[name]())
+    assert panel.svg.startswith("<svg")
+    assert {len(row) for row in panel.rows} == {len(panel.columns)}
+    assert [row[0] for row in panel.rows] == ["sent", *EVENTS]
+    assert panel.rows[0][2] == "100\u202f%"
+    assert any("cut" in row[7] for row in panel.rows)
+
+
+def test_a_step_that_need_not_be_is_not_missed() -> None:
+    judgement = go()
+    steps = tuple(replace(step, demanded=step.role != "thinking", skipped=7) for step in judgement.analytics.funnel)
+    panel = funnel(replace(judgement, analytics=replace(judgement.analytics, funnel=steps)))
+    assert [row[5] for row in panel.rows[1:3]] == ["7", "7 (allowed)"]
+
+
+def test_without_turns_there_is_no_funnel_but_a_sentence() -> None:
+    assert (funnel(empty()).svg, funnel(empty()).caption) == ("", "No turn was sent: there is no way to follow.")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import unicodedata
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,24 +39,6 @@ def test_a_huge_text_is_cut_and_its_size_told() -> None:
 
 def test_escapes_count_towards_the_limit() -> None:
     assert len(wording.shown("\x1b" * 1000, 40)) == 41
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(1234567, "1\u202f234\u202f567"), (999.6, "1\u202f000"), (0, "0"), (None, "—"), (math.nan, "—"),
-     (math.inf, "—"), (np.int64(12345), "12\u202f345")],
-)  # fmt: skip
-def test_whole_numbers_stand_in_groups_of_three(value: float | None, words: str) -> None:
-    assert wording.count(value) == words
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [(1.0, "100 %"), (0.0, "0 %"), (0.9996, "99.96 %"), (0.0004, "0.04 %"), (0.138, "13.8 %"),
-     (0.95, "95 %"), (1.1314, "113 %"), (None, "—")],
-)  # fmt: skip
-def test_a_share_keeps_the_places_that_tell_it_from_all_and_none(share: float | None, words: str) -> None:
-    assert wording.percent(share, " ") == words
 
 
 @pytest.mark.parametrize(
@@ -119,3 +99,20 @@ def test_the_control_users_are_counted_apart() -> None:
 def test_a_list_says_how_many_more_there_are() -> None:
     assert wording.listed(("a: why", "b (why)", "c"), 2) == "a, b and 1 more"
     assert wording.listed((), 2) == "nothing"
+
+
+def test_a_gate_on_a_rate_says_a_second() -> None:
+    one = replace(go().gates[0], unit="per_s", observed=24.75)
+    assert wording.gate_observed(one) == "24.8/s"
+    assert wording.gate_observed(replace(one, observed=None)) == "—"
+
+
+def test_behind_a_word_of_the_books_stand_its_endings() -> None:
+    books = replace(
+        go().books,
+        outcomes={"ok": 90, "refused": 4, "degraded": 1, "timeout": 2, "failed": 1, "throttled": 3, "cut": 2},
+    )
+    assert wording.behind(books, "ok") == " (degraded 1, refused 4)"
+    assert wording.behind(books, "failed") == " (timeout 2)"
+    assert wording.behind(books, "censored") == " (cut 2, throttled 3)"
+    assert wording.behind(replace(books, outcomes={"ok": 3, "failed": 1}), "failed") == ""

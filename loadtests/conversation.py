@@ -1,0 +1,357 @@
+"""What a user does next, without doing it: generators that ask a shell to dial, wait and hang up. Pure.
+
+``loadtests.chat`` performs the requests with gevent over real sockets, the simulation performs them in virtual time; what
+is decided here is decided for both. A user survives any connection failure and never silently lowers the load: what was
+planned is sent, or dropped and counted with its reason.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from loadtests.content import ANSWERED
+from loadtests.contract.compile import Contract
+from loadtests.flight import Expectation
+from loadtests.history import OUR_ERROR, End
+from loadtests.retry import Backoff, Policy
+from loadtests.session import Session
+
+__all__ = ["Ask", "Conversation", "Dial", "Failure", "Hangup", "Line", "Pause", "Request", "Steps", "Told", "Wait"]
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+CONNECT_TIMEOUT_S = 5.0
+LEAST_CONNECT_S = 1.0  # however near the time for which the connection is wanted
+
+
+class Dial(NamedTuple):
+    """Let go of the old connection and make a new one. Answered with None, or with how it failed."""
+
+    timeout_s: float
+
+
+class Wait(NamedTuple):
+    """Until the session's ``wake`` is called (since the last wait) or a time, in ns; None: for ever.
+
+    ``coarse``: the time may be missed by a fraction of a second.
+    """
+
+    until_ns: int | None
+    coarse: bool = False
+
+
+class Pause(NamedTuple):
+    """Until a time, whatever happens."""
+
+    until_ns: int
+
+
+class Hangup(NamedTuple):
+    """Say goodbye within a bounded time, then let go."""
+
+    code: int
+    reason: str
+
+
+class Failure(NamedTuple):
+    """How a dial failed; ``code`` is an HTTP status, a negative errno, or 0. ``fatal``: so it will always be."""
+
+    code: int
+    text: str
+    fatal: bool = False
+
+
+Request = Dial | Wait | Pause | Hangup
+Result = TypeVar("Result")
+#: what a shell runs: requests out, answers in
+Steps = Generator[Request, Any, Result]
+
+
+class Line(Protocol):
+    """The connection as far as it can be used without waiting."""
+
+    @property
+    def is_open(self) -> bool: ...
+    def send(self, message: bytes) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Told(Protocol):
+    """Something told in a message; ``loadtests.prompts.CodeWord`` is the real one."""
+
+    known: bool
+
+
+class Ask(NamedTuple):
+    """One planned message. ``cancel_after_ms``, ``second_after_ms``: negative for never."""
+
+    content: str
+    expect: Expectation | None = None
+    #: what the message tells, and the backend knows once the turn has ended well
+    tells: Told | None = None
+    cancel_after_ms: float = -1.0
+    #: another message, sent while this turn is under way
+    second: str = ""
+    second_after_ms: float = -1.0
+
+
+class Conversation:
+    """One user's conversation. ``over`` says whether the run wants no more turns."""
+
+    def __init__(
+        self,
+        session: Session,
+        contract: Contract,
+        policy: Policy,
+        rng: random.Random,
+        line: Line,
+        now_ns: Callable[[], int],
+        over: Callable[[], bool],
+    ) -> None:
+        self.session = session
+        self._contract = contract
+        self._policy = policy
+        self._backoff = Backoff(policy, rng)
+        self._line = line
+        self._now_ns = now_ns
+        self._over = over
+        self._recovery_ns = contract.file.turn.recovery_ms * NS_PER_MS
+        self._handshake_ns = contract.file.handshake.timeout_ms * NS_PER_MS
+        #: a welcome proves that the backend serves us; without one, the first frame does
+        self._greets = bool(contract.file.handshake.ready or contract.file.handshake.steps)
+        self._unproved = False
+        self._closing = False
+        self._fatal = False
+        self._cut_ns = 0
+        self._events_at_cut = 0
+        self.stopped = self._settled = False
+        #: called with a turn's end and its milliseconds since the intended send
+        self.on_turn: Callable[[End, float], None] | None = None
+
+    # Connection
+
+    def ensure_ready(self, until_ns: int) -> Steps[bool]:
+        """Be connected and ready, retrying as the policy says, until a time; false: not by then, or never again."""
+        session, backoff, now_ns = self.session, self._backoff, self._now_ns
+        while not session.ready:
+            if self._is_refused() or now_ns() >= until_ns:
+                return False
+            if self._unproved:
+                self._unproved = False
+                if not (yield from self._back_off(until_ns)):
+                    return False
+                continue
+            if (yield from self._connect((until_ns - now_ns()) / NS_PER_S)) and (yield from self._await_ready()):
+                if self._greets:
+                    backoff.succeeded()
+                return True
+            if not self._is_ready() and not (yield from self._back_off(until_ns)):
+                return False
+        return True
+
+    def _back_off(self, until_ns: int) -> Steps[bool]:
+        """Wait as the policy says, but not beyond a time; false: there is no coming back."""
+        session, backoff, now_ns = self.session, self._backoff, self._now_ns
+        delay_ms = backoff.failed(fatal=self._fatal)
+        if delay_ms is None:
+            session.gave_up(now_ns(), fatal=backoff.stopped)
+            if backoff.stopped:
+                return False
+            # The outage outlasted the policy. The user stays, and looks again at the policy's slowest pace.
+            backoff.succeeded()
+            delay_ms = float(self._policy.cap_ms)
+        yield Pause(min(now_ns() + int(delay_ms * NS_PER_MS), max(until_ns, now_ns())))
+        return True
+
+    def _connect(self, left_s: float) -> Steps[bool]:
+        session = self.session
+        self._fatal = self._closing = False
+        session.dial(self._now_ns())
+        failure: Failure | None = yield Dial(max(LEAST_CONNECT_S, min(CONNECT_TIMEOUT_S, left_s)))
+        if failure is not None:
+            self._fatal = failure.fatal or session.is_fatal(failure.code)
+            session.dial_failed(self._now_ns(), failure.code, failure.text, fatal=self._fatal)
+            return False
+        return session.open  # false: upgraded and closed at once, which ``closed`` has told the session
+
+    def _await_ready(self) -> Steps[bool]:
+        session, deadline_ns = self.session, self._now_ns() + self._handshake_ns
+        while session.open and not session.ready:
+            self._send()
+            pause_ns = session.pause_until_ns
+            if self._now_ns() >= deadline_ns:
+                yield from self._hang_up(1000, "no welcome", never_ready=True)
+                break
+            yield Wait(min(pause_ns, deadline_ns) if pause_ns else deadline_ns)
+            session.tick(self._now_ns())
+        if self._is_ready():
+            self._send()
+        return self._is_ready()
+
+    # Asked anew each time: while the conversation waits, anything may change.
+    def _is_ready(self) -> bool:
+        return self.session.ready
+
+    def _is_refused(self) -> bool:
+        return self._backoff.stopped
+
+    def closed(self, code: int, reason: str, at_ns: int) -> None:
+        """The shell tells: the other side, or the network, ended the connection."""
+        session = self.session
+        self._fatal = session.is_fatal(code)
+        if not self._greets and not session.heard:
+            self._unproved = True  # whoever says nothing and closes has not served us
+        if session.flights:
+            self._cut_ns, self._events_at_cut = at_ns, session.events_in_flight
+            session.unsend()
+        dismissed = self._fatal and session.ready and not self._closing
+        session.closed(at_ns, code, reason, ours=self._closing or code == OUR_ERROR)
+        if dismissed:  # not even once more: whoever was let in is told as clearly as who was not
+            self._backoff.failed(fatal=True)
+            session.gave_up(at_ns, fatal=True)
+
+    def _hang_up(self, code: int, reason: str, *, never_ready: bool = False) -> Steps[None]:
+        session = self.session
+        self._closing = True
+        if never_ready:
+            self._line.abort()
+        else:
+            yield Hangup(code, reason)
+        if session.open:
+            session.closed(self._now_ns(), code, reason, ours=True, never_ready=never_ready)
+
+    def _send(self) -> None:
+        line, outbox = self._line, self.session.outbox
+        while outbox and line.is_open:
+            line.send(outbox.pop(0))
+
+    def beat(self) -> None:
+        """To be called a few times a second: what the contract sends while nothing else is said."""
+        if self.session.ready and self.session.keep_alive(self._now_ns()):
+            self._send()
+
+    # Turns
+
+    def run_turn(self, intended_ns: int, ask: Ask, give_up_sending_ns: int) -> Steps[bool]:
+        """Send one turn and wait for its end; false: it was dropped.
+
+        ``give_up_sending_ns``: by then it has not been possible to send, so it is dropped.
+        """
+        session = self.session
+        if not session.ready and not (yield from self.ensure_ready(give_up_sending_ns)):
+            session.dropped(
+                intended_ns, self._now_ns(), "refused for good" if self._backoff.stopped else "not connected"
+            )
+            return False
+        self._cut_ns = 0
+        now_ns = self._now_ns()
+        session.begin(intended_ns, ask.content, now_ns, ask.expect)
+        self._send()
+        if ask.cancel_after_ms >= 0 or ask.second_after_ms >= 0:
+            yield from self._interfere(ask, now_ns)
+        yield from self._await_end()
+        if session.heard and not self._greets:
+            self._backoff.succeeded()
+        if ask.tells is not None and session.last_end in ANSWERED and not ask.second:
+            ask.tells.known = True
+        if self.on_turn is not None:
+            self.on_turn(session.last_end, (self._now_ns() - intended_ns) / NS_PER_MS)
+        return True
+
+    def _interfere(self, ask: Ask, sent_ns: int) -> Steps[None]:
+        """While the turn is under way: cancel it, or say something else, as planned."""
+        session = self.session
+        cancels = ask.cancel_after_ms >= 0
+        at_ns = sent_ns + int((ask.cancel_after_ms if cancels else ask.second_after_ms) * NS_PER_MS)
+        while session.flights and session.ready and self._now_ns() < at_ns:
+            yield Wait(at_ns)
+        if not session.flights or not session.ready:
+            return
+        if cancels:
+            session.cancel(self._now_ns())
+        else:
+            session.begin(self._now_ns(), ask.second, self._now_ns())
+        self._send()
+
+    def _await_end(self) -> Steps[None]:
+        session, recovery_ns, now_ns = self.session, self._recovery_ns, self._now_ns
+        while session.flights:
+            if not session.ready:
+                # Cut. A backend that is down for longer than both budgets has not served this turn.
+                until_ns = max(session.deadline_ns(), self._cut_ns + recovery_ns)
+                if not (yield from self.ensure_ready(until_ns)):
+                    self._give_up()
+                    return
+                self._cut_ns = now_ns()
+                self._send()
+                continue
+            deadline_ns = session.deadline_ns()
+            if self._cut_ns:
+                # Only a contract of recovery bounds a cut turn by the recovery budget; a resumed one just goes on.
+                heard = session.events_in_flight > self._events_at_cut or self._contract.resumes
+                deadline_ns = max(deadline_ns, self._cut_ns + recovery_ns) if heard else self._cut_ns + recovery_ns
+            if deadline_ns <= now_ns():
+                self._give_up()
+                return
+            # Coarse: most turns end long before, and a timer a turn would cost more than all else about its end.
+            yield Wait(deadline_ns, coarse=True)
+            if session.outbox:
+                self._send()
+
+    def _give_up(self) -> None:
+        session = self.session
+        in_doubt = self._cut_ns and not session.events_in_flight and not session.resent
+        session.give_up(self._now_ns(), End.IN_DOUBT if in_doubt else End.TIMEOUT)
+
+    def live(
+        self, schedule: Iterator[float], start_ns: int, end_ns: int, pace_ms: int, ask: Callable[[], Ask]
+    ) -> Steps[None]:
+        """All planned turns of this user, from the run's start to its end, then a polite goodbye."""
+        session, pace_ns, now_ns = self.session, pace_ms * NS_PER_MS, self._now_ns
+        for at_ms in schedule:
+            intended_ns = start_ns + int(at_ms * NS_PER_MS)
+            if intended_ns >= end_ns or not (yield from self._wait_until(intended_ns)):
+                break
+            if now_ns() - intended_ns > pace_ns:
+                session.dropped(intended_ns, now_ns(), "late by more than a pace")
+                continue
+            yield from self.run_turn(intended_ns, ask(), intended_ns + pace_ns)
+        yield from self.stop()
+
+    def _wait_until(self, at_ns: int) -> Steps[bool]:
+        """Wait for a turn's time; a connection that breaks meanwhile is made again at once, as a chat page would."""
+        while not self._over():
+            if self._now_ns() >= at_ns:
+                return True
+            if not self.session.ready and not self._backoff.stopped:
+                yield from self.ensure_ready(at_ns)
+                continue
+            yield Wait(at_ns)
+            if self.session.outbox:
+                self._send()
+        return False
+
+    def stop(self) -> Steps[None]:
+        """Say goodbye and settle. Idempotent."""
+        if self.stopped:
+            return
+        self.stopped = True
+        yield from self._hang_up(1000, "")
+        if not self._settled:  # the run may have been killed during the goodbye
+            self._settled = True
+            self.session.stop(self._now_ns())
+
+    def cut(self) -> None:
+        """The run is being killed: a turn in flight is censored, the connection let go at once."""
+        if self._settled:
+            return
+        self.stopped = self._settled = True
+        session, now_ns = self.session, self._now_ns()
+        session.give_up(now_ns, End.CUT_BY_STOP)
+        self._closing = True
+        self._line.abort()
+        if session.open:
+            session.closed(now_ns, 1001, "run ended", ours=True)
+        session.stop(now_ns)

@@ -1,0 +1,46 @@
+"""A turn in flight, as its session keeps it: what was sent, what it has shown, and the frames that may have to be read."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+__all__ = ["FRAME_CAP_BYTES", "KEPT_FRAMES", "Expectation", "Flight"]
+
+FRAME_CAP_BYTES = 8192  # what is held of a frame; the recorder removes secrets and keeps half of it
+KEPT_FRAMES = 32  # the first and the last of one turn; enough for any that a person will read
+
+
+class Expectation(Protocol):
+    """What an answer must be like; ``loadtests.prompts.Expectation`` is the real one."""
+
+    def met_by(self, answer: str) -> bool: ...
+
+
+class Flight:
+    """One message and what came of it so far."""
+
+    __slots__ = (
+        "cancelled", "events", "expect", "frames", "intended", "message", "number", "resent", "sent", "tail", "texts", "turn_id",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, turn_id: str, intended: int, sent: int, message: bytes, expect: Expectation | None = None
+    ) -> None:
+        self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
+        self.expect = expect
+        #: those that say more than that something was received
+        self.events = 0
+        self.resent = False
+        self.cancelled = 0
+        #: stream -> its chunks so far, by number, or in the order in which they came
+        self.texts: dict[int, dict[int, str]] | None = None
+        #: the first frames and the last ones, as much of each as may be kept: (row, time, bytes, size)
+        self.frames: list[tuple[int, int, bytes, int]] = []
+        self.tail: deque[tuple[int, int, bytes, int]] | None = None
+
+    def keep_late(self, row: int, at_ns: int, raw: bytes) -> None:
+        """A frame behind the first ones, or one too long to be kept whole."""
+        if self.tail is None:
+            self.tail = deque(maxlen=KEPT_FRAMES)
+        self.tail.append((row, at_ns, raw[:FRAME_CAP_BYTES], len(raw)))

@@ -1,0 +1,81 @@
+"""From the upgrade to the welcome: the contract's steps, in their order, each as soon as it can be done. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loadtests.contract.compile import Contract
+from loadtests.contract.decoder import at_path
+
+__all__ = ["Handshake", "json_of"]
+
+NS_PER_MS = 1_000_000
+MOST_HEARD = 64  # types of frames remembered until the session is ready
+TEXT_CAP = 256
+
+
+def json_of(raw: bytes) -> Any:
+    """What the bytes say, or None."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+class Handshake:
+    """One session's; begun anew with each connection. ``values``: what was taken, for all that is sent later."""
+
+    __slots__ = ("_defaults", "_heard", "_ready_type", "_step", "_steps", "_wall", "pause_until_ns", "values")
+
+    def __init__(self, contract: Contract, wall: Callable[[], str], defaults: Mapping[str, str]) -> None:
+        self._steps = contract.steps
+        self._ready_type = contract.file.handshake.ready
+        self._wall = wall
+        names = {name for step in self._steps if step.send is not None for name in step.send.names}
+        self._defaults = {**dict.fromkeys(names, ""), **defaults}
+        self._heard: dict[str, bytes] = {}
+        self._step = 0
+        self.pause_until_ns = 0
+        self.values: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A new connection."""
+        self._step = self.pause_until_ns = 0
+        self._heard.clear()
+
+    def hear(self, kind: str, raw: bytes) -> None:
+        """A frame; what a later step expects may come before its turn."""
+        if len(self._heard) < MOST_HEARD:
+            self._heard.setdefault(kind, raw)
+
+    def advance(self, at_ns: int, outbox: list[bytes]) -> bytes | None:
+        """As many steps as can be done now. The welcome, if all is done: its frame, or nothing where none is needed.
+
+        None: not yet.
+        """
+        while self._step < len(self._steps):
+            step = self._steps[self._step]
+            if step.expect:
+                if step.expect not in self._heard:
+                    return None
+                self._take(step.take, self._heard[step.expect])
+            elif step.send is not None:
+                outbox.append(step.send.render({**self._defaults, "now": self._wall(), **self.values}))
+            elif not self.pause_until_ns:
+                self.pause_until_ns = at_ns + step.pause_ms * NS_PER_MS
+                return None
+            elif at_ns < self.pause_until_ns:
+                return None
+            else:
+                self.pause_until_ns = 0
+            self._step += 1
+        return self._heard.get(self._ready_type) if self._ready_type else b""
+
+    def _take(self, names: Mapping[str, str], raw: bytes) -> None:
+        data = json_of(raw)
+        for name, path in names.items():
+            value = at_path(data, path)
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                self.values[name] = str(value)[:TEXT_CAP]

@@ -1,0 +1,121 @@
+"""What users say, what they expect of the answer, and when they interfere with a turn of their own. Pure.
+
+A prompt may tell a code word (``{nonce}``) that a later one asks for: an answer without it has forgotten the thread.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from loadtests.conversation import Ask
+from loadtests.errors import ConfigError
+
+__all__ = ["CodeWord", "Expect", "Expectation", "Interference", "Prompt", "Prompter", "check"]
+
+NONCE = "{nonce}"
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an answer that is none of refused, throttled or failed must be like."""
+
+    min_chars: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: a regular expression that is found somewhere in the answer
+    pattern: str = ""
+    #: the last code word that the user told stands in the answer; void until the turn that told it has ended well
+    recalls: bool = False
+
+
+class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    say: Annotated[str, msgspec.Meta(min_length=1)]
+    expect: Expect | None = None
+
+
+class Interference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a share of the turns, a time after the send, uniform between two bounds."""
+
+    share: Share = 0.0
+    after_ms: tuple[Annotated[float, msgspec.Meta(ge=0)], Annotated[float, msgspec.Meta(ge=0)]] = (50.0, 400.0)
+
+
+class CodeWord:
+    """A word that a message tells; ``known`` once its turn has ended well."""
+
+    __slots__ = ("known", "word")
+
+    def __init__(self, word: str = "") -> None:
+        self.word = word
+        self.known = False
+
+
+class Expectation:
+    """One turn's. ``nonce``: the code word that it goes by; empty for none."""
+
+    __slots__ = ("_min_chars", "_nonce", "_pattern")
+
+    def __init__(self, expect: Expect, nonce: str) -> None:
+        self._min_chars = expect.min_chars
+        self._pattern = re.compile(expect.pattern) if expect.pattern else None
+        self._nonce = nonce if expect.recalls else ""
+
+    def met_by(self, answer: str) -> bool:
+        """Whether an answer is what the message asked for."""
+        return (
+            len(answer) >= self._min_chars
+            and (self._pattern is None or self._pattern.search(answer) is not None)
+            and self._nonce in answer
+        )
+
+
+class Prompter:
+    """One user's messages, the same for the same seed and user."""
+
+    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_prompts", "_user", "_word")
+
+    def __init__(
+        self, prompts: Sequence[str | Prompt], seed: int, user: int, cancel: Interference, overlap: Interference
+    ) -> None:
+        self._prompts = [Prompt(one) if isinstance(one, str) else one for one in prompts]
+        self._dice = random.Random(f"prompts:{seed}:{user}")
+        self._user = user
+        self._cancel, self._overlap = cancel, overlap
+        self._asked = 0
+        self._word = CodeWord()
+
+    def ask(self) -> Ask:
+        """The next message."""
+        self._asked += 1
+        one = self._prompts[(self._user + self._asked) % len(self._prompts)]
+        said = one.say
+        tells = None
+        if NONCE in said:
+            tells = self._word = CodeWord(f"{self._dice.getrandbits(40):010x}")
+            said = said.replace(NONCE, tells.word)
+        expect = Expectation(one.expect, self._word.word if self._word.known else "") if one.expect else None
+        drawn = self._dice.random()
+        if drawn < self._cancel.share:
+            return Ask(said, expect, tells, cancel_after_ms=self._dice.uniform(*self._cancel.after_ms))
+        if drawn < self._cancel.share + self._overlap.share:
+            after_ms = self._dice.uniform(*self._overlap.after_ms)
+            return Ask(said, expect, tells, second=f"And one thing more: {said}", second_after_ms=after_ms)
+        return Ask(said, expect, tells)
+
+
+def check(prompts: Sequence[str | Prompt], where: str) -> None:
+    """What the file's shape alone cannot say.
+
+    Raises:
+        ConfigError: a pattern that is none.
+    """
+    for i, one in enumerate(prompts):
+        if isinstance(one, Prompt) and one.expect is not None:
+            try:
+                re.compile(one.expect.pattern)
+            except re.error as error:
+                place = f"prompts[{i}].expect.pattern"
+                raise ConfigError(where, place, f"{one.expect.pattern!r}: {error}", "a regular expression") from None

@@ -1,0 +1,77 @@
+"""The books of a run: what was meant, sent, dropped, and what came of it. What was meant is counted from the scenario."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pandas as pd
+
+from loadtests import arrivals, cohorts
+from loadtests.history import RowKind, phase_at
+from loadtests.rundir import RunData
+from reports.gates import GOOD, LEFT_OUT
+from reports.judgement import Books
+from reports.placed import Phases
+
+__all__ = ["books", "planned_turns"]
+
+#: a turn that was only meant stands in no fault
+NOWHERE = "before"
+#: a message that nobody planned is sent at the very moment that it is meant for
+AT_ONCE_S = 0.005
+
+
+def planned_turns(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.DataFrame:
+    """Every turn that the scenario means to send, counted from seed and pace alone, and whether it was sent."""
+    if data.manifest.get("kind") == "plain-locust":
+        drops = data.rows[data.rows["kind"] == RowKind.DROP]
+        sent = turns[["intended_s", "cohort", "phase", "place"]].assign(sent=True)
+        lost = pd.DataFrame(
+            {"intended_s": (drops["intended"] - data.start_ns) / 1e9, "cohort": "direct", "phase": "", "place": NOWHERE}
+        )
+        return pd.concat([sent, lost.assign(sent=False)], ignore_index=True)
+    scenario, seed = data.scenario, int(data.manifest.get("seed", 0))
+    until_ms = scenario.total_s * 1000
+    chaos = bool(data.manifest.get("chaos"))
+    hit = cohorts.treated(seed, scenario.users, scenario.treated_share) if chaos else frozenset()
+    sent_at = defaultdict(set)
+    for session, intended_s in zip(turns["session"], turns["intended_s"], strict=True):
+        sent_at[session].add(round(intended_s * 1e6))
+    out = []
+    for user in range(scenario.users):
+        cohort = ("treated" if user in hit else "control") if chaos else "direct"
+        for at_ms in arrivals.paced(seed, user, scenario.pace_ms):
+            if at_ms >= until_ms:
+                break
+            at_ns = data.start_ns + int(at_ms * 1_000_000)
+            was_sent = round(data.seconds(at_ns) * 1e6) in sent_at[user]
+            out.append((at_ms / 1000, cohort, phase_at(at_ns, phases), NOWHERE, was_sent))
+    return pd.DataFrame(out, columns=["intended_s", "cohort", "phase", "place", "sent"])
+
+
+def books(data: RunData, turns: pd.DataFrame, planned: pd.DataFrame) -> Books:
+    """What was meant is what was sent or dropped, and what was sent ended well, badly or neither; whether it adds up, is said."""
+    drops = data.rows[data.rows["kind"] == RowKind.DROP]
+    why: dict[str, int] = defaultdict(int)
+    for text in drops["text"]:
+        why[data.strings[text]] += 1
+    outcomes = {str(name): int(count) for name, count in turns["outcome"].value_counts().items()}
+    ok = sum(outcomes.get(name, 0) for name in GOOD)
+    censored = sum(outcomes.get(name, 0) for name in LEFT_OUT)
+    sent = len(turns)
+    whole = data.manifest.get("exit") == "ended"
+    # A run that was interrupted could not send all that it meant to; then only what was sent is accounted for.
+    own = sent - _beside(turns)
+    balanced = not whole or (len(planned) == own + len(drops) and int(planned["sent"].sum()) == own)
+    return Books(
+        planned=len(planned), dropped=len(drops), sent=sent, ok=ok, failed=sent - ok - censored, censored=censored, balanced=balanced,
+        dropped_why=dict(sorted(why.items())), outcomes=dict(sorted(outcomes.items())),
+    )  # fmt: skip
+
+
+def _beside(turns: pd.DataFrame) -> int:
+    """Messages said while another turn of their session was under way: they belong to that turn's plan."""
+    ordered = turns.sort_values(["session", "sent_s"])
+    busy_until_s = ordered.groupby("session")["end_s"].shift().groupby(ordered["session"]).cummax()
+    at_once = ordered["sent_s"] - ordered["intended_s"] < AT_ONCE_S
+    return int(((ordered["sent_s"] < busy_until_s) & at_once).sum())

@@ -1,0 +1,192 @@
+"""What one session's client did, as its rows tell: connections, outages, attempts to come back, and what its turns spanned.
+
+Pure and of bounded size: an outage keeps its first attempts, a session its last turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from loadtests.contract.compile import Contract
+from loadtests.history import Flag
+
+__all__ = ["OVERLAP_NS", "REFUSALS", "ClientAccount", "Misstep", "Outage"]
+
+NS_PER_MS = 1_000_000
+KEPT_ATTEMPTS = 24
+KEPT_TURNS = 24
+#: a new socket and the old one side by side for longer than this are two live ones
+OVERLAP_NS = 250 * NS_PER_MS
+#: an attempt this near to a planned message was made for its sake, and not by the retry policy
+PROMPT_NS = 25 * NS_PER_MS
+#: HTTP answers after which a client must not come back, besides the contract's close codes
+REFUSALS = frozenset({401, 403})
+OURS, NEVER_READY, WAS_READY = int(Flag.OURS), int(Flag.NEVER_READY), int(Flag.RESUMED)
+
+
+class Misstep(NamedTuple):
+    """Something that a client must not do; ``row`` is the witness."""
+
+    kind: str
+    session: int
+    row: int
+    at_ns: int
+
+
+@dataclass(slots=True)
+class Outage:
+    """From the loss of a connection that was served to the next one that is; ``ready_ns`` None: there was none."""
+
+    session: int
+    cohort: str
+    #: how many outages the session had before
+    before: int
+    close_ns: int
+    close_row: int
+    code: int
+    ready_ns: int | None = None
+    #: the session's or the history's end, if it never was served again
+    end_ns: int = 0
+    attempts: int = 0
+    dropped: int = 0
+    #: the backend closed with a code after which nobody may come back: that is its close to answer for, and nobody is late
+    dismissed: bool = False
+    #: of the first attempts: when each began, and how long after the failure before it
+    dials_ns: list[int] = field(default_factory=list)
+    delays_ns: list[int] = field(default_factory=list)
+    #: attempts that a planned message called for
+    prompted: set[int] = field(default_factory=set)
+
+    def prompt(self, intended_ns: int) -> None:
+        for i, dial_ns in enumerate(self.dials_ns):
+            if abs(dial_ns - intended_ns) < PROMPT_NS:
+                self.prompted.add(i)
+
+    def delay_ms(self, attempt: int) -> float | None:
+        """How long the policy let the client wait before an attempt, from 0; None: unknown, or called for."""
+        if attempt >= len(self.delays_ns) or attempt in self.prompted:
+            return None
+        return self.delays_ns[attempt] / NS_PER_MS
+
+
+class _Span:
+    """A turn from its intended send to its end (0: not over); ``cut_ns``: the first close in between."""
+
+    __slots__ = ("cut_ns", "end_ns", "intended_ns")
+
+    def __init__(self, intended_ns: int) -> None:
+        self.intended_ns = intended_ns
+        self.end_ns = self.cut_ns = 0
+
+
+class ClientAccount:
+    """State of one session's client over all its connections. ``misstep`` is called with what it must not do."""
+
+    __slots__ = (
+        "_failed_ns", "_fatal_codes", "_live", "_misstep", "_recent", "_refused", "_twice_row", "_twice_since_ns", "cohort", "number",
+        "outage", "outages", "reconnections", "turns",
+    )  # fmt: skip
+
+    def __init__(self, contract: Contract, number: int, cohort: str, misstep: Callable[[Misstep], None]) -> None:
+        self.number = number
+        self.cohort = cohort
+        self._fatal_codes = frozenset(contract.file.closes.fatal)
+        self._misstep = misstep
+        self._failed_ns = 0
+        self._live = self._twice_row = self._twice_since_ns = 0
+        self._refused = False
+        self.outages: list[Outage] = []
+        self.outage: Outage | None = None
+        self._recent: Outage | None = None
+        self.reconnections = 0
+        self.turns: dict[int, _Span] = {}
+
+    # Connections
+
+    def dial(self, row: int, at_ns: int) -> None:
+        if self._refused:
+            self._misstep(Misstep("after-fatal", self.number, row, at_ns))
+        if (outage := self.outage) is None:
+            return
+        outage.attempts += 1
+        if len(outage.dials_ns) < KEPT_ATTEMPTS:
+            outage.dials_ns.append(at_ns)
+            outage.delays_ns.append(at_ns - self._failed_ns)
+
+    def failed(self, at_ns: int, status: int) -> None:
+        self._failed_ns = at_ns
+        self._refused = self._refused or status in REFUSALS
+
+    def opened(self, row: int, at_ns: int, connection: int) -> None:
+        self.reconnections += connection > 1
+        self._live += 1
+        if self._live == 2:
+            self._twice_row, self._twice_since_ns = row, at_ns
+
+    def ready(self, at_ns: int) -> None:
+        if self.outage is not None:
+            self.outage.ready_ns = at_ns
+            self.outage = None
+
+    def closed(self, row: int, at_ns: int, code: int, flags: int) -> None:
+        if self._live > 1:
+            self._settle_sockets(at_ns)
+        self._live = max(0, self._live - 1)
+        self._failed_ns = at_ns
+        for span in self.turns.values():
+            if not span.end_ns and not span.cut_ns:
+                span.cut_ns = at_ns
+        if flags & OURS:
+            return
+        if flags & WAS_READY:
+            self.outage = self._recent = Outage(self.number, self.cohort, len(self.outages), at_ns, row, code)
+            self.outages.append(self.outage)
+        if code in self._fatal_codes:
+            self._refused = True
+            if self.outage is not None:
+                self.outage.dismissed = True
+
+    def _settle_sockets(self, at_ns: int) -> None:
+        if at_ns - self._twice_since_ns > OVERLAP_NS:
+            self._misstep(Misstep("two-sockets", self.number, self._twice_row, self._twice_since_ns))
+        self._twice_since_ns = at_ns
+
+    def finish(self, at_ns: int) -> None:
+        """The session, or its history, is over."""
+        if self._live > 1:
+            self._settle_sockets(at_ns)
+        if self.outage is not None:
+            self.outage.end_ns = at_ns
+            self.outage = None
+
+    # Turns
+
+    def sent(self, turn: int, intended_ns: int) -> None:
+        self.turns[turn] = _Span(intended_ns)
+        if len(self.turns) > KEPT_TURNS:
+            del self.turns[next(iter(self.turns))]
+        if self._recent is not None:
+            self._recent.prompt(intended_ns)
+            self._recent = self.outage  # what is sent after it was called for nothing in it
+
+    def dropped(self, intended_ns: int) -> None:
+        if self._recent is not None:
+            self._recent.prompt(intended_ns)
+        if self.outage is not None:
+            self.outage.dropped += 1
+
+    def ended(self, turn: int, at_ns: int) -> None:
+        if span := self.turns.get(turn):
+            span.end_ns = at_ns
+
+    def span(self, turn: int, now_ns: int) -> tuple[int, int]:
+        """A turn from its intended send to its end, or to now; of an old one only now is known."""
+        span = self.turns.get(turn)
+        return (span.intended_ns, span.end_ns or now_ns) if span else (now_ns, now_ns)
+
+    def until_cut(self, turn: int, now_ns: int) -> int:
+        """When a turn's connection first broke."""
+        span = self.turns.get(turn)
+        return span.cut_ns if span and span.cut_ns else now_ns

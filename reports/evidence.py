@@ -1,0 +1,87 @@
+"""What a history holds, in numbers: what a checker's verdict rests on. Pure over rows; knows no finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from loadtests.contract.compile import Contract
+from loadtests.history import RowKind, Window
+
+__all__ = ["Evidence", "Tally"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the history holds, in numbers, and what was planned."""
+
+    contract: Contract
+    windows: tuple[Window, ...]
+    users: int
+    events: int
+    ordered_turns: int
+    pair_events: int
+    good_turns: int
+    begun_turns: int
+    turns: int
+    connections: int
+    numbered: int
+    keyed: int
+    claims: int
+    named: int
+    sessions: int
+    outages: int
+    #: of ``turns``, those that the backend answered with its quota
+    throttled_turns: int
+    #: messages that a cut may have swallowed, their session served again; and those that were sent again
+    doubtful: int
+    resent: int
+    #: the control cohort's turns during others' faults: meant, and judged
+    control_meant: int
+    control_turns: int
+    #: the treated cohorts' turns when the last fault and its grace were over
+    after_meant: int
+    after_turns: int
+    #: second and later connections of a session
+    reconnections: int
+    #: outages of so many attempts that a policy can be seen in them
+    long_outages: int
+    #: sessions that were cut together and backed off before the backend could be reached again
+    herded: int
+    #: looks at the backend's own count of sessions
+    server_views: int
+
+    @property
+    def cuts(self) -> bool:
+        return any(window.disconnects for window in self.windows)
+
+    @property
+    def mostly_throttled(self) -> bool:
+        """More than half of what was decided says only how large the quota is."""
+        return 2 * self.throttled_turns > self.turns
+
+
+class Tally:
+    """Counts that need no state, block by block."""
+
+    __slots__ = ("_pairs", "events", "keyed", "kinds", "named", "numbered", "pair_events", "sessions")
+
+    def __init__(self, contract: Contract) -> None:
+        self._pairs = np.isin(contract.roles, ["tool-open", "tool-close"])
+        self.kinds = np.zeros(max(RowKind) + 1, np.int64)
+        self.events = self.numbered = self.keyed = self.named = self.pair_events = 0
+        #: sessions that got an event
+        self.sessions: set[int] = set()
+
+    def add(self, rows: np.ndarray[Any, Any]) -> None:
+        kinds = rows["kind"]
+        self.kinds += np.bincount(kinds, minlength=len(self.kinds))[: len(self.kinds)]
+        mine = np.flatnonzero(kinds == RowKind.EVENT)
+        self.events += len(mine)
+        self.numbered += int(np.count_nonzero(rows["cursor"][mine] >= 0))
+        self.keyed += int(np.count_nonzero(rows["key"][mine]))
+        self.named += int(np.count_nonzero(rows["turn"][mine]))
+        self.pair_events += int(np.count_nonzero(self._pairs[np.minimum(rows["event"][mine], len(self._pairs) - 1)]))
+        self.sessions.update(np.unique(rows["session"][mine]).tolist())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from loadtests.conductor import selftest
+from tests.loadtests.cli.commands import called, refused
+
+
+def test_the_matrix_and_the_figures_are_printed_and_the_exit_is_0() -> None:
+    code, text = called("selftest", "--defect", "duplicate", "--seeds", "2")
+    assert code == 0, text
+    assert "duplicate" in text
+    assert text.count("2/2") == 2
+    assert "the judge is right" in text
+
+
+def test_clean_runs_are_counted_with_their_faults() -> None:
+    clean = selftest.figures("netra", 3)
+    code, text = called("selftest", "--contract", "netra", "--runs", "3", "--seeds", "1", "--only-clean")
+    assert f"netra: 3 clean runs, {clean.sessions} sessions, {clean.turns} turns, {clean.events} events" in text
+    assert "faults: " in text
+    assert code == (0 if clean.ok else 1)
+
+
+def test_one_seed_is_told_at_length() -> None:
+    code, text = called("selftest", "--defect", "duplicate", "--contract", "reference", "--seed", "3")
+    assert code == 0, text
+    for part in (
+        "users",
+        "touched",
+        "duplicate: redelivered",
+        "found: duplicate; must be found: duplicate",
+        "history ",
+    ):
+        assert part in text
+
+
+def test_what_is_wrong_comes_with_the_command_that_replays_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "found", lambda *_: frozenset({"order"}))
+    code, text = called("selftest", "--defect", "duplicate", "--contract", "reference", "--seeds", "1")
+    assert code == 1
+    assert "gauntlet selftest --contract reference --defect duplicate --seed 1" in text
+    assert "NOT right" in text
+
+
+def test_impossible_options_are_refused() -> None:
+    assert "nearest" not in refused("selftest", "--defect", "duplicat")
+    assert "duplicate" in refused("selftest", "--defect", "duplicat")
+    assert "reference" in refused("selftest", "--contract", "referenc")

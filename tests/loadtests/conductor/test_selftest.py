@@ -1,0 +1,95 @@
+"""The judge's proof of itself, on a few rows; the whole matrix is the command's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from loadtests.backend.defects import DEFECTS
+from loadtests.conductor import selftest
+from loadtests.conductor.selftest import Cell, Figures
+from loadtests.errors import ConfigError
+from loadtests.history import ROW
+from loadtests.simulation.faults import FAULTS
+from loadtests.simulation.mistakes import MISTAKES
+from loadtests.simulation.plan import SCENES, STORM
+
+
+@pytest.mark.parametrize("contract", selftest.CONTRACTS)
+@pytest.mark.parametrize("defect", ["duplicate", "lost-event", "phantom-run"])
+def test_a_defect_is_found_by_exactly_its_checkers(defect: str, contract: str) -> None:
+    (cell,) = selftest.matrix([defect], [contract], 2)
+    assert (cell.seeds, cell.detected, cell.wrong, cell.missed, cell.false_alarms) == (2, 2, {}, {}, 0)
+    assert cell.ok
+    assert cell.witness == -1
+
+
+def test_what_a_contract_cannot_promise_is_never_found_under_it() -> None:
+    (cell,) = selftest.matrix(["replay-skips"], ["netra"], 2)
+    assert (cell.expected, cell.runs) == (frozenset(), 2)
+    assert cell.ok
+
+
+def test_a_judge_that_finds_something_else_is_told_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "found", lambda played, _: frozenset({"order"}) if played.planted else frozenset())
+    (cell,) = selftest.matrix(["duplicate"], ["reference"], 2)
+    assert not cell.ok
+    assert (cell.detected, cell.wrong, cell.missed) == (0, {"order": 2}, {"duplicate": 2})
+    assert cell.witness == 1
+
+
+def test_a_judge_that_cries_wolf_is_told_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "found", lambda *_: frozenset({"duplicate"}))
+    (cell,) = selftest.matrix(["duplicate"], ["reference"], 1)
+    assert (cell.detected, cell.false_alarms, cell.ok) == (1, 1, False)
+    assert set(selftest.figures("reference", 2).false_alarms) == {1, 2}
+
+
+def test_what_was_counted_on_the_wire_is_held_against_the_history() -> None:
+    played = selftest.twin(1, "reference", "talk")
+    contract = selftest.compiled("reference")
+    assert selftest.found(played, contract) == frozenset()
+    lost = replace(played, rows=played.rows[: -ROW.size])
+    unheard = replace(played, frames_heard=played.frames_heard + 1)
+    unsent = replace(played, messages_sent=played.messages_sent - 1)
+    for spoilt in (unheard, unsent):
+        assert selftest.found(spoilt, contract) == {"self"}
+    assert lost.digest != played.digest
+
+
+def test_a_fault_that_did_nothing_takes_claims_away() -> None:
+    played = selftest.twin(1, "reference", "cuts")
+    contract = selftest.compiled("reference")
+    idle = replace(played, touched=dict.fromkeys(played.touched, 0))
+    sure = {check.id: check.verdict for check in selftest.judged(played, contract)}
+    unsure = {check.id: check.verdict for check in selftest.judged(idle, contract)}
+    assert (sure["reconnect"], unsure["reconnect"]) == ("valid", "unknown")
+
+
+def test_every_defect_has_a_scene_and_a_command_that_replays_it() -> None:
+    for defect in selftest.names():
+        assert selftest.scene_of(defect) in SCENES
+        assert selftest.command(defect, "netra", 7) == f"gauntlet selftest --contract netra --defect {defect} --seed 7"
+        assert selftest.possible(defect).isdisjoint(selftest.expected(defect, "reference"))
+    assert selftest.scene_of("") == STORM
+    assert selftest.command("", "netra", 7) == "gauntlet selftest --contract netra --seed 7"
+    assert set(selftest.names()) == {*DEFECTS, *MISTAKES}
+
+
+def test_an_unknown_defect_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="duplicate"):
+        selftest.names("duplicat")
+
+
+def test_figures_with_an_idle_fault_or_no_run_are_not_right() -> None:
+    usual = Counter({kind.name: 1 for kind in FAULTS.values() if not kind.rare})
+    assert Figures("reference", runs=1, effective=usual).ok
+    assert not Figures("reference", runs=1, effective=usual - Counter({"jam": 1})).ok
+    assert not Figures("reference", effective=usual).ok
+    assert Figures("netra", runs=1, effective=usual - Counter({"drop": 1})).ok
+
+
+def test_a_cell_without_an_occasion_proves_nothing() -> None:
+    assert not Cell("duplicate", "reference", frozenset({"duplicate"}), runs=4).ok

@@ -1,0 +1,161 @@
+"""What sessions read in content: chunks against the whole, outcomes, answers, versions; as rows and as findings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.content import END_OF
+from loadtests.history import OUTCOMES, End, Flag, RowKind
+from loadtests.prompts import Expect, Expectation
+from loadtests.rundir import read_run
+from tests.loadtests.histories import Bench, Talk
+
+BUSY = str(Path(__file__).with_name("busy.yaml"))
+BEFORE = ("start", "think", "open", "close")
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Talk:
+    return Bench(tmp_path / "run", BUSY).session().ready()
+
+
+def chunks(talk: Talk, *texts: str, first: int = 0) -> Talk:
+    for number, text in enumerate(texts, start=first):
+        talk.say("content", content=text, chunk_index=number)
+    return talk
+
+
+def rows(talk: Talk, kind: RowKind = RowKind.EVENT) -> list[dict[str, Any]]:
+    talk.bench.recorder.flush()
+    data = read_run(talk.bench.path)
+    return [dict(zip(data.rows.dtype.names, row, strict=True)) for row in data.rows[data.rows["kind"] == kind].tolist()]
+
+
+def test_outcomes_and_ends_agree() -> None:
+    assert [end.name.lower() for end in END_OF] == list(OUTCOMES)
+
+
+def test_chunks_are_numbered_in_rows_and_their_whole_is_what_was_said(talk: Talk) -> None:
+    talk.begin()
+    chunks(talk.say(*BEFORE), "he", "llo").say("done", final_response="hello", status="completed")
+    assert (talk.kinds, talk.session.last_end) == ([], End.OK)
+    content = talk.bench.contract.by_name[talk.bench.contract.name_of("content")].index
+    assert [row["code"] for row in rows(talk) if row["event"] == content] == [1, 2]
+
+
+def test_a_whole_that_differs_is_told(talk: Talk) -> None:
+    talk.begin()
+    chunks(talk.say(*BEFORE), "he", "llo").say("done", final_response="hell", status="completed")
+    assert talk.kinds == ["text-differs"]
+    assert rows(talk)[-1]["flags"] & Flag.TEXT_DIFFERS
+
+
+def test_chunks_go_on_over_a_resume(talk: Talk) -> None:
+    talk.begin()
+    chunks(talk.say(*BEFORE), "he").close(1001).connect().welcome().answer(resumed=True)
+    chunks(talk, "llo", first=1).say("done", final_response="hello", status="completed")
+    assert talk.kinds == []
+
+
+def test_a_turn_that_streams_nothing_has_no_text_to_compare(talk: Talk) -> None:
+    talk.begin()
+    talk.say(*BEFORE, "done", final_response="hello", status="completed")
+    assert talk.kinds == []
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [("completed", End.OK), ("partial", End.DEGRADED), ("refused", End.REFUSED), ("throttled", End.THROTTLED)],
+)
+def test_a_turn_ends_as_its_backend_says(talk: Talk, status: str, end: End) -> None:
+    talk.begin()
+    talk.say(*BEFORE, "done", status=status, final_response="x")
+    assert (talk.session.last_end, talk.kinds) == (end, [])
+    assert rows(talk, RowKind.END)[-1]["code"] == end
+
+
+def test_a_refusal_need_not_have_thought(talk: Talk) -> None:
+    talk.begin()
+    talk.say("start", "done", status="refused", final_response="no")
+    assert (talk.session.last_end, talk.kinds) == (End.REFUSED, [])
+
+
+@pytest.mark.parametrize(("answer", "found"), [("the word is abc", []), ("what word?", ["poor-answer"])])
+def test_an_answer_is_held_to_its_expectation(talk: Talk, answer: str, found: list[str]) -> None:
+    session = talk.session
+    session.begin(talk.bench.tick(), "?", talk.bench.tick(), Expectation(Expect(recalls=True), "abc"))
+    session.outbox.clear()
+    talk.say(*BEFORE, "done", status="completed", final_response=answer)
+    assert talk.kinds == found
+
+
+def test_a_nested_agents_end_answers_for_nobody_else(talk: Talk) -> None:
+    session = talk.session
+    session.begin(talk.bench.tick(), "?", talk.bench.tick(), Expectation(Expect(min_chars=3), ""))
+    talk.say("start", "think").say("start", "done", agent_name="analyst").say("open", "close")
+    talk.say("done", status="completed", final_response="long enough")
+    assert talk.kinds == []
+
+
+@pytest.mark.parametrize(("version", "found"), [("2", []), ("1", ["version-deprecated"]), ("3", ["version-unknown"])])
+def test_old_and_new_versions_may_be_mixed_and_others_not(talk: Talk, version: str, found: list[str]) -> None:
+    talk.begin()
+    talk.say("start", event_version="2").say("think", event_version=version).say("open", "close", event_version="2")
+    talk.say("done", status="completed", event_version="2")
+    assert talk.kinds == found
+    talk.bench.recorder.flush()
+    data = read_run(talk.bench.path)
+    labels = {data.strings[row["labels"]] for row in rows(talk) if row["labels"]}
+    assert labels == {"version:2", f"version:{version}"}
+
+
+def test_a_ping_is_answered_at_once(talk: Talk) -> None:
+    talk.raw({"type": "ping"})
+    assert json.loads(talk.session.outbox.pop()) == {"type": "pong"}
+
+
+def test_something_is_said_where_nothing_else_was(talk: Talk) -> None:
+    session, now = talk.session, talk.bench.tick()
+    assert not session.keep_alive(now)
+    assert session.keep_alive(now + 200_000_000)
+    assert json.loads(session.outbox.pop()) == {"type": "ping", "at": "now"}
+    assert not session.keep_alive(now + 250_000_000)
+
+
+def test_a_cancel_names_its_turn_and_the_end_is_a_cancelled_one(talk: Talk) -> None:
+    talk.begin()
+    talk.say("start", "think")
+    talk.session.cancel(talk.bench.tick())
+    talk.session.cancel(talk.bench.tick())
+    assert [json.loads(one) for one in talk.session.outbox] == [
+        {"type": "stop_agent", "payload": {"run_id": f"run_{talk.tag}t1"}}
+    ]
+    stopped = talk.event("done")
+    talk.raw({**stopped, "type": "agent_stopped"})
+    assert (talk.session.last_end, talk.kinds) == (End.CANCELLED, [])
+    assert len(rows(talk, RowKind.CANCEL)) == 1
+
+
+def test_two_turns_in_flight_are_told_apart(talk: Talk) -> None:
+    talk.begin()
+    first = [talk.event(role) for role in ("start", "think")]
+    for frame in first:
+        talk.raw(frame)
+    talk.begin("and?")
+    assert list(talk.session.flights) == [1, 2]
+    for role in ("open", "close", "done"):
+        talk.raw({**talk.event(role), "run_id": f"run_{talk.tag}t1", "status": "completed"})
+    assert list(talk.session.flights) == [2]
+    talk.say("start", "think", "open", "close", "done", status="completed")
+    assert (talk.session.flight, talk.kinds) == (None, [])
+    assert [row["turn"] for row in rows(talk, RowKind.END)] == [1, 2]
+
+
+def test_a_turn_stopped_without_being_asked_to_has_failed(talk: Talk) -> None:
+    talk.begin()
+    talk.say("start", "think").raw({**talk.event("done"), "type": "agent_stopped"})
+    assert talk.session.last_end is End.FAILED

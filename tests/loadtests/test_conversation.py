@@ -1,0 +1,263 @@
+"""What a user does next, driven in virtual time: turns, cuts, deadlines, interference, and what is dropped."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
+from loadtests.history import DTYPE, End, RowKind
+from loadtests.retry import Policy
+from loadtests.session import Identity, Session
+from tests.loadtests.histories import NONCE, Bench
+
+MS = 1_000_000
+STOPPABLE = """
+contract: 1
+name: stoppable
+extends: reference
+cancel: {template: {type: stop_agent, payload: {run_id: "{turn}"}}, within_ms: 500}
+turn: {deadline_ms: 2000, recovery_ms: 1000, interrupted: resumed, concurrent: queue}
+"""
+
+
+class Wire:
+    """A backend of few words and its connection, in virtual time; ``plan``: what happens when, beside the answers."""
+
+    def __init__(self, bench: Bench, policy: Policy | None = None) -> None:
+        self.now_ns = 0
+        self.is_open = False
+        self.heard: list[dict[str, Any]] = []
+        self.requests: list[Any] = []
+        self.failures: list[Failure] = []
+        self.silent = False
+        self.answer_after_ms = 5.0
+        self.over = False
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._rung = False
+        self._cursor = 0
+        self.bench = bench
+        contract = bench.contract
+        self.session = Session(
+            contract, bench.rules, Identity(NONCE, 1), bench.recorder, bench.found.append, lambda: "now"
+        )
+        self.session.wake = self._ring
+        self.conversation = Conversation(
+            self.session, contract, policy or Policy(base_ms=10, cap_ms=100, attempts=4), random.Random(1), self, lambda: self.now_ns,
+            lambda: self.over,
+        )  # fmt: skip
+        self._names = {rule.role: rule.name for rule in reversed(contract.events)}
+
+    def _ring(self) -> None:
+        self._rung = True
+
+    def at(self, ms: float, what: Callable[[], None]) -> None:
+        self._due.append((int(ms * MS), next(self._count), what))
+        self._due.sort()
+
+    def run(self, steps: Steps[Any]) -> Any:
+        """Perform a part of the conversation; returns what it returns."""
+        answer: Any = None
+        while True:
+            try:
+                request = steps.send(answer)
+            except StopIteration as end:
+                return end.value
+            self.requests.append(request)
+            answer = None
+            if isinstance(request, Dial):
+                self._pass(self.now_ns + MS)
+                answer = self._dial()
+            elif isinstance(request, Hangup):
+                self.abort()
+            elif isinstance(request, Pause):
+                self._pass(request.until_ns)
+            else:
+                self._wait(request)
+
+    def _wait(self, request: Wait) -> None:
+        until = request.until_ns if request.until_ns is not None else 1 << 62
+        while not self._rung and self.now_ns < until:
+            assert self._due or until < 1 << 61, "would wait for ever"
+            self._pass(min(self._due[0][0] if self._due else until, until))
+        self._rung = False
+
+    def _pass(self, until_ns: int) -> None:
+        while self._due and self._due[0][0] <= until_ns:
+            self.now_ns, _, what = self._due.pop(0)
+            what()
+        self.now_ns = max(self.now_ns, until_ns)
+
+    def _dial(self) -> Failure | None:
+        if self.failures:
+            return self.failures.pop(0)
+        self.is_open = True
+        self.session.opened(self.now_ns)
+        self._frame(type=self.bench.contract.file.handshake.ready, data={"stream_id": "st", "last_seq": 0})
+        return None
+
+    def _frame(self, **frame: Any) -> None:
+        if self.is_open:
+            self.session.frame(json.dumps(frame).encode(), self.now_ns)
+
+    def send(self, message: bytes) -> None:
+        said = json.loads(message)
+        self.heard.append(said)
+        if said["type"] == self.bench.contract.file.resume.ask["type"]:
+            self._frame(type=self.bench.contract.file.resume.answer, data={"resumed": True, "last_seq": self._cursor})
+        elif said["type"] == "user_message" and not self.silent:
+            run = said["payload"]["run_id"]
+            for step, role in enumerate(("started", "thinking", "tool-open", "tool-close", "done"), start=1):
+                self.at(self.now_ns / MS + step * self.answer_after_ms, lambda role=role, run=run: self._say(role, run))
+
+    def _say(self, role: str, run: str) -> None:
+        if self.is_open:
+            self._cursor += 1
+            ids = {"run_id": run, "agent_name": "supervisor", "seq": self._cursor, "stream_id": "st"}
+            more = {
+                "tool_name": "search",
+                "execution_id": "e",
+                "results": {"n": 1},
+                "reasoning": "hm",
+                "status": "completed",
+            }
+            self._frame(type=self._names[role], **ids, **more)
+
+    def abort(self) -> None:
+        self.is_open = False
+
+    def cut(self, code: int = 1006) -> None:
+        self.is_open = False
+        self.conversation.closed(code, "", self.now_ns)
+
+    def kinds(self) -> list[str]:
+        self.bench.recorder.flush()
+        data = self.bench.path / "rows"
+
+        rows = np.concatenate([np.fromfile(file, DTYPE) for file in sorted(data.glob("*.bin"))])
+        return [RowKind(kind).name for kind in rows["kind"].tolist()]
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Wire:
+    path = tmp_path / "stoppable.yaml"
+    path.write_text(STOPPABLE)
+    return Wire(Bench(tmp_path / "run", str(path)))
+
+
+def turn(wire: Wire, ask: Ask | None = None, within_ms: int = 1000) -> bool:
+    result: bool = wire.run(wire.conversation.run_turn(wire.now_ns, ask or Ask("hello"), wire.now_ns + within_ms * MS))
+    return result
+
+
+def test_a_turn_is_sent_and_ends_and_costs_one_wait(wire: Wire) -> None:
+    assert turn(wire)
+    wire.requests.clear()
+    assert turn(wire)
+    assert [type(one) for one in wire.requests] == [Wait]
+    assert (wire.session.last_end, wire.bench.found) == (End.OK, [])
+
+
+def test_a_failed_dial_is_tried_again_with_pauses_until_it_succeeds(wire: Wire) -> None:
+    wire.failures = [Failure(-111, "refused")] * 3
+    assert turn(wire)
+    assert sum(isinstance(one, Dial) for one in wire.requests) == 4
+    assert sum(isinstance(one, Pause) for one in wire.requests) == 3
+
+
+def test_a_fatal_failure_ends_all_trying(wire: Wire) -> None:
+    wire.failures = [Failure(401, "who?")]
+    assert not turn(wire)
+    assert not turn(wire)
+    assert sum(isinstance(one, Dial) for one in wire.requests) == 1
+    assert wire.kinds().count("DROP") == 2
+
+
+def test_who_is_sent_away_for_good_in_a_turn_does_not_come_back_even_once(wire: Wire) -> None:
+    wire.at(12, lambda: wire.cut(1008))
+    assert turn(wire)
+    assert not turn(wire)
+    assert sum(isinstance(one, Dial) for one in wire.requests) == 1
+    assert wire.kinds().count("GAVE_UP") == 1
+
+
+def test_an_outage_longer_than_the_policy_does_not_lose_the_user(wire: Wire) -> None:
+    wire.failures = [Failure(-111, "refused")] * 20
+    assert turn(wire, within_ms=60_000)
+    assert "GAVE_UP" in wire.kinds()
+
+
+def test_a_cut_turn_is_resumed_and_ends(wire: Wire) -> None:
+    wire.at(12, wire.cut)
+    assert turn(wire)
+    assert wire.session.connection == 2
+    assert "CLAIM" in wire.kinds()
+
+
+def test_a_turn_without_its_end_is_given_up_at_its_deadline(wire: Wire) -> None:
+    assert turn(wire)
+    began, wire.silent = wire.now_ns, True
+    assert turn(wire)
+    assert wire.session.last_end is End.TIMEOUT
+    assert 2000 <= (wire.now_ns - began) / MS < 2100
+
+
+def test_a_cancelled_turn_that_goes_on_is_given_up_sooner_and_said_so(wire: Wire) -> None:
+    assert turn(wire)
+    wire.answer_after_ms = 400
+    began = wire.now_ns
+    assert turn(wire, Ask("hello", cancel_after_ms=100))
+    assert wire.heard[-1]["type"] == "stop_agent"
+    assert wire.heard[-1]["payload"]["run_id"] == f"run_{wire.session.tag}t2"
+    assert 600 <= (wire.now_ns - began) / MS < 700
+    wire.run(wire.conversation.stop())
+    assert [finding.kind.name for finding in wire.bench.found] == ["cancel-ignored"]
+
+
+def test_nothing_is_cancelled_that_has_ended(wire: Wire) -> None:
+    assert turn(wire, Ask("hello", cancel_after_ms=500))
+    assert "CANCEL" not in wire.kinds()
+
+
+def test_a_second_message_is_sent_while_the_first_is_under_way_and_both_are_awaited(wire: Wire) -> None:
+    wire.answer_after_ms = 50
+    assert turn(wire, Ask("hello", second="and?", second_after_ms=10))
+    said = [one["payload"]["content"].partition(" [")[0] for one in wire.heard if one["type"] == "user_message"]
+    assert said == ["hello", "and?"]
+    assert wire.kinds().count("END") == 2
+    # This backend answers both at once, which its contract (queue) forbids.
+    assert {finding.kind.name for finding in wire.bench.found} == {"overlapped"}
+
+
+def test_a_planned_turn_that_is_late_by_more_than_a_pace_is_dropped_and_counted(wire: Wire) -> None:
+    wire.answer_after_ms = 60
+    wire.run(wire.conversation.live(iter([0.0, 10.0, 20.0, 5000.0]), 0, 4000 * MS, 100, lambda: Ask("hello")))
+    kinds = wire.kinds()
+    assert (kinds.count("SEND"), kinds.count("DROP"), kinds[-1]) == (1, 2, "STOP")
+
+
+def test_the_runs_end_cuts_what_is_in_flight(wire: Wire) -> None:
+    assert turn(wire)
+    wire.session.begin(wire.now_ns, "hello", wire.now_ns)
+    wire.conversation.cut()
+    wire.conversation.cut()
+    kinds = wire.kinds()
+    assert (wire.session.last_end, kinds[-3:]) == (End.CUT_BY_STOP, ["END", "CLOSE", "STOP"])
+
+
+def test_a_run_killed_during_the_goodbye_is_settled_once(wire: Wire) -> None:
+    assert turn(wire)
+    steps = wire.conversation.stop()
+    assert isinstance(next(steps), Hangup)
+    wire.conversation.cut()
+    with pytest.raises(StopIteration):
+        steps.send(None)
+    assert wire.kinds().count("STOP") == 1

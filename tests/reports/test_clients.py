@@ -1,0 +1,191 @@
+"""What a session's rows tell of its client: outages and attempts, sockets, and what its turns spanned."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.history import End, Flag
+from reports.clients import OVERLAP_NS, ClientAccount, Misstep, Outage
+from tests.reports.stories import MS, REFERENCE, START_NS, Story
+
+
+def account(story: Story, session: int = 0) -> ClientAccount:
+    return story.replayed().clients[session]
+
+
+def cut_once(*waits_ms: float, until_ms: float = 9e9) -> Story:
+    story = Story()
+    story.connect(0, 0)
+    story.close(0, 100)
+    at_ms = 100.0
+    for wait_ms in waits_ms:
+        at_ms += wait_ms
+        if at_ms < until_ms:
+            story.refused(0, at_ms)
+        else:
+            story.connect(0, at_ms)
+        at_ms += 1
+    return story
+
+
+def test_an_outage_lasts_from_the_loss_to_the_next_ready() -> None:
+    (outage,) = account(cut_once(5, 40, 90, until_ms=200)).outages
+    assert (outage.close_ns, outage.ready_ns) == (START_NS + 100 * MS, START_NS + 239 * MS)
+    assert (outage.attempts, outage.delays_ns, outage.before) == (3, [5 * MS, 40 * MS, 90 * MS], 0)
+
+
+def test_who_never_comes_back_is_out_until_the_history_ends() -> None:
+    story = cut_once(5)
+    story.row(13, 0, 7_000)  # type: ignore[arg-type]  # STOP
+    (outage,) = account(story).outages
+    assert (outage.ready_ns, outage.end_ns) == (None, START_NS + 7_000 * MS)
+
+
+def test_a_connection_that_we_closed_or_that_was_never_served_is_no_outage() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.close(0, 10, 1000, int(Flag.OURS))
+    story.connect(1, 0)
+    story.close(1, 10, served=False)
+    assert not account(story).outages
+    assert not account(story, 1).outages
+
+
+def test_later_outages_know_that_there_were_earlier_ones() -> None:
+    story = cut_once(5, until_ms=0)
+    story.close(0, 300)
+    assert [outage.before for outage in account(story).outages] == [0, 1]
+
+
+def test_an_attempt_that_a_planned_message_called_for_is_none_of_the_policy() -> None:
+    story = cut_once(5, 40, 90)
+    story.drop(0, 147)  # meant for the moment of the second attempt
+    (outage,) = account(story).outages
+    assert outage.prompted == {1}
+    assert [outage.delay_ms(i) for i in range(4)] == [5.0, None, 90.0, None]
+
+
+def test_a_message_that_is_sent_at_last_calls_for_its_attempt_too_and_later_ones_for_none() -> None:
+    story = cut_once(5, 40, 90, until_ms=200)
+    story.send(0, 1, 237, late_ms=3)
+    story.end(0, 1, 300)
+    (outage,) = account(story).outages
+    assert outage.prompted == {2}
+
+
+def test_messages_dropped_meanwhile_are_counted() -> None:
+    story = cut_once(5, 500, until_ms=400)
+    story.drop(0, 50)
+    story.drop(0, 300)
+    story.drop(0, 2_000)
+    (outage,) = account(story).outages
+    assert outage.dropped == 1
+
+
+def test_so_many_attempts_are_counted_and_only_the_first_kept() -> None:
+    (outage,) = account(cut_once(*[1.0] * 200)).outages
+    assert (outage.attempts, len(outage.delays_ns)) == (200, 24)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_after_a_refusal_for_good_a_dial_is_a_misstep(status: int) -> None:
+    story = Story()
+    story.refused(0, 0, status)
+    assert not story.replayed().missteps
+    story.dial(0, 50)
+    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"]
+
+
+def test_other_refusals_may_be_tried_again() -> None:
+    story = Story()
+    for at_ms, status in enumerate((500, 503, 429, 404, -111, 0)):
+        story.refused(0, at_ms * 10, status)
+    assert not story.replayed().missteps
+
+
+def test_a_fatal_code_sends_the_client_away_and_nobody_has_to_serve_it() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.close(0, 100, REFERENCE.file.closes.fatal[0])
+    (outage,) = account(story).outages
+    assert outage.dismissed
+    story.dial(0, 200)
+    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"]
+
+
+def test_sent_away_on_the_way_back_is_sent_away() -> None:
+    story = cut_once()
+    story.dial(0, 105)
+    story.row(5, 0, 106)  # type: ignore[arg-type]  # OPEN
+    story.close(0, 107, REFERENCE.file.closes.fatal[0], served=False)
+    (outage,) = account(story).outages
+    assert (outage.dismissed, outage.attempts) == (True, 1)
+
+
+def test_our_own_close_with_such_a_code_sends_nobody_away() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.close(0, 100, REFERENCE.file.closes.fatal[0], int(Flag.OURS))
+    story.dial(0, 200)
+    assert not story.replayed().missteps
+
+
+@pytest.mark.parametrize(("overlap_ms", "missteps"), [(OVERLAP_NS / MS, 0), (OVERLAP_NS / MS + 1, 1)])
+def test_two_sockets_may_overlap_for_a_moment(overlap_ms: float, missteps: int) -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.connect(0, 100)
+    story.close(0, 101 + overlap_ms)
+    story.close(0, 9_000, 1000, int(Flag.OURS))
+    assert [one.kind for one in story.replayed().missteps] == ["two-sockets"] * missteps
+
+
+def test_two_sockets_that_live_to_the_end_are_a_misstep() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.connect(0, 100)
+    story.row(13, 0, 5_000)  # type: ignore[arg-type]  # STOP
+    (one,) = story.replayed().missteps
+    assert (one.kind, one.at_ns) == ("two-sockets", START_NS + 101 * MS)
+
+
+def test_one_socket_that_lives_to_the_end_is_none() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.row(13, 0, 5_000)  # type: ignore[arg-type]  # STOP
+    assert not story.replayed().missteps
+
+
+def test_a_turn_spans_from_its_intended_send_to_its_end() -> None:
+    one = ClientAccount(REFERENCE, 0, "direct", _nothing)
+    one.sent(1, 1_000)
+    assert one.span(1, 1_500) == (1_000, 1_500)
+    one.closed(0, 1_200, 1006, 0)
+    one.closed(0, 1_300, 1006, 0)
+    one.ended(1, 1_400)
+    assert one.span(1, 1_500) == (1_000, 1_400)
+    assert (one.until_cut(1, 1_000), one.until_cut(2, 7)) == (1_200, 7)
+    assert one.span(2, 7) == (7, 7)
+
+
+def test_of_old_turns_only_now_is_known() -> None:
+    one = ClientAccount(REFERENCE, 0, "direct", _nothing)
+    for turn in range(1, 100):
+        one.sent(turn, turn * 1_000)
+        one.ended(turn, turn * 1_000 + 1)
+    assert (len(one.turns), one.span(1, 7), one.span(99, 7)) == (24, (7, 7), (99_000, 99_001))
+
+
+def test_an_unknown_attempt_has_no_delay() -> None:
+    assert Outage(0, "direct", 0, 0, 0, 1006).delay_ms(0) is None
+
+
+def test_the_end_of_a_turn_is_no_censored_one_by_itself() -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.turn(0, 1, 10, how=End.CUT_BY_STOP)
+    assert story.replayed().begun == 0
+
+
+def _nothing(_: Misstep) -> None:
+    raise AssertionError

@@ -1,0 +1,91 @@
+"""What a history holds, in numbers: block by block, and whatever stands in the rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from loadtests.history import UNKNOWN_TURN, End, RowKind
+from reports.evidence import Tally
+from tests.reports.stories import REFERENCE, Story, window
+
+
+def told() -> Story:
+    story = Story()
+    for session in range(2):
+        story.connect(session, 10)
+        story.turn(session, 1, 100)
+    story.event(1, UNKNOWN_TURN, 300, "content", cursor=-1, key=7)
+    story.event(1, 0, 301, "content", cursor=-1)
+    story.connect(2, 400)
+    return story
+
+
+def test_counts_are_those_of_the_rows_however_they_are_cut() -> None:
+    rows = told().read()
+    for size in (1, 3, len(rows)):
+        tally = Tally(REFERENCE)
+        for start in range(0, len(rows), size):
+            tally.add(rows[start : start + size])
+        assert (tally.events, tally.numbered, tally.keyed, tally.named, tally.pair_events) == (12, 10, 1, 11, 4)
+        assert tally.sessions == {0, 1}
+        assert (tally.kinds[RowKind.OPEN], tally.kinds[RowKind.SEND], tally.kinds[RowKind.CLAIM]) == (3, 2, 0)
+
+
+def test_rows_of_no_kind_and_no_event_count_as_nothing() -> None:
+    story = Story()
+    story.row(99, 0, 1)  # type: ignore[arg-type]
+    story.row(RowKind.EVENT, 0, 2, event=60_000)
+    tally = Tally(REFERENCE)
+    tally.add(story.read())
+    assert (tally.events, tally.pair_events) == (1, 0)
+
+
+@pytest.mark.parametrize(("throttled", "turns", "mostly"), [(0, 0, False), (5, 10, False), (6, 10, True), (1, 1, True)])
+def test_mostly_throttled_is_more_than_half_of_what_was_decided(throttled: int, turns: int, mostly: bool) -> None:
+    evidence = replace(told().assess().evidence, throttled_turns=throttled, turns=turns)
+    assert evidence.mostly_throttled is mostly
+
+
+def test_only_some_faults_cut() -> None:
+    evidence = told().assess(window(1, 2, disconnects=False)).evidence
+    assert not evidence.cuts
+    assert replace(evidence, windows=(window(1, 2),)).cuts
+
+
+def test_a_message_in_doubt_is_one_without_an_event_whose_session_is_served_again() -> None:
+    story = Story()
+    for session, heard in enumerate((False, True)):
+        story.connect(session, 10, "treated")
+        story.send(session, 1, 100)
+        if heard:
+            story.event(session, 1, 110, "started")
+        story.close(session, 120)
+        story.connect(session, 200)
+        story.row(RowKind.RESEND, session, 203, turn=1)
+    evidence = story.assess().evidence
+    assert (evidence.doubtful, evidence.resent, evidence.reconnections, evidence.outages) == (1, 2, 2, 2)
+
+
+def test_turns_are_good_decided_or_throttled_by_their_ends() -> None:
+    story = Story()
+    story.connect(0, 10)
+    for turn, end in enumerate(End, 1):
+        for again in range(turn):
+            story.turn(0, 100 * turn + again, 100 * turn + again, how=end)
+    ends = {end: turn for turn, end in enumerate(End, 1)}
+    evidence = story.assess().evidence
+    assert evidence.good_turns == ends[End.OK] + ends[End.DEGRADED]
+    assert evidence.turns == sum(ends.values()) - ends[End.CUT_BY_STOP] - ends[End.IN_DOUBT]
+    assert evidence.throttled_turns == ends[End.THROTTLED]
+
+
+@pytest.mark.parametrize(("attempts", "outages", "long"), [(3, 10, 10), (2, 10, 0), (3, 9, 0)])
+def test_outages_of_three_attempts_are_long_if_there_are_ten(attempts: int, outages: int, long: int) -> None:
+    story = Story()
+    for session in range(outages):
+        story.connect(session, 10)
+        story.back_off(session, 100, 9e9, [50.0] * (attempts - 1))
+        story.row(RowKind.STOP, session, 60_000)
+    assert story.assess().evidence.long_outages == long

@@ -1,0 +1,59 @@
+"""A server's own count against its clients' connections: dead ones kept, live ones dropped, and time for both to settle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reports.peers import View, dead_peers, views_of
+from tests.reports.stories import Story
+
+S = 1_000_000_000
+OPENED, CLOSED, RELEASE = [1 * S, 2 * S, 3 * S], [20 * S], 5 * S
+
+
+@pytest.mark.parametrize(
+    ("at_s", "sessions", "kinds"),
+    [
+        (0.5, 0, []),
+        (0.5, 1, ["kept-dead"]),
+        (10, 3, []),
+        (10, 2, ["dropped-live"]),
+        (10, 4, ["kept-dead"]),
+        (3.5, 2, []),
+        (4, 2, ["dropped-live"]),
+        (19.5, 2, []),
+        (24.9, 3, []),
+        (25.0, 3, ["kept-dead"]),
+        (25.0, 2, []),
+    ],
+)
+def test_a_count_is_held_against_what_was_connected(at_s: float, sessions: int, kinds: list[str]) -> None:
+    found = dead_peers([View(round(at_s * S), sessions)], OPENED, CLOSED, RELEASE)
+    assert [one.kind for one in found] == kinds
+
+
+def test_without_a_single_connection_nobody_may_be_held() -> None:
+    assert [one.kind for one in dead_peers([View(S, 1)], [], [], RELEASE)] == ["kept-dead"]
+
+
+@pytest.mark.parametrize("record", [{}, {"at_ns": "x", "sessions": 1}, {"at_ns": 1}, {"at_ns": 1, "sessions": None}])
+def test_what_is_no_view_is_none(record: dict[str, Any]) -> None:
+    assert views_of([{"type": "peers", **record}, {"type": "window", "at_ns": 1, "sessions": 1}]) == []
+
+
+def test_views_come_from_the_journal() -> None:
+    assert views_of([{"type": "peers", "at_ns": 7, "sessions": 3}]) == [View(7, 3)]
+
+
+def test_a_server_that_keeps_the_dead_is_told_of_by_its_checker() -> None:
+    story = Story()
+    for session in range(3):
+        story.connect(session, 10)
+        story.leave(session, 1_000)
+    good = story.check("dead-peers", views=[(500, 3), (12_000, 0)])
+    assert (good.verdict, good.samples, good.required) == ("valid", 2, True)
+    bad = story.check("dead-peers", views=[(500, 3), (12_000, 2)])
+    assert (bad.verdict, bad.kinds) == ("invalid", {"kept-dead": 1})
+    assert "holds 2 sessions" in bad.reason

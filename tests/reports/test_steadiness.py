@@ -1,0 +1,216 @@
+"""Do turns go on as before: clear differences are found, chance is not, and few turns say nothing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from loadtests.history import End, Window
+from reports.steadiness import DROPPED, Comparison, Steadiness
+from tests.reports.stories import MS, START_NS, Story, window
+
+GRACE_MS = 10_000.0
+FAULT = window(20_000, 25_000)
+#: clear of the grace
+AFTER_MS = 25_000 + GRACE_MS + 1
+
+
+def fed(
+    turns: list[tuple[float, float, int]], windows: tuple[Window, ...] = (FAULT,), cohort: str = "treated"
+) -> Steadiness:
+    """Turns as (intended ms, milliseconds, end); the row is its place."""
+    one = Steadiness(windows, round(GRACE_MS * MS))
+    for row, (at_ms, took_ms, end) in enumerate(turns):
+        intended_ns = START_NS + round(at_ms * MS)
+        one.add(row, cohort, intended_ns, intended_ns + round(took_ms * MS), end)
+    return one
+
+
+def some(
+    count: int, at_ms: float, took_ms: float = 1_000.0, end: int = End.OK, seed: int = 1
+) -> list[tuple[float, float, int]]:
+    dice = random.Random(seed)
+    return [(at_ms + i, took_ms * dice.lognormvariate(0, 0.2), end) for i in range(count)]
+
+
+BEFORE = some(80, 1_000)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_turns_as_before_are_restored(seed: int) -> None:
+    found = fed(some(80, 1_000, seed=seed) + some(30, AFTER_MS, seed=seed + 100)).restored()
+    assert (found.broken, found.unknown, found.samples, found.before) == (False, "", 30, 80)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [some(30, AFTER_MS, 2_500), some(30, AFTER_MS, end=End.FAILED), some(30, AFTER_MS, end=End.TIMEOUT),
+     some(30, AFTER_MS, 0.0, DROPPED), some(15, AFTER_MS) + some(20, AFTER_MS, 9_000)],
+)  # fmt: skip
+def test_slow_failed_or_dropped_turns_are_not(after: list[tuple[float, float, int]]) -> None:
+    found = fed(BEFORE + after).restored()
+    assert (found.broken, found.unknown) == (True, "")
+    assert found.rows
+    assert all(row >= len(BEFORE) for row in found.rows)
+
+
+def test_the_slowest_stand_first() -> None:
+    found = fed(
+        [*BEFORE, *some(30, AFTER_MS, 4_000), (AFTER_MS, 60_000.0, End.OK), (AFTER_MS, 1.0, End.FAILED)]
+    ).restored()
+    assert found.rows[:2] == (111, 110)
+
+
+@pytest.mark.parametrize("end", [End.REFUSED, End.DEGRADED])
+def test_what_was_answered_otherwise_was_answered(end: End) -> None:
+    assert not fed(BEFORE + some(30, AFTER_MS, end=end)).restored().broken
+
+
+@pytest.mark.parametrize("end", [End.THROTTLED, End.CANCELLED, End.REJECTED, End.IN_DOUBT, End.ABANDONED])
+def test_what_is_neither_good_nor_bad_is_no_sample(end: End) -> None:
+    assert fed(BEFORE + some(30, AFTER_MS, 9_000, end)).restored().samples == 0
+
+
+def test_what_the_run_s_end_cut_counts_only_once_it_has_taken_too_long() -> None:
+    cut = some(30, AFTER_MS, 100, End.CUT_BY_STOP) + some(20, AFTER_MS, 9_000, End.CUT_BY_STOP)
+    found = fed(BEFORE + cut).restored()
+    assert (found.meant, found.samples, found.bad, found.broken) == (50, 20, 20, True)
+
+
+def test_a_backend_of_milliseconds_may_be_late_by_some() -> None:
+    assert not fed(some(80, 1_000, 2) + some(30, AFTER_MS, 50)).restored().broken
+    assert fed(some(80, 1_000, 2) + some(30, AFTER_MS, 250)).restored().broken
+
+
+@pytest.mark.parametrize(
+    ("bad", "verdict"), [(0, "as before"), (3, "as before"), (6, "unknown"), (12, "unknown"), (20, "broken")]
+)
+def test_between_chance_and_change_nothing_is_said(bad: int, verdict: str) -> None:
+    found = fed(BEFORE + some(35 - bad, AFTER_MS, 500) + some(bad, AFTER_MS, 9_000)).restored()
+    said = "broken" if found.broken else "unknown" if found.unknown else "as before"
+    assert (said, found.bad) == (verdict, bad)
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_few_turns_say_nothing(count: int) -> None:
+    assert "only" in fed(BEFORE + some(count, AFTER_MS)).restored().unknown
+    assert "before the faults" in fed(some(count, 1_000) + some(40, AFTER_MS)).restored().unknown
+
+
+def test_eleven_turns_say_something_on_either_side() -> None:
+    found = fed(some(11, 1_000) + some(11, AFTER_MS)).restored()
+    assert (found.samples, found.before, found.bad, found.broken, found.unknown) == (11, 11, 0, False, "")
+
+
+def test_without_a_steady_state_before_there_is_none_to_come_back_to() -> None:
+    found = fed(some(40, 1_000) + some(20, 1_000, end=End.FAILED) + some(30, AFTER_MS)).restored()
+    assert "no steady state" in found.unknown
+
+
+@pytest.mark.parametrize(("bad", "steady"), [(10, True), (11, False)])
+def test_one_turn_in_eight_may_fail_in_a_steady_state(bad: int, steady: bool) -> None:
+    before = some(80 - bad, 1_000) + some(bad, 1_000, end=End.FAILED)
+    assert bool(fed(before + some(40, AFTER_MS)).restored().unknown) is not steady
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "took_ms", "place"),
+    [(18_000, 1_000, "before"), (19_500, 1_000, ""), (21_000, 1_000, ""), (26_000, 1_000, ""), (AFTER_MS - 2, 1_000, ""),
+     (AFTER_MS, 1_000, "after")],
+)  # fmt: skip
+def test_only_turns_wholly_clear_of_faults_and_grace_are_compared(at_ms: float, took_ms: float, place: str) -> None:
+    one = fed([(at_ms, took_ms, End.OK)] * 50).restored()
+    assert (one.samples, one.before) == {"before": (0, 50), "after": (50, 0), "": (0, 0)}[place]
+
+
+def test_a_plan_without_a_time_before_its_faults_means_no_comparison() -> None:
+    assert fed(some(50, AFTER_MS)).restored().meant == 0
+    assert fed(some(11, 1_000, end=End.FAILED) + some(50, AFTER_MS)).restored().meant == 50
+
+
+def test_a_fault_that_never_healed_leaves_no_after() -> None:
+    assert fed(BEFORE + some(30, AFTER_MS), (replace(FAULT, end_ns=None),)).restored().meant == 0
+
+
+def test_between_two_faults_is_no_after() -> None:
+    later = window(90_000, 95_000, "w2")
+    assert fed(BEFORE + some(30, AFTER_MS), (FAULT, later)).restored().meant == 0
+    assert fed(BEFORE + some(30, 95_000 + GRACE_MS + 1), (FAULT, later)).restored().meant == 30
+
+
+def test_without_faults_nothing_is_compared() -> None:
+    one = fed(BEFORE + some(30, AFTER_MS), ())
+    assert (one.restored().meant, one.control().meant) == (0, 0)
+
+
+@pytest.mark.parametrize(("took_ms", "broken"), [(1_000, False), (4_000, True)])
+def test_the_control_group_is_compared_during_faults_on_others(took_ms: float, broken: bool) -> None:
+    turns = BEFORE + some(30, 20_500, took_ms) + some(30, 50_000, 9_000)
+    found = fed(turns, cohort="control").control()
+    assert (found.broken, found.meant, found.before) == (broken, 30, 80)
+
+
+def test_what_is_compared_is_said_in_words() -> None:
+    text = fed(BEFORE + some(30, AFTER_MS, 4_000)).restored().text
+    assert text.startswith("30 of 30 turns were dropped, not answered, or took over ")
+
+
+def test_nothing_is_broken_of_itself() -> None:
+    assert not Comparison().broken
+
+
+def story(after_ms: float, control_ms: float = 300.0) -> Story:
+    """Ten users a cohort, a turn a second; ``after_ms``: what the treated ones' take after the fault."""
+    told = Story()
+    for user in range(20):
+        cohort = ("control", "treated")[user % 2]
+        told.connect(user, 100, cohort)
+        for turn in range(1, 61):
+            at_ms = turn * 1_000 + user
+            hit = 20_000 - 1_000 <= at_ms <= 25_000
+            took = (
+                control_ms
+                if hit and cohort == "control"
+                else after_ms
+                if at_ms > 26_000 and cohort == "treated"
+                else 300
+            )
+            told.turn(user, turn, at_ms, took)
+        told.leave(user, 70_000)
+    return told
+
+
+def test_restored_and_control_are_required_of_a_run_that_holds_both() -> None:
+    checks = {check.id: check for check in story(300).assess(FAULT).checks}
+    for id_ in ("restored", "control"):
+        assert (checks[id_].verdict, checks[id_].required) == ("valid", True)
+        assert checks[id_].samples >= 40
+
+
+def test_a_backlog_that_never_drains_is_not_restored() -> None:
+    check = story(950).check("restored", FAULT)
+    assert (check.verdict, set(check.kinds)) == ("invalid", {"not-restored"})
+    assert len(check.witnesses) == 5
+    assert check.scope.startswith(
+        f"{check.violations} of {check.samples} turns were dropped, not answered, or took over"
+    )
+    assert all(int(witness.session) % 2 for witness in check.witnesses)
+
+
+def test_a_control_group_that_suffers_takes_away_what_is_said_of_faults() -> None:
+    checks = {check.id: check for check in story(300, control_ms=950).assess(FAULT).checks}
+    assert checks["control"].verdict == "invalid"
+    assert checks["restored"].verdict == "unknown"
+    assert "suffer too" in checks["restored"].reason
+
+
+@pytest.mark.parametrize(
+    ("about", "reason"), [({"unfit": "late"}, "bottleneck"), ({"unproven": "w1: absent"}, "w1: absent")]
+)
+def test_a_late_generator_and_a_fault_without_effect_take_it_away_too(about: dict[str, str], reason: str) -> None:
+    check = story(300).check("restored", FAULT, **about)
+    assert check.verdict == "unknown"
+    assert reason in check.reason
+    assert story(950).check("restored", FAULT, **about).verdict == "invalid"

@@ -1,0 +1,56 @@
+"""The simulation as a whole: the same bytes everywhere, every fault at work, and no finding without a defect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.conductor import selftest
+from loadtests.simulation.plan import SCENES, STORM
+
+ROOT = Path(__file__).parents[2]
+RUNS = 40
+DIGESTS = """
+from loadtests.contract import load
+from loadtests.simulation import plan_of, play
+for name in ("reference", "netra"):
+    contract = load(name)
+    for scene in ("storm", "cuts", "seconds"):
+        print(name, scene, play(plan_of(4, contract, scene), contract, load("reference")).digest)
+"""
+
+
+def digests(hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, "-P", "-c", DIGESTS]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process_under_another_hash_seed() -> None:
+    first = digests("1")
+    assert len(set(first.split()[2::3])) == 6
+    assert digests("2") == digests("random") == first
+
+
+@pytest.mark.parametrize("contract", selftest.CONTRACTS)
+def test_clean_storms_give_no_alarm_and_leave_no_fault_idle(contract: str) -> None:
+    clean = selftest.figures(contract, RUNS)
+    assert clean.false_alarms == {}
+    assert clean.idle_faults == ()
+    assert clean.small == 0
+    assert clean.reconnecting >= 0.8 * clean.runs
+    assert clean.turns >= RUNS * 8 * 4
+
+
+@pytest.mark.parametrize("scene", [name for name in SCENES if name != STORM])
+def test_the_clean_twin_of_every_scene_is_clean(scene: str) -> None:
+    for contract in selftest.CONTRACTS:
+        for seed in (1, 2):
+            played = selftest.twin(seed, contract, scene)
+            assert selftest.found(played, selftest.compiled(contract)) == frozenset(), (contract, seed)
