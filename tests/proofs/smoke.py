@@ -26,8 +26,12 @@ from tests.proofs.ledger import Case, commit, prove, publish
 
 GAUNTLET = Path(sys.executable).parent / "gauntlet"
 SEEDS = (11, 12, 13)
-#: what shows in this scenario: its faults cut connections, and its users neither cancel nor say two things at once
-SHOWN = tuple(name for name, row in DEFECTS.items() if row.needs in {"", "cut"})
+#: the first ones; ``live`` plays all that need no fault, ``simulation`` plays all
+SHOWN = (
+    "lost-event", "never-thinks", "swapped", "duplicate", "replay-repeats", "unpaired-tool", "wrong-execution", "late-event",
+    "leaked-event", "leaked-content", "phantom-run", "never-ends", "ends-twice", "event-after-end", "unapproved-type",
+    "legacy-type", "missing-field", "replay-skips", "claims-over-gap", "silent", "never-ready", "clean-close",
+)  # fmt: skip
 CLEAN_SEEDS = tuple(range(1, 11))
 KILLS = 10
 RUN_LIMIT_S = 300
@@ -92,7 +96,7 @@ def main() -> int:
     at = commit()
     jobs = int(os.environ.get("JOBS", "2"))
     cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: _run(seed)) for seed in CLEAN_SEEDS]
-    cases += [(f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in DEFECTS]
+    cases += [(f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in SHOWN]
     results = prove("smoke", cases, jobs)
     # One at a time, because here time is measured.
     kills = prove("smoke-kills", [(f"kill-{n}", lambda n=n: _kill(n)) for n in range(1, KILLS + 1)], 1)
@@ -103,7 +107,7 @@ def main() -> int:
             "found": sum(results[f"{name}-{seed}"]["ok"] for seed in SEEDS),
             "of": len(SEEDS),
         }
-        for name in DEFECTS
+        for name in SHOWN
     }
     publish(
         "smoke",

@@ -129,17 +129,17 @@ def expected(one: History, change: str, site: Site) -> set[str]:
     numbered = one.contract.has_cursor
     ends_turn = site.role == "done" and not site.nested
     if change == "drop":
-        if numbered and site.followed:
-            return {"loss"}
         # The client saw the end that its rows do not hold: the record is not whole.
-        return {"self"} if ends_turn else lacking(site)
+        unheld = {"self"} if ends_turn else set()
+        return unheld | ({"loss"} if numbered and site.followed else set() if ends_turn else lacking(site))
     if change == "duplicate":
         return {"duplicate"}
     if change == "foreign":
         return {"leak"}
     if change == "swap":
         return _swapped(one, site)
-    return set()  # late is for gates to say, and a history that breaks off has shown nothing wrong
+    # A history that breaks off accuses the harness; what is late is for gates to say.
+    return {"self"} if change == "truncate" else set()
 
 
 def _swapped(one: History, site: Site) -> set[str]:
