@@ -105,13 +105,13 @@ def _read_rows(
     accounts: dict[str, dict[str, Any] | None] = {}
     total = 0
     for file in sorted(folder.glob("*.bin"), key=lambda f: (len(f.stem), f.stem)):
-        data = file.read_bytes()
-        whole = len(data) - len(data) % DTYPE.itemsize
+        size = file.stat().st_size
+        whole = size - size % DTYPE.itemsize
         account = intake.account_of(_json_file(file.with_suffix(".json")), f"{file.stem}.json", problems)
         accounts[file.stem] = account
-        if whole != len(data) and account is not None:
+        if whole != size and account is not None:
             problems.append(f"{file.name} ends in the middle of a row")
-        rows = np.frombuffer(data[:whole], DTYPE).copy()
+        rows = np.fromfile(file, DTYPE, whole // DTYPE.itemsize)
         local, broken = _strings(file.with_suffix(".strings"))
         if broken or (account is not None and account.get("strings", len(local) - 1) != len(local) - 1):
             problems.append(f"{file.stem}.strings is not whole: {len(local) - 1} strings, {broken} of them unreadable")
@@ -121,7 +121,10 @@ def _read_rows(
         workers.append(file.stem)
         first_row.append(total)
         total += len(rows)
-    return (np.concatenate(parts) if parts else np.empty(0, DTYPE)), strings, workers, first_row, accounts
+    joined = (
+        parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, DTYPE), *parts])
+    )  # one part need not be copied
+    return joined, strings, workers, first_row, accounts
 
 
 def _strings(path: Path) -> tuple[list[str], int]:
@@ -170,6 +173,23 @@ def _reclassify(rows: Rows, strings: list[str], own: Contract, used: Contract) -
         rows["flags"][mine] = (rows["flags"][mine] & clear) | np.uint16(standing_flags.get(standing, 0))
         if before is None or after is None or before.fields != after.fields:
             rows["schema"][mine] &= 7
+    _recheck_versions(rows, strings, used)
+    if not used.final_of:
+        rows["flags"][events] &= ~np.uint16(Flag.TEXT_DIFFERS)
+
+
+def _recheck_versions(rows: Rows, strings: list[str], used: Contract) -> None:
+    """Versions stand in the rows' labels, so another contract's view of them can be taken."""
+    versions, events = used.file.versions, rows["kind"] == RowKind.EVENT
+    rows["flags"][events] &= ~np.uint16(Flag.BAD_VERSION | Flag.OLD_VERSION)
+    if not versions.path:
+        return
+    for label in np.unique(rows["labels"][events]):
+        _, _, version = strings[label].partition("version:")
+        if version in versions.deprecated:
+            rows["flags"][events & (rows["labels"] == label)] |= np.uint16(Flag.OLD_VERSION)
+        elif version and version not in versions.accepted:
+            rows["flags"][events & (rows["labels"] == label)] |= np.uint16(Flag.BAD_VERSION)
 
 
 def windows_of(data: RunData) -> list[Window]:

@@ -27,9 +27,13 @@ FAULTS = {
 }
 
 
+#: played here; ``make prove PART=worlds`` plays all
+QUICK = ("lost-event", "doubled-event", "never-ends", "leaked")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
-    return judged("graphql_server", CONTRACT, FAULTS, tmp_path_factory.mktemp)
+    return judged("graphql_server", CONTRACT, QUICK, tmp_path_factory.mktemp)
 
 
 def test_the_real_server_is_go_without_a_finding(runs: Mapping[str, Ended]) -> None:
@@ -38,7 +42,7 @@ def test_the_real_server_is_go_without_a_finding(runs: Mapping[str, Ended]) -> N
     assert ended.verdict["books"]["ok"] > 100
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", QUICK)
 def test_a_fault_is_no_go_with_exactly_its_id(runs: Mapping[str, Ended], fault: str) -> None:
     ended = runs[fault]
     assert (ended.code, ended.verdict["verdict"]) == (99, "no-go"), ended

@@ -129,6 +129,27 @@ def test_another_vocabulary_gives_recorded_types_another_standing(
     assert len(findings(tmp_path, None)) == 1
 
 
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ('{accepted: ["1", "2"], deprecated: []}', []),
+        ('{accepted: ["2"], deprecated: ["1"]}', ["version-deprecated"]),
+        ('{accepted: ["2"], deprecated: []}', ["version-unknown"]),
+        ("{path: null, accepted: null, deprecated: null}", []),
+    ],
+)
+def test_recorded_versions_are_held_to_the_contract_that_judges(
+    tmp_path: Path, versions: str, expected: list[str]
+) -> None:
+    bench = Bench(tmp_path)
+    talk = bench.session().ready()
+    talk.begin()
+    talk.say("start", event_version="1").say("think", "open", "close", "done").stop()
+    bench.recorder.close()
+    assert findings(tmp_path, None) == []
+    assert findings(tmp_path, contract_file(tmp_path, f"versions: {versions}")) == expected
+
+
 def test_absent_fields_are_forgotten_where_another_contract_asks_for_others(tmp_path: Path) -> None:
     """Rows do not hold what was in a frame, so a bit for another list of fields would be a guess."""
     bench = Bench(tmp_path)
