@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.contract import load
+from loadtests.contract.decoder import IDS
 from tests.benchmarks.run import ours
 
 PEERS = Path(__file__).parent / "peers"
@@ -24,7 +25,7 @@ def test_the_contract_fits_every_frame_of_the_server(kind: str) -> None:
     raw = "".join(part + value for part, value in zip(frame, [*values, ""], strict=True))
     index, standing, schema_bits, recovered, raw_type, ids = contract.decode(raw.encode())
     assert (contract.label(index), standing, schema_bits, recovered, raw_type) == (kind, 0, 0, False, kind)
-    assert (ids[0], ids[-1]) == ("7-3", 4)
+    assert (ids[IDS.index("turn")], ids[IDS.index("cursor")]) == ("7-3", 4)
     assert contract.events[index - 1].demanded
 
 
