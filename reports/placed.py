@@ -32,7 +32,9 @@ def explains(window: Window, place: str, kind: str) -> bool:
         return window.disconnects
     if kind == "silent-cut":
         return window.disconnects and place == "during"
-    return kind in {"silent", "never-ready", "cancel-ignored"} and window.swallows and place == "during"
+    if kind == "cancel-ignored":  # in time is what it had to be, and any fault costs time
+        return place == "during"
+    return kind in {"silent", "never-ready"} and window.swallows and place == "during"
 
 
 class PlacedFindings:

@@ -33,7 +33,7 @@ LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=Fa
         ("never-ready", LATENCY, "during", False),
         ("cancel-ignored", JAM, "during", True),
         ("cancel-ignored", JAM, "grace", False),
-        ("cancel-ignored", LATENCY, "during", False),
+        ("cancel-ignored", LATENCY, "during", True),
         ("never-ended", JAM, "during", False),
         ("hole", DOWN, "during", False),
         ("foreign", DOWN, "during", False),
