@@ -80,7 +80,7 @@ _TABLE = (
     ("abnormal-close", "close", "the connection broke without a close, or with an error code"),
 )
 _WARNINGS = {"deprecated", "version-deprecated"}
-_EXCUSED = {"silent", "silent-cut", "never-ready", "abnormal-close"}
+_EXCUSED = {"silent", "silent-cut", "never-ready", "abnormal-close", "cancel-ignored"}
 
 KINDS: tuple[Kind, ...] = tuple(
     Kind(code, name, checker, text, name in _WARNINGS, name in _EXCUSED)

@@ -37,6 +37,7 @@ def test_a_fault_excuses_only_what_a_broken_network_can_cause() -> None:
         "silent-cut",
         "never-ready",
         "abnormal-close",
+        "cancel-ignored",
     }
 
 
