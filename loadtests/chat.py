@@ -135,6 +135,11 @@ class Chat:
         """No more turns will be sent."""
         return self.conversation.stopped
 
+    @property
+    def settled(self) -> bool:
+        """The session is over, its goodbye said."""
+        return self.conversation.settled
+
     def ensure_ready(self, until_ns: int) -> bool:
         """Be connected and ready by a time; see ``Conversation.ensure_ready``."""
         return self._perform(self.conversation.ensure_ready(until_ns))

@@ -126,7 +126,8 @@ class Conversation:
         self._fatal = False
         self._cut_ns = 0
         self._events_at_cut = 0
-        self.stopped = self._settled = False
+        #: no more turns will be sent; and: the session is over, its goodbye said
+        self.stopped = self.settled = False
         #: called with a turn's end and its milliseconds since the intended send
         self.on_turn: Callable[[End, float], None] | None = None
 
@@ -339,15 +340,15 @@ class Conversation:
             return
         self.stopped = True
         yield from self._hang_up(1000, "")
-        if not self._settled:  # the run may have been killed during the goodbye
-            self._settled = True
+        if not self.settled:  # the run may have been killed during the goodbye
+            self.settled = True
             self.session.stop(self._now_ns())
 
     def cut(self) -> None:
         """The run is being killed: a turn in flight is censored, the connection let go at once."""
-        if self._settled:
+        if self.settled:
             return
-        self.stopped = self._settled = True
+        self.stopped = self.settled = True
         session, now_ns = self.session, self._now_ns()
         session.give_up(now_ns, End.CUT_BY_STOP)
         self._closing = True

@@ -101,7 +101,7 @@ class LoadProcess:
         self.started.set()
         if self.assignment.barrier:
             gevent.sleep(max(0.0, (self.end_ns - time.monotonic_ns()) / NS_PER_S))
-            while not all(chat.stopped for chat in self.chats):
+            while not all(chat.settled for chat in self.chats):
                 gevent.sleep(BARRIER_POLL_S)
             self.recorder.flush()
             (self._rows / f"{self.name}.done").write_text(str(time.monotonic_ns()))

@@ -114,8 +114,7 @@ class Client:
         self._awaits = None
         self._steps = None
         self.done = True
-        if not self.conversation.stopped:
-            self.conversation.cut()
+        self.conversation.cut()
 
     def _resume_soon(self, answer: Failure | None) -> None:
         self._awaits = None
