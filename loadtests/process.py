@@ -163,6 +163,7 @@ class LoadProcess:
                 self.errors[type(error).__name__] += 1
                 log.exception("user %d", number)
                 gevent.sleep(FLUSH_S)
+        chat.cut()  # an error in the goodbye itself leaves nothing open
 
     def _offset_ms(self) -> float:
         """Without a barrier users come whenever Locust spawns them, and plan from then on."""
