@@ -261,7 +261,7 @@ class Probe:
         report = self.report
         if report.fit != "fits":
             return
-        if (self._fatal or (self._sent_away and not report.frames)) and not report.outcome:
+        if (self._fatal and not report.outcome) or (self._sent_away and not report.frames):
             report.fit, report.problem = "refused", self._close
         elif report.frames and not report.approved:
             report.fit, report.problem = "misfit", f"none of the frames fits contract {self._contract.name}"
