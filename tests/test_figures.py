@@ -19,7 +19,6 @@ from loadtests.simulation.mistakes import MISTAKES  # noqa: E402
 RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
     "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
-    "simulation": ROOT / "tests" / "proofs" / "results" / "simulation.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
@@ -48,28 +47,6 @@ def foreign_figures(record: dict) -> str:
         f"{record['turns_that_lost']} turns lost\n"
         f"something on the way: {record['findings']} findings, {record['untrue']} of them untrue, {record['unfound']} losses not found."
     )
-
-
-def simulation_figures(record: dict) -> str:
-    """The paragraph about ``make prove PART=simulation``."""
-    lines = [f"`make prove PART=simulation` at commit `{record['commit']}` ({record['date']}):", ""]
-    for contract, storm in record["storms"].items():
-        faults = ", ".join(f"{name} {count}" for name, count in storm["effective"].items())
-        back = 100 * storm["reconnecting"] / storm["runs"]
-        lines.append(
-            f"- `{contract}`: {storm['runs']:,} clean runs, {storm['turns']:,} turns, {storm['events']:,} events in "
-            f"{storm['cpu_s']:.0f} s of one core; a reconnect in {back:.1f} %; faults that bit: {faults}; "
-            f"{len(storm['false_alarms'])} false alarms."
-        )
-    cells = record["matrix"].values()
-    played = [cell for cell in cells if cell["seeds"]]
-    lines.append(
-        f"- Matrix: {len(record['matrix'])} pairs of defect and contract, {record['seeds']} seeds each, {len(played)} with an "
-        f"occasion: detected {sum(cell['detected'] for cell in played):,} of {sum(cell['seeds'] for cell in played):,}, "
-        f"wrong ids {sum(sum(cell['wrong'].values()) for cell in cells)}, false alarms on clean twins "
-        f"{sum(cell['false_alarms'] for cell in cells)}."
-    )
-    return "\n".join(lines)
 
 
 def peer_figures(record: dict) -> str:
@@ -105,7 +82,7 @@ def defect_table() -> str:
     return "\n".join(lines)
 
 
-MAKERS = {"smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "peers": peer_figures}
+MAKERS = {"smoke": smoke_figures, "foreign": foreign_figures, "peers": peer_figures}
 
 
 def block(text: str, name: str) -> str:
