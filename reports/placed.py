@@ -24,12 +24,16 @@ class Placed(NamedTuple):
     fault: str
 
 
+#: a sent message has arrived within this time, or never will
+ON_ITS_WAY_NS = 1_000_000_000
+
+
 def explains(window: Window, place: str, kind: str) -> bool:
     """Does a fault on the session's own cohort explain this? Nothing that began after the heal is, but a broken connection:
     what a fault did to the network may show only when it is undone.
     """
     if kind == "abnormal-close":
-        return window.disconnects
+        return window.disconnects and place in {"during", "grace"}
     if kind == "silent-cut":
         return window.disconnects and place == "during"
     if kind == "cancel-ignored":  # in time is what it had to be, and any fault costs time
@@ -51,15 +55,16 @@ class PlacedFindings:
         self._grace_ns = contract.file.turn.recovery_ms * 1_000_000
         self.by_checker: dict[str, list[Placed]] = defaultdict(list)
         self.excused: dict[str, int] = defaultdict(int)
-        by_id = {window.id: window for window in windows}
         for i, finding in enumerate(replayed.findings):
             start_ns, end_ns = replayed.spans.get(i) or self._moment(finding)
-            when = attribute(start_ns, end_ns, self.cohort(finding.session), windows, self._grace_ns)
-            window = by_id.get(when.id)
-            if window is not None and explains(window, when.place, finding.kind.name):
-                self.excused[finding.kind.checker] += 1
+            cohort, kind = self.cohort(finding.session), finding.kind
+            # Several may overlap, and any of them may explain it.
+            places = [(one, attribute(start_ns, end_ns, cohort, (one,), self._grace_ns).place) for one in windows]
+            if any(explains(window, place, kind.name) for window, place in places):
+                self.excused[kind.checker] += 1
             else:
-                self.by_checker[finding.kind.checker].append(Placed(finding, when.id))
+                when = attribute(start_ns, end_ns, cohort, windows, self._grace_ns)
+                self.by_checker[kind.checker].append(Placed(finding, when.id))
 
     def cohort(self, session: int) -> str:
         account = self._replayed.clients.get(session)
@@ -69,6 +74,8 @@ class PlacedFindings:
         end_ns = int(self._rows["received"][finding.row])
         if finding.kind.name == "never-ready":
             return end_ns - self._contract.file.handshake.timeout_ms * 1_000_000, end_ns
+        if finding.kind.name == "silent":  # a fault that comes while the message is on its way may swallow it
+            return end_ns, end_ns + ON_ITS_WAY_NS
         return end_ns, end_ns
 
     def scope(self, found: Sequence[Placed]) -> str:

@@ -115,6 +115,8 @@ class AgentService:
     def _admit(self, run: Run) -> Reception:
         running = self._threads.running(run.turn)
         if running and self._policy == "queue" and not self._planter.strikes("queue", run.turn.run):
+            if any(one.wedged for one in self._threads.running(run.turn)):
+                self._planter.hit()
             self._threads.wait(run)
             return "waiting"
         # The new one first: what was waiting must not slip in when the old one is over.
@@ -147,6 +149,8 @@ class AgentService:
         if run.epoch:
             return  # it is being stopped
         if not run.begun:
+            if any(one.wedged for one in self._threads.running(run.turn)):
+                self._planter.spare()
             self._release(run)
             self.running += 1
         run.begun = True

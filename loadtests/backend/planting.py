@@ -86,6 +86,10 @@ class Planter:
         """What was aimed at was hit."""
         self.planted += 1
 
+    def spare(self) -> None:
+        """What was hit came to no harm after all."""
+        self.planted -= 1
+
     def turn(self, run: str, plan: Callable[[Wants | None], Script], site: Callable[[], Site]) -> Script:
         """The turn's script, spoilt if its number is up; ``plan`` makes it, as it is wanted."""
         self._turns += 1
@@ -106,7 +110,7 @@ class Planter:
         spoilt = defect.cancel(left, ending)
         if spoilt is None:
             return ending, False
-        self.planted += 1
+        self.planted += not defect.wedges  # a busy thread harms nobody until somebody waits for it
         return spoilt, defect.wedges
 
     def replay(self, claim: Claim) -> tuple[Entry, ...]:

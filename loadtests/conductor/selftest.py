@@ -40,7 +40,12 @@ CONTRACTS = ("reference", "netra")
 MOST_TRIES = 4  # a plan may give a defect no occasion; so many plans are tried for one that does
 LEAST_SESSIONS, LEAST_TURNS, LEAST_FAULTS = 8, 4, 2
 #: a turn in flight when nobody is let in any more is never ended, if its contract does not wait for so long
-_MAY = {"refuses-return": frozenset({"terminal"})}
+#: what a log has forgotten its answers may have forgotten too
+_MAY = {
+    "refuses-return": frozenset({"terminal"}),
+    "claims-behind": frozenset({"complete"}),
+    "stream-reset-ignored": frozenset({"complete"}),
+}
 #: what a run must hold for a defect to show -> scene; else by the checker that must find it
 _BY_NEED = {
     "half-open connection": "ghosts", "slow consumer": "sluggish", "slow connection": "late", "cancel": "stops",
