@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.contract.compile import Contract
+from loadtests.contract.decoder import UNDECLARED_OUTCOME
 from loadtests.flight import Flight
 from loadtests.history import OUTCOMES, End, Flag
 from loadtests.turn import DONE, FAILED
@@ -17,8 +18,10 @@ __all__ = ["ANSWERED", "END_OF", "Content"]
 #: how a turn ended, by the number of its outcome
 END_OF = tuple(End[name.upper()] for name in OUTCOMES)
 #: turns from which an answer may be expected
-ANSWERED = (End.OK, End.DEGRADED)
+OK = End.OK
+ANSWERED = (OK, End.DEGRADED)
 MOST_CHUNKS = 65_536  # of one text
+MOST_CHARS = 4_000_000  # of one turn's texts; longer ones are not compared
 TEXT_DIFFERS, POOR_ANSWER = int(Flag.TEXT_DIFFERS), int(Flag.POOR_ANSWER)
 
 
@@ -33,20 +36,23 @@ class Content:
         ends = {i for i, role in enumerate(roles) if role in (DONE, FAILED)} if contract.says_outcome else set()
         self.indices = frozenset({*contract.stream_of, *contract.final_of, *ends, contract.answer_event} - {0})
 
-    def read(self, flight: Flight, index: int, raw: bytes) -> tuple[int, int]:
-        """The row's ``code``, and flags."""
-        contract, code, flags = self._contract, 0, 0
+    def read(self, flight: Flight, index: int, raw: bytes) -> tuple[int, int, int]:
+        """The row's ``code``, flags, and schema bits."""
+        contract, code, flags, bits = self._contract, 0, 0, 0
         if index in contract.stream_of:
             code = self._chunk(flight, index, raw)
         if index in contract.final_of and self._differs(flight, index, raw):
             flags |= TEXT_DIFFERS
         if self._roles[index] in (DONE, FAILED):
             code = contract.outcome(index, raw) + 1
-        if index == contract.answer_event and flight.expect is not None and END_OF[max(0, code - 1)] in ANSWERED:
+            if not contract.declares_outcome(raw):
+                bits = UNDECLARED_OUTCOME
+        ended = END_OF[code - 1] if self._roles[index] in (DONE, FAILED) else OK
+        if index == contract.answer_event and flight.expect is not None and ended in ANSWERED:
             answer = contract.read_answer(raw)
             if answer is None or not flight.expect.met_by(answer):
                 flags |= POOR_ANSWER
-        return code, flags
+        return code, flags, bits
 
     def _chunk(self, flight: Flight, index: int, raw: bytes) -> int:
         stream = self._contract.stream_of[index]
@@ -55,14 +61,15 @@ class Content:
         texts = flight.texts = flight.texts or {}
         pieces = texts.setdefault(stream.number, {})
         place = number if numbered and number is not None else len(pieces)
-        if len(pieces) < MOST_CHUNKS:
-            pieces.setdefault(place, text)  # the first of a kind: a repeated chunk is a finding of its own
+        if len(pieces) < MOST_CHUNKS and flight.chars <= MOST_CHARS and place not in pieces:
+            pieces[place] = text  # the first of a kind: a repeated chunk is a finding of its own
+            flight.chars += len(text)
         return place + 1 if numbered else 0
 
     def _differs(self, flight: Flight, index: int, raw: bytes) -> bool:
         final = self._contract.final_of[index]
         pieces = (flight.texts or {}).get(final.stream)
-        if not pieces or len(pieces) >= MOST_CHUNKS:
+        if not pieces or len(pieces) >= MOST_CHUNKS or flight.chars > MOST_CHARS:
             return False  # this turn did not stream its answer, or more than we hold
         whole = final.read(raw)
         return whole is not None and "".join(pieces[place] for place in sorted(pieces)) != whole

@@ -268,6 +268,7 @@ class Conversation:
         at_ns = sent_ns + int((ask.cancel_after_ms if cancels else ask.second_after_ms) * NS_PER_MS)
         while session.flights and session.ready and self._now_ns() < at_ns:
             yield Wait(at_ns)
+            self._send()  # such as the answer to a ping
         if not session.flights or not session.ready:
             return
         if cancels:
@@ -294,17 +295,19 @@ class Conversation:
                 heard = session.events_in_flight > self._events_at_cut or self._contract.resumes
                 deadline_ns = max(deadline_ns, self._cut_ns + recovery_ns) if heard else self._cut_ns + recovery_ns
             if deadline_ns <= now_ns():
-                self._give_up()
-                return
+                self._give_up(now_ns())
+                continue
             # Coarse: most turns end long before, and a timer a turn would cost more than all else about its end.
             yield Wait(deadline_ns, coarse=True)
-            if session.outbox:
-                self._send()
+            self._send()
 
-    def _give_up(self) -> None:
+    def _give_up(self, by_ns: int = 0) -> None:
+        """Those turns that should have ended by a time; 0, or where none is alone in that: all."""
         session = self.session
-        in_doubt = self._cut_ns and not session.events_in_flight and not session.resent
-        session.give_up(self._now_ns(), End.IN_DOUBT if in_doubt else End.TIMEOUT)
+        due = [flight for flight in session.flights.values() if by_ns and session.deadline_of(flight) <= by_ns]
+        for flight in due or list(session.flights.values()):
+            in_doubt = self._cut_ns and not flight.events and not flight.resent
+            session.give_up(self._now_ns(), End.IN_DOUBT if in_doubt else End.TIMEOUT, flight.number)
 
     def live(
         self, schedule: Iterator[float], start_ns: int, end_ns: int, pace_ms: int, ask: Callable[[], Ask]
@@ -330,8 +333,7 @@ class Conversation:
                 yield from self.ensure_ready(at_ns)
                 continue
             yield Wait(at_ns)
-            if self.session.outbox:
-                self._send()
+            self._send()
         return False
 
     def stop(self) -> Steps[None]:

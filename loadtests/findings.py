@@ -46,6 +46,7 @@ _TABLE = (
     ("no-type", "schema", "a frame that does not say what it is"),
     ("wrong-type", "schema", "a field of the wrong type"),
     ("field-missing", "schema", "a required field is absent"),
+    ("undeclared-outcome", "schema", "a turn's end says an outcome that the contract does not list"),
     ("role-missing", "complete", "the turn ended well without a demanded event"),
     ("poor-answer", "complete", "the answer is not what the message asked for"),
     ("misplaced", "order", "an event where the contract's order forbids it"),

@@ -21,7 +21,8 @@ class Flight:
     """One message and what came of it so far."""
 
     __slots__ = (
-        "cancelled", "events", "expect", "frames", "intended", "message", "number", "resent", "sent", "tail", "texts", "turn_id",
+        "behind", "cancelled", "chars", "events", "expect", "frames", "intended", "message", "number", "resent",
+        "sent", "tail", "texts", "turn_id",
     )  # fmt: skip
 
     def __init__(
@@ -32,6 +33,10 @@ class Flight:
         #: those that say more than that something was received
         self.events = 0
         self.resent = False
+        #: another turn was under way when it was sent
+        self.behind = False
+        #: of all chunks that are held
+        self.chars = 0
         self.cancelled = 0
         #: stream -> its chunks so far, by number, or in the order in which they came
         self.texts: dict[int, dict[int, str]] | None = None

@@ -12,8 +12,7 @@ from loadtests.contract.decoder import at_path
 __all__ = ["Handshake", "json_of"]
 
 NS_PER_MS = 1_000_000
-MOST_HEARD = 64  # types of frames remembered until the session is ready
-TEXT_CAP = 256
+MOST_TAKEN = 4096  # characters of a value, as in a prelude; a longer one is none
 
 
 def json_of(raw: bytes) -> Any:
@@ -27,7 +26,18 @@ def json_of(raw: bytes) -> Any:
 class Handshake:
     """One session's; begun anew with each connection. ``values``: what was taken, for all that is sent later."""
 
-    __slots__ = ("_defaults", "_heard", "_ready_type", "_step", "_steps", "_wall", "pause_until_ns", "values")
+    __slots__ = (
+        "_awaited",
+        "_defaults",
+        "_heard",
+        "_own",
+        "_ready_type",
+        "_step",
+        "_steps",
+        "_wall",
+        "pause_until_ns",
+        "values",
+    )
 
     def __init__(self, contract: Contract, wall: Callable[[], str], defaults: Mapping[str, str]) -> None:
         self._steps = contract.steps
@@ -35,19 +45,24 @@ class Handshake:
         self._wall = wall
         names = {name for step in self._steps if step.send is not None for name in step.send.names}
         self._defaults = {**dict.fromkeys(names, ""), **defaults}
+        #: what a step or the welcome waits for, as far as it has come
         self._heard: dict[str, bytes] = {}
+        self._awaited = frozenset({self._ready_type, *(step.expect for step in self._steps)} - {""})
+        self._own = frozenset(name for step in self._steps for name in step.take)
         self._step = 0
         self.pause_until_ns = 0
         self.values: dict[str, str] = {}
 
     def begin(self) -> None:
-        """A new connection."""
+        """A new connection: what the last one's handshake gave is no longer true."""
         self._step = self.pause_until_ns = 0
         self._heard.clear()
+        for name in self._own:
+            self.values.pop(name, None)
 
     def hear(self, kind: str, raw: bytes) -> None:
         """A frame; what a later step expects may come before its turn."""
-        if len(self._heard) < MOST_HEARD:
+        if kind in self._awaited:
             self._heard.setdefault(kind, raw)
 
     def advance(self, at_ns: int, outbox: list[bytes]) -> bytes | None:
@@ -60,7 +75,8 @@ class Handshake:
             if step.expect:
                 if step.expect not in self._heard:
                     return None
-                self._take(step.take, self._heard[step.expect])
+                if not self._take(step.take, self._heard[step.expect]):
+                    return None  # it came without what it had to bring, and never will
             elif step.send is not None:
                 outbox.append(step.send.render({**self._defaults, "now": self._wall(), **self.values}))
             elif not self.pause_until_ns:
@@ -73,9 +89,12 @@ class Handshake:
             self._step += 1
         return self._heard.get(self._ready_type) if self._ready_type else b""
 
-    def _take(self, names: Mapping[str, str], raw: bytes) -> None:
-        data = json_of(raw)
+    def _take(self, names: Mapping[str, str], raw: bytes) -> bool:
+        data = json_of(raw) if names else None
         for name, path in names.items():
             value = at_path(data, path)
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                self.values[name] = str(value)[:TEXT_CAP]
+            text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+            if not 0 < len(text) <= MOST_TAKEN:
+                return False
+            self.values[name] = text
+        return True

@@ -25,7 +25,7 @@ from loadtests.contract.decoder import (
 )
 from loadtests.findings import Finding
 from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
-from loadtests.handshake import Handshake, json_of
+from loadtests.handshake import MOST_TAKEN, Handshake, json_of
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.tracker import SessionTracker
 from loadtests.turn import CONTENT, OTHER, Rules
@@ -47,7 +47,6 @@ STANDING_FLAGS = {
 }
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
-TEXT_CAP = 256
 MOST_VERSIONS = 64  # a server that makes them up must not fill our memory
 SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
 SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
@@ -210,8 +209,9 @@ class Session:
         if flight is not None:
             turn, intended, sent = flight.number, flight.intended, flight.sent
             if index in self._reads:
-                code, more = self._content.read(flight, index, raw)
+                code, more, bits = self._content.read(flight, index, raw)
                 flags |= more
+                schema |= bits
         else:
             intended = sent = 0
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
@@ -258,6 +258,9 @@ class Session:
     def _end_of(self, flight: Flight, outcome: int) -> End:
         """How the turn ended. Whoever stops a turn that nobody asked to be stopped, or wants to replace, has failed it."""
         end = END_OF[outcome]
+        if end is End.REJECTED:  # only where that is promised, and only while another turn is under way
+            promised = self.contract.file.turn.concurrent == "reject" and flight.behind
+            return end if promised else End.FAILED
         if end is not End.CANCELLED or flight.cancelled:
             return end
         superseded = self.contract.file.turn.concurrent == "supersede" and flight.number < self.turns
@@ -413,7 +416,9 @@ class Session:
         if self._handshake.values:
             values |= self._handshake.values  # such as a thread that the server has made
         message = self.contract.message.render(values)
-        flight = self.flight = self.flights[number] = Flight(number, turn_id, intended_ns, at_ns, message, expect)
+        flight = Flight(number, turn_id, intended_ns, at_ns, message, expect)
+        flight.behind = bool(self.flights)
+        self.flight = self.flights[number] = flight
         self._said_ns = at_ns
         row = self._put(
             SEND, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, 0, 0, self._labels, 0,
@@ -437,34 +442,33 @@ class Session:
         flight.frames.append((row, at_ns, message, len(message)))
         self.outbox.append(message)
 
-    def deadline_ns(self) -> int:
-        """When the turns in flight must be given up."""
+    def deadline_of(self, flight: Flight) -> int:
+        """When a turn must be given up."""
         file = self.contract.file
-        times = [flight.sent + file.turn.deadline_ms * NS_PER_MS for flight in self.flights.values()]
-        if file.cancel is not None:
-            within_ns = file.cancel.within_ms * NS_PER_MS
-            times += [flight.cancelled + within_ns for flight in self.flights.values() if flight.cancelled]
-        return min(times, default=0)
+        deadline = flight.sent + file.turn.deadline_ms * NS_PER_MS
+        if flight.cancelled and file.cancel is not None:
+            return min(deadline, flight.cancelled + file.cancel.within_ms * NS_PER_MS)
+        return deadline
+
+    def deadline_ns(self) -> int:
+        """When the first of the turns in flight must be given up."""
+        return min(map(self.deadline_of, self.flights.values()), default=0)
 
     @property
     def events_in_flight(self) -> int:
         """Events that the turns in flight have shown."""
         return sum(flight.events for flight in self.flights.values())
 
-    @property
-    def resent(self) -> bool:
-        """Every message in flight was sent again since the last cut."""
-        return all(flight.resent for flight in self.flights.values())
-
     def unsend(self) -> None:
         """A cut: whatever was sent again may be lost again."""
         for flight in self.flights.values():
             flight.resent = False
 
-    def give_up(self, at_ns: int, end: End) -> None:
-        """Stop waiting for the turns in flight."""
+    def give_up(self, at_ns: int, end: End, number: int = 0) -> None:
+        """Stop waiting for a turn in flight; 0: for all of them."""
         for flight in list(self.flights.values()):
-            self._end(flight, at_ns, end)
+            if number in {0, flight.number}:
+                self._end(flight, at_ns, end)
 
     def dropped(self, intended_ns: int, at_ns: int, reason: str) -> None:
         """A planned turn that is not sent."""
@@ -530,4 +534,4 @@ def _key(event_id: str) -> int:
 
 
 def _text(value: Any) -> str:
-    return value[:TEXT_CAP] if isinstance(value, str) else ""
+    return value if isinstance(value, str) and len(value) <= MOST_TAKEN else ""

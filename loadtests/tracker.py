@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from loadtests.contract.decoder import UNDECLARED_OUTCOME
 from loadtests.findings import BY_NAME, Finding, Kind
 from loadtests.history import UNKNOWN_TURN, End, Flag
 from loadtests.turn import CONSEQUENCES, DONE, FAILED, OTHER, STARTED, Rules, TurnTracker
@@ -32,7 +33,7 @@ NEVER_READY = BY_NAME["never-ready"]
 CLOSED_EARLY = BY_NAME["closed-early"]
 ABNORMAL_CLOSE = BY_NAME["abnormal-close"]
 SCHEMA_KINDS = (BY_NAME["not-json"], BY_NAME["no-type"], BY_NAME["wrong-type"])
-FIELD_MISSING = BY_NAME["field-missing"]
+FIELD_MISSING, UNDECLARED = BY_NAME["field-missing"], BY_NAME["undeclared-outcome"]
 
 KEPT_TURNS = 8  # a session remembers so many turns; of older ones only that they are over
 KEPT_KEYS = 2048  # event ids remembered twice over, where there is no cursor
@@ -129,7 +130,7 @@ class SessionTracker:
         if flags & F_STALE:
             if cursor == self.high + 1:  # numbered in our stream all the same
                 self.high = cursor
-            return None
+            return self._report(FOREIGN, turn, row, at_ns, foreign) if found is FOREIGN else None
         tracker = self.turns.get(turn) if turn else None
         if cursor >= 0 and not flags & F_OTHER_STREAM:
             if cursor == self.high + 1:
@@ -194,7 +195,8 @@ class SessionTracker:
         role = self.rules.roles[event]
         if role == OTHER:
             return
-        if tracker.overtaken is not None:
+        ends = role in (DONE, FAILED)
+        if tracker.overtaken is not None and not (ends and self.rules.supersedes):  # to end is what it must do then
             first, later = tracker.overtaken
             tracker.overtaken = None
             self._report(OVERLAPPED, later, first, at_ns)
@@ -341,4 +343,4 @@ def _schema_kind(bits: int) -> Kind:
     for bit, kind in enumerate(SCHEMA_KINDS):
         if bits >> bit & 1:
             return kind
-    return FIELD_MISSING
+    return UNDECLARED if bits == UNDECLARED_OUTCOME else FIELD_MISSING

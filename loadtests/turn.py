@@ -86,6 +86,7 @@ class Rules:
         self.exclusive = contract.file.turn.concurrent in {"queue", "reject", "supersede"}
         #: content event -> number of its stream's first chunk
         self.first_chunk = {index: one.start for index, one in contract.stream_of.items() if one.numbered}
+        self.supersedes = contract.file.turn.concurrent == "supersede"
         self.recovers = contract.file.turn.interrupted == "recovered-or-error"
         self.numbered = contract.has_cursor
         self.resumes = contract.resumes

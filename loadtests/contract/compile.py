@@ -86,7 +86,7 @@ class Contract:
         self.final_of: dict[int, FinalRule] = finals(file, index_of)
         rule = OutcomeRule(file, index_of)
         #: (event index, frame) of a terminal -> number of its outcome; without a word of the file's the role says it all
-        self.outcome, self.says_outcome = rule.outcome, rule.says
+        self.outcome, self.says_outcome, self.declares_outcome = rule.outcome, rule.says, rule.declares
         #: where the answer to a message stands (0: the file does not say)
         self.answer_event, self.read_answer = answers(file, index_of)
         self.decoder = FrameDecoder(file, self.events)

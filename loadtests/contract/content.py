@@ -99,7 +99,14 @@ class OutcomeRule:
         default = self._defaults.get(index, 0)
         if self._read is None:
             return default
-        value = self._read(raw)[0]
+        text = self._said(raw)
+        return default if text is None else self._values.get(text, default)
+
+    def declares(self, raw: bytes) -> bool:
+        """Whether what a terminal event says of its outcome is in the contract; to say nothing is allowed."""
+        return self._read is None or (text := self._said(raw)) is None or text in self._values
+
+    def _said(self, raw: bytes) -> str | None:
+        value = self._read(raw)[0] if self._read is not None else None
         # As JSON would write it, since a file may want to say it of ``success: true``.
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        return self._values.get(text, default)
+        return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -26,6 +26,7 @@ __all__ = [
     "NOT_JSON",
     "NO_TYPE",
     "UNAPPROVED",
+    "UNDECLARED_OUTCOME",
     "VERSION_DEPRECATED",
     "VERSION_UNKNOWN",
     "WRONG_TYPE",
@@ -41,6 +42,8 @@ APPROVED, DEPRECATED, LEGACY, UNAPPROVED, VERSION_UNKNOWN, VERSION_DEPRECATED = 
 
 #: Schema bits of a row. From MISSING_SHIFT on, bit k says that the k-th required field of the event is absent.
 NOT_JSON, NO_TYPE, WRONG_TYPE, MISSING_SHIFT = 1, 2, 4, 3
+#: the last bit of all: a terminal event says an outcome that the contract does not list
+UNDECLARED_OUTCOME = 1 << 15
 
 #: (event index, standing, schema bits, recovered, raw type, ids in the order of IDS)
 Seen = tuple[int, int, int, bool, str, tuple[Any, ...]]
@@ -220,8 +223,8 @@ class FrameDecoder:
                 bits |= bit
         standing = entry.standing
         version: str | None = values[VERSION]
-        if self._standings is not None and standing == APPROVED and version is not None:
-            standing = self._standings.get(version, VERSION_UNKNOWN)
+        if self._standings is not None and standing <= DEPRECATED and version is not None:
+            standing = self._standings.get(version, VERSION_UNKNOWN) or standing
         return entry.event, standing, bits, opened.recovered, opened.kind, tuple(values[:ID_COUNT])
 
 
@@ -233,7 +236,7 @@ _VERSION_LINES = (
     f"        if not -{MOST_VERSION} <= version < {MOST_VERSION}: return slowly(raw)",
     "        version = str(version)",
     f"        values = (*values[:{VERSION}], version, *values[{VERSION + 1}:])",
-    f"    if standing == {APPROVED} and standings is not None: standing = standings.get(version, {VERSION_UNKNOWN})",
+    f"    if standing <= {DEPRECATED} and standings is not None: standing = standings.get(version, {VERSION_UNKNOWN}) or standing",
 )
 
 

@@ -159,3 +159,40 @@ def test_a_turn_stopped_without_being_asked_to_has_failed(talk: Talk) -> None:
     talk.begin()
     talk.say("start", "think").raw({**talk.event("done"), "type": "agent_stopped"})
     assert talk.session.last_end is End.FAILED
+
+
+def test_an_outcome_that_the_contract_does_not_list_is_told(talk: Talk) -> None:
+    talk.begin()
+    talk.say(*BEFORE, "done", status="exploded")
+    assert talk.kinds == ["undeclared-outcome"]
+
+
+def test_an_outcome_that_is_not_said_is_the_roles(talk: Talk) -> None:
+    talk.begin()
+    talk.say(*BEFORE, "done")
+    assert (talk.kinds, talk.session.last_end) == ([], End.OK)
+
+
+@pytest.mark.parametrize(("mode", "end"), [("queue", End.FAILED), ("reject", End.REJECTED)])
+def test_to_be_turned_away_is_right_only_where_it_is_promised_and_another_turn_runs(
+    tmp_path: Path, mode: str, end: End
+) -> None:
+    path = tmp_path / "mode.yaml"
+    path.write_text(f"contract: 1\nname: mode\nextends: reference\nturn: {{concurrent: {mode}}}\n")
+    talk = Bench(tmp_path / "run", str(path)).session().ready()
+    talk.begin()
+    talk.say("start")
+    talk.begin("and?")
+    talk.raw({**talk.event("fail"), "type": "message_rejected"})
+    assert talk.session.last_end is end
+    talk.raw({**talk.event("done"), "run_id": f"run_{talk.tag}t1"})
+    talk.begin("alone")
+    talk.raw({**talk.event("fail"), "type": "message_rejected"})
+    assert talk.session.last_end is End.FAILED
+
+
+def test_a_turn_that_hangs_does_not_take_a_healthy_one_with_it(talk: Talk) -> None:
+    talk.begin()
+    talk.begin("and?")
+    talk.session.give_up(talk.bench.tick(), End.TIMEOUT, 1)
+    assert list(talk.session.flights) == [2]

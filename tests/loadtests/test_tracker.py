@@ -99,6 +99,8 @@ DIRTY_HISTORIES = {
     "wrong type, its role counts": (R, "send start think!4 open close done stop", "wrong-type"),
     "field missing, its role counts": (R, "send start think!8 open close done stop", "field-missing"),
     "deprecated and a field missing": (R, "send start think open close done+deprecated!8 stop", "deprecated field-missing"),
+    "an outcome that nobody declared": (R, "send start think open close done!32768 stop", "undeclared-outcome"),
+    "a foreign frame of an earlier run": (R, "send start think think^?@9+stale<7 open@3 close@4 done@5 stop", "foreign"),
     # complete
     "no start": (R, "send think@1 open close done stop", "role-missing"),
     "no thinking": (R, "send start open close done stop", "role-missing"),
@@ -386,3 +388,260 @@ def test_a_retargeted_event_is_phantom_or_leak_and_what_its_turn_then_lacks(
     if not only:
         lacking = lacking - {"complete"}
     assert judged("netra", told) == {checker} | lacking
+
+
+# -- what a finding says: (kind, turn, row, time in rows, detail) ------------------------------------------------------
+
+B2 = "send start think open close"
+
+
+def told(story: Story) -> list[tuple[str, int, int, int, int]]:
+    return [(one.kind.name, one.turn, one.row, one.at_ns // 1000, one.detail) for one in story.found]
+
+
+@pytest.mark.parametrize(
+    ("contract", "story", "expected"),
+    [
+        (R, "send start (think) (open) close done stop", [("hole", 1, 5, 5, 2)]),
+        (R, "send start gone1001 back kept>3 content@6 done@7 stop",
+         [("claimed-over-hole", 1, 6, 6, 2), ("hole", 1, 6, 6, 4)]),
+        (R, "send start gone1001 back kept>4 (think) (open) (close) done stop", [("claimed-over-hole", 1, 9, 9, 2)]),
+        (R, "send start gone1001 back kept>2 (think) open close done stop", [("claimed-over-hole", 1, 7, 7, 2)]),
+        (R, "send start gone1001 back kept (think) open close done stop", [("claimed-over-hole", 1, 7, 7, 2)]),
+        (R, "send gone1001 back kept>0 (start) think open close done stop", [("hole", 1, 6, 6, 1)]),
+        (R, f"{CLEAN} gone1001 back kept>7 stop", [("claimed-over-hole", 0, 9, 10, 6)]),
+        (R, "send start think gone1001 back kept>1 stop", [("claimed-behind", 0, 6, 6, 1)]),
+        (R, "send start@1 close@5 open@3 done@6 stop",
+         [("went-back", 1, 4, 4, 2), ("hole", 1, 3, 3, 2), ("hole", 1, 3, 3, 4)]),
+        (R, "send start@1 think@3 close@5 content@2 done@6 stop", [("went-back", 1, 5, 5, 8), ("hole", 1, 4, 4, 4)]),
+        (R, "send start think@2 think@2 open close done stop", [("redelivered", 1, 4, 4, 2)]),
+        (R, "send start think@2 think@2<7 open close done stop", [("foreign", 1, 4, 4, 7)]),
+        (R, "send start think<0 open close done stop", [("foreign", 1, 3, 3, 0)]),
+        (R, "send start think other^?<7 open close done stop", [("foreign", 0xFFFF_FFFF, 4, 4, 7)]),
+        (R, "send start think other^? open close done stop", [("unknown-turn", 0xFFFF_FFFF, 4, 4, 0)]),
+        (R, "send start cut stop", [("abnormal-close", 1, 3, 3, 1006)]),
+        (R, f"{CLEAN} cut stop", [("abnormal-close", 0, 7, 7, 1006)]),
+        (R, "send start gone1000 stop", [("closed-early", 1, 3, 3, 1000)]),
+        (R, "unready gone1000 stop", [("closed-early", 0, 2, 2, 1000)]),
+        (R, f"{CLEAN} unready gone1000 stop", [("closed-early", 0, 8, 8, 1000)]),
+        (R, "mute stop", [("never-ready", 0, 1, 1, 0)]),
+        (B, "send send send start^1 start^2 start^3 think^1 stop", [("overlapped", 2, 5, 7, 0)]),
+        (N, "send start think=a think=a open close done stop", [("redelivered", 1, 4, 4, 0)]),
+    ],
+)  # fmt: skip
+def test_a_finding_says_where_and_what(
+    contract: str, story: str, expected: list[tuple[str, int, int, int, int]]
+) -> None:
+    found = told(Story(contract).tell(story))
+    assert [one[:4] for one in found] == [one[:4] for one in expected]
+    for one, must in zip(found, expected, strict=True):
+        assert one[4] == must[4] or one[0] == "went-back"
+
+
+def test_what_is_wrong_with_an_event_names_the_event() -> None:
+    story = Story().tell("send start think!8 open close done")
+    (found,) = story.found
+    assert story.contract.label(found.detail) == "agent_thinking"
+
+
+def test_what_a_turn_lacks_is_told_when_it_ends_and_not_when_the_session_does() -> None:
+    assert Story().tell("send start think done").kinds == ["role-missing"]
+
+
+def test_what_a_cut_turn_lacks_is_told_when_the_session_ends() -> None:
+    """A resume may still bring it."""
+    story = Story().tell("send start gone1001 back kept>1 done")
+    assert story.kinds == []
+    assert story.tell("stop").kinds == ["role-missing", "role-missing"]
+
+
+def test_of_a_forgotten_turn_the_time_is_not_known() -> None:
+    story = Story("netra").tell("send start timeout " + "send start done " * (KEPT_TURNS + 1))
+    (one,) = (one for one in story.found if one.kind.name == "never-ended")
+    assert (one.turn, one.row, one.at_ns) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("contract", "before", "word", "kind"),
+    [
+        (R, "send start", "think", None),
+        (R, "send start", "think!8", "field-missing"),
+        (R, "send start", "think@3", None),
+        (R, "send start", "start@1", "redelivered"),
+        (R, "send start close@4", "think@2", "went-back"),
+        (R, "send start", "other^?", "unknown-turn"),
+        (R, "send start", "none<7", "foreign"),
+        (R, "", "none^0+unapproved", "unapproved"),
+        (R, "", "none^0", None),
+        (R, "send start", "think+deprecated", None),
+        (R, CLEAN, "think", "after-end"),
+        (R, CLEAN, "think!8", "field-missing"),
+        (R, CLEAN, "done", "second-end"),
+        (R, "send start think open:a.1 close:a.1", "close:a.1", "close-without-open"),
+        (N, "send start think=a", "think=a", "redelivered"),
+        (N, "send start think=a", "think=a<7", "foreign"),
+    ],
+)
+def test_a_row_is_told_the_first_rule_that_it_breaks(contract: str, before: str, word: str, kind: str | None) -> None:
+    """The recorder keeps the frames of such rows, so that every witness can be read."""
+    returned: list[str | None] = []
+    story = Story(contract).tell(before)
+    judge = story.tracker.event
+
+    class Telling:
+        current = story.tracker.current
+
+        def event(self, *args: int) -> None:
+            kind_of = judge(*args)
+            returned.append(kind_of.name if kind_of else None)
+
+    story.tracker = Telling()  # type: ignore[assignment]
+    story.tell(word)
+    assert returned == [kind]
+
+
+#: contract, story, kinds: what one finding explains, and what it does not
+DISJOINT = {
+    "another's frame says nothing of an event id of ours": (N, "send start think^?<7=a think=a open close done stop", "foreign"),
+    "another stream's frame is no part of our turn": (
+        R, "send start think open close done<7+other-stream@9 timeout stop", "foreign never-ended",
+    ),
+    "foreign text in a turn of ours leaves its event in it": (N, "send start think<7 open close done stop", "foreign"),
+    "events without an id are not told apart by it": (R, "send start think other@-1=a other@-1=a open close done stop", ""),
+    "foreign beats a forbidden name": (R, "send start none<7+legacy think open close done stop", "foreign"),
+    "a forbidden name beats a partial replay": (
+        R, "send start gone1001 back lost none+legacy+other-stream@9 done@1 stop", "legacy",
+    ),
+    "a partial replay may bear the next number": (
+        R, "send start gone1001 back lost think@1+other-stream done@1 stop", "partial-replay",
+    ),
+    "a frame of an earlier run is no event of this turn": (R, "send start think+stale@9 open@2 close@3 done@4 stop", "role-missing"),
+    "a frame that is no event acknowledges nothing": (R, "send none gone1001 back kept>1 resend timeout stop", "silent"),
+    "nor does one that is not approved": (R, "send none+unapproved gone1001 back kept>1 resend timeout stop", "silent unapproved"),
+    "an event without a turn outside of any is nobody's": (N, "think^0 stop", ""),
+    "an old turn's bad frame is a bad frame": (
+        R, f"{CLEAN} " * (KEPT_TURNS + 2) + "think^1!8 stop", "field-missing",
+    ),
+    "a hole does not explain what comes after the end": (R, "send start (think) open done close stop", "after-end hole"),
+    "a hole explains a second close": (R, "send start think open:a.1 close:a.1 (content) close:a.1 done stop", "hole"),
+    "a bad frame after the end is a bad frame": (R, f"{CLEAN} think!8 stop", "field-missing"),
+    "a nested agent's poor answer is no answer": (
+        B, "send start/supervisor think start/nest done/nest+poor-answer open close done/supervisor stop", "",
+    ),
+    "an answer in another event than the end": (B, f"{B2} {CHUNK}$1+text-differs done stop", "text-differs"),
+    "poor there too": (B, f"{B2} {CHUNK}$1+poor-answer done stop", "poor-answer"),
+    "of a repeated chunk only that": (B, f"{B2} {CHUNK}$1 {CHUNK}$1+text-differs done stop", "chunk-repeated"),
+    "of a repeated chunk no poor answer": (B, f"{B2} {CHUNK}$1 {CHUNK}$1+poor-answer done stop", "chunk-repeated"),
+    "an answer that lacks a chunk is not called poor": (B, f"{B2} {CHUNK}$1 {CHUNK}$3 done+poor-answer stop", "chunk-missing"),
+    "a third turn waits for the second as it did for the first": (
+        B, "send start think open close done send send start^2 start^3 think^2 stop", "overlapped",
+    ),
+    "what is no part of a turn does not show that it goes on": (
+        B, "send send start^1 start^2 other^1 think^2 open^2 close^2 done^2 stop", "",
+    ),
+    "a turn that was over is not overtaken, whatever comes late": (
+        B, "send send start^1 think^1 open^1 close^1 done^1 start^2 think^1 stop", "after-end",
+    ),
+    "the end of a turn with a hole may be what is missing": (
+        B, "send send start^1 (think^1) open^1 start^2 close^1 stop", "hole",
+    ),
+    "a head of which the rest may be on its way": (R, "send start gone1001 back kept>4 stop", ""),
+    "also behind a turn that is over": (R, f"{CLEAN} send gone1001 back kept>9 stop", ""),
+    "what a claimed head never brought explains an end that never came": (
+        R, "send start gone1001 back kept>4 timeout stop", "claimed-over-hole",
+    ),
+    "a claim from nothing on": (R, "send start think gone1001 back kept>0 stop", "claimed-behind"),
+    "who knows less explains what is missing": (R, "send start think gone1001 back kept>1 done@2 stop", "claimed-behind"),
+    "and numbers go on where it stands": (
+        R, "send start think gone1001 back kept>1 open@2 close@4 done@5 stop", "claimed-behind hole",
+    ),
+    "a hole before that is no longer filled": (
+        R, "send start (think) open gone1001 back kept>1 think@2 open@3 think@2 stop", "claimed-behind hole redelivered",
+    ),
+    "nor one before a declared loss": (
+        R, "send start (think) open gone1001 back lost content@1 content@2 content@2 stop", "hole redelivered",
+    ),
+    "a declared loss takes an earlier claim back": (
+        R, "send gone1001 back kept>3 gone1001 back lost start@1 fail@2 stop", "",
+    ),
+    "after a declared loss a hole is a plain one": (
+        R, "send start gone1001 back lost content@1 content@3 done@4 stop", "hole",
+    ),
+    "an end before the hole had all its chances": (
+        R, f"send start gone1001 back kept>1 think done send (start) {EVENTS} stop", "hole role-missing",
+    ),
+    "a hole that its late event shows may hold what it lacks": (
+        R, "send start gone1001 back kept>1 think done (open) close stop", "after-end hole",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DISJOINT)
+def test_what_is_told_explains_its_consequences_and_no_more(name: str) -> None:
+    contract, story, expected = DISJOINT[name]
+    assert kinds(contract, story) == sorted(expected.split())
+
+
+def test_what_a_hole_explained_stays_explained_when_its_owner_turns_out_to_know_less() -> None:
+    story = "send start gone1001 back kept>3 (think) content done gone1001 back kept>1 stop"
+    assert kinds(R, story) == ["claimed-behind", "claimed-over-hole"]
+
+
+def test_a_declared_loss_is_no_claim_whatever_number_comes_with_it() -> None:
+    story = Story().tell("send start think gone1001 back")
+    story.tracker.claim(9, 9000, resumed=False, head=0, asked=2)
+    assert story.tell("done@1 stop").kinds == []
+
+
+def test_a_damaged_history_may_end_a_turn_that_it_does_not_hold() -> None:
+    story = Story()
+    story.tracker.ended(99, 2)
+    story.tracker.cancelled(1, 99)
+    story.tracker.resent(99)
+    assert story.tell(f"{CLEAN} stop").kinds == []
+
+
+def variant(folder: Path, text: str) -> str:
+    file = folder / "variant.yaml"
+    file.write_text(f"contract: 1\nname: variant\nextends: reference\n{text}\n")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ("send start think gone1001 back open@1 close@2 done@3 stop", ""),
+        ("send start think gone1001 back open@2 close@3 done@4 stop", "hole"),
+        ("send start think open close done stop", ""),
+    ],
+)
+def test_without_a_resume_each_connection_is_numbered_afresh(tmp_path: Path, story: str, expected: str) -> None:
+    assert kinds(variant(tmp_path, "resume: {mode: none}\nsend: {resend: false}"), story) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ("send start@0 think@1 open@2 close@3 done@4 stop", ""),
+        ("send think@1 open@2 close@3 done@4 stop", "hole"),
+        ("send start@0 think!8@1 think@1 open@2 close@3 done@4 stop", "field-missing redelivered"),
+        ("send start@0!8 think@1 open@2 close@3 done@4 stop", "field-missing"),
+        ("send gone1001 back kept>0 close@3 done@4 stop", "claimed-over-hole hole"),
+    ],
+)
+def test_a_stream_may_begin_at_nought(tmp_path: Path, story: str, expected: str) -> None:
+    assert kinds(variant(tmp_path, "cursor: {start: 0}"), story) == sorted(expected.split())
+
+
+def test_a_session_remembers_its_last_eight_turns() -> None:
+    story = Story().tell(f"{CLEAN} " * 7)
+    assert story.tell(CLEAN).tracker.turns.keys() == set(range(1, 9))
+    assert story.tell(CLEAN).tracker.turns.keys() == set(range(2, 10))
+
+
+def test_events_without_an_id_are_not_each_other_s_repeats() -> None:
+    story = Story("netra").tell("send start")
+    thinking = story.contract.by_name["agent_thinking"].index
+    for row in (10, 11):
+        story.tracker.event(row, row, thinking, 0, 0, 1, -1, 0, 0, 0, -1, 0)
+    assert story.kinds == []
