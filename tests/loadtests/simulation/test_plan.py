@@ -47,16 +47,13 @@ def test_nine_storms_in_ten_break_connections_and_every_kind_comes_up(contract: 
 
 
 def test_faults_leave_time_to_recover_and_never_end_connections_two_at_a_time(contract: Contract) -> None:
-    overlaps = 0
     for seed in SEEDS:
         faults = plan_of(seed, contract).faults
         for one, other in pairwise(faults):
             overlap = other.start_ms < one.start_ms + one.duration_ms
-            both = (FAULTS[one.kind].disconnects and FAULTS[other.kind].disconnects) or one.kind == other.kind
+            both = FAULTS[one.kind].disconnects or one.kind == other.kind
             assert not (overlap and both), (seed, one, other)
             assert one.duration_ms > 0
-            overlaps += overlap
-    assert overlaps
 
 
 def test_only_storms_are_cut_short_and_only_where_the_contract_knows_it_does_anybody_interfere(
