@@ -227,8 +227,7 @@ def _faults(rng: random.Random, *, resumes: bool) -> tuple[PlannedFault, ...]:
     out: list[PlannedFault] = []
     at_ms = rng.uniform(FIRST_MS, 2 * FIRST_MS)
     trouble_ms = 0.0
-    order = rng.sample(chosen, len(chosen))
-    for number, kind in enumerate(order, 1):
+    for number, kind in enumerate(rng.sample(chosen, len(chosen)), 1):
         duration_ms = min(rng.uniform(*kind.duration_ms), MOST_TROUBLE_MS - trouble_ms)
         out.append(
             PlannedFault(
@@ -238,8 +237,8 @@ def _faults(rng: random.Random, *, resumes: bool) -> tuple[PlannedFault, ...]:
         )  # fmt: skip
         trouble_ms += duration_ms
         gap_ms = rng.choice((-0.5 * duration_ms, rng.uniform(0.0, APART_MS), rng.uniform(APART_MS, 2 * APART_MS)))
-        following = order[number] if number < wanted else kind
-        if gap_ms < 0 and (following.name == kind.name or (following.disconnects and kind.disconnects)):
+        clash = any(one.kind == kind.name or FAULTS[one.kind].disconnects for one in out)
+        if gap_ms < 0 and clash:
             gap_ms = rng.uniform(0.0, 500.0)  # two that both end connections, or two of a kind, take turns
         if gap_ms >= APART_MS or trouble_ms > 0.8 * MOST_TROUBLE_MS:
             gap_ms, trouble_ms = max(gap_ms, APART_MS), 0.0
