@@ -14,7 +14,16 @@ import msgspec
 
 from loadtests.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "Assignment", "read", "secret_pattern", "token_for", "token_template"]
+__all__ = [
+    "ENVIRONMENT",
+    "LEAST_SECRET",
+    "Assignment",
+    "read",
+    "secret_pattern",
+    "spelled",
+    "token_for",
+    "token_template",
+]
 
 #: names the assignment's file
 ENVIRONMENT = "GAUNTLET_ASSIGNMENT"
@@ -68,8 +77,12 @@ def secret_pattern(template: str | None) -> re.Pattern[str] | None:
     """Finds any session's token in text, so that it can be removed: as it is, as a URL has it, as JSON has it."""
     if not template or len(template.replace(USER, "")) < LEAST_SECRET:
         return None
-    parts = ("".join(map(_spellings, part)) for part in template.split(USER))
-    return re.compile(r"gauntlet-\d+".join(parts))
+    return re.compile(r"gauntlet-\d+".join(map(spelled, template.split(USER))))
+
+
+def spelled(text: str) -> str:
+    """A pattern for a text as it is, as a URL has it, as JSON has it."""
+    return "".join(map(_spellings, text))
 
 
 def _spellings(char: str) -> str:

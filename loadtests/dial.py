@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
 from loadtests.contract.prelude import fill
 from loadtests.contract.schema import Auth, Endpoint
@@ -25,6 +25,7 @@ __all__ = ["Dial", "Target", "tls_context"]
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 #: a server that is asked for a session's URL may call itself by any of these
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+URL_TEXT = re.compile(r"[\x21-\x7e]*")
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -117,7 +118,7 @@ class Target:
         """The connection of one user; ``values`` fill the names of a prelude. Without a token no credentials are offered.
 
         Raises:
-            ConfigError: the backend's own URL for the session is of another host.
+            ConfigError: the backend's own URL for the session is of another host, or none.
         """
         headers: tuple[tuple[str, str], ...] = ()
         subprotocols = self.subprotocols
@@ -141,11 +142,23 @@ class Target:
         """Path and query of a session: of the whole URL that a backend gave for it, or the contract's path, filled."""
         if not PLACE.fullmatch(self.path):
             return fill(self.path, values, lambda value: quote(value, safe="")), ""
-        parts = urlsplit(fill(self.path, values))
+        parts = _given(fill(self.path, values))
         if parts.hostname and parts.hostname != self.host and not {parts.hostname, self.host} <= LOOPBACK:
             hint = f"one on {self.host}: faults and limits are set up for the target"
             raise ConfigError("endpoint.path", "", f"the backend gave a URL on {parts.hostname}", hint)
         return parts.path if parts.path.startswith("/") else f"/{parts.path}", parts.query
+
+
+def _given(url: str) -> SplitResult:
+    """A server's URL, which is a secret and not repeated; one with a space in it would end the request's first line."""
+    try:
+        if not URL_TEXT.fullmatch(url):
+            raise ValueError
+        return urlsplit(url)
+    except ValueError:
+        raise ConfigError(
+            "endpoint.path", "", "the backend gave a URL that cannot be read", "ws://HOST/PATH or /PATH"
+        ) from None
 
 
 def _offers(value: str, token: str | None, values: Mapping[str, str]) -> bool:

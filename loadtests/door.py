@@ -7,30 +7,38 @@ name and certificate check.
 from __future__ import annotations
 
 import errno
+import http.client
+import io
 import os
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import gevent
+import gevent.socket
 import gevent.ssl
-from geventhttpclient.client import HTTPClient
 
-from loadtests.contract.prelude import CallError, request, taken
+from loadtests.contract.prelude import CallError, Request, request, taken
 from loadtests.contract.schema import Call
 from loadtests.dial import Dial
+from loadtests.errors import ConfigError
+from loadtests.secrets import Secrets
 from loadtests.transport import DialError
 
 __all__ = ["Door"]
 
 LEAST_CALL_S = 0.1
 STEP = "prelude"
+MOST_BODY_BYTES = 64 * 1024
+MOST_BYTES = 2 * MOST_BODY_BYTES  # with everything before and between: a server may go on with headers for ever
+SHOWN = {"thread"}  # an id that witnesses need
 
 
 class Door:
     """One session's way in. ``dial_of`` makes a connection's description from what was taken so far.
 
-    ``secrets``: what the calls may need and what is never shown, such as the token.
+    ``secrets``: what the calls may need and what is never shown, such as the token. ``known`` learns what the calls give.
     """
 
     def __init__(
@@ -39,11 +47,14 @@ class Door:
         calls: Sequence[Call] = (),
         secrets: Mapping[str, str] | None = None,
         ca: str = "",
+        known: Secrets | None = None,
     ) -> None:
         self._dial_of = dial_of
         self._calls = tuple(calls)
         self._secrets = dict(secrets or {})
         self._ca = ca
+        self._known = known or Secrets()
+        self._tls: Any = None
         self._made: set[int] = set()
         self._fixed = None if calls else dial_of({})
 
@@ -58,43 +69,100 @@ class Door:
         deadline = time.monotonic() + timeout_s
         for i, call in enumerate(self._calls):
             if call.each == "connection" or i not in self._made:
-                values.update(self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic())))
+                given = self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic()))
+                values.update(given)
+                for name in given.keys() - SHOWN:
+                    self._known.learn(given[name], lasting=call.each == "session", spare=values.get("thread", ""))
                 self._made.add(i)
-        return self._dial_of(values)
+        return self._dial(values)
+
+    def _dial(self, values: Mapping[str, str]) -> Dial:
+        try:
+            return self._dial_of(values)
+        except ConfigError as error:
+            raise self._error(0, str(error)) from None
+        except ValueError:
+            raise self._error(0, "what the backend gave makes no address") from None
+
+    def _error(self, code: int, text: str, *, fatal: bool = False) -> DialError:
+        return DialError(STEP, code, self._known.redact(text), fatal=fatal)
 
     def _call(self, call: Call, values: Mapping[str, str], timeout_s: float) -> dict[str, str]:
-        made = request(call, {**self._secrets, **values})
-        dial = self._dial_of(values)
-        tls: dict[str, Any] = {}
-        if dial.tls is not None:
-            names = {"server_hostname": dial.server_name}
-            tls = {"ssl": True, "ssl_options": names, "ssl_context_factory": self._context}
-        client = HTTPClient(
-            *dial.address,
-            headers={"Host": dial.netloc},
-            connection_timeout=timeout_s,
-            network_timeout=timeout_s,
-            **tls,
-        )
         what = f"{call.method} {call.path}"
+        timer = gevent.Timeout(timeout_s)
         try:
-            answer = client.request(made.method, made.path, made.body, dict(made.headers))
-            status, body = int(answer.status_code), bytes(answer.read())
+            made, dial = request(call, {**self._secrets, **values}), self._dial(values)
+            with timer:
+                status, body = self._ask(made, dial, timeout_s)
             return taken(call, status, body)
+        except DialError:
+            raise
         except CallError as error:
-            raise DialError(STEP, error.status, f"{what}: {error}", fatal=error.status in {401, 403}) from None
-        except TimeoutError:
-            raise DialError(STEP, -errno.ETIMEDOUT, f"{what}: no answer within {timeout_s:.1f} s") from None
+            raise self._error(error.status, f"{what}: {error}", fatal=error.status in {401, 403}) from None
+        except (TimeoutError, gevent.Timeout) as error:
+            if isinstance(error, gevent.Timeout) and error is not timer:
+                raise
+            raise self._error(-errno.ETIMEDOUT, f"{what}: no answer within {timeout_s:.1f} s") from None
         except ssl.SSLCertVerificationError as error:
-            raise DialError(STEP, 0, f"{what}: certificate refused: {error.verify_message}", fatal=True) from None
+            raise self._error(0, f"{what}: certificate refused: {error.verify_message}", fatal=True) from None
         except OSError as error:
             text = os.strerror(error.errno) if error.errno else type(error).__name__
-            raise DialError(STEP, -(error.errno or 0), f"{what}: {text}") from None
-        except Exception as error:  # noqa: BLE001  # the client's parser has errors of its own, for hostile answers
-            raise DialError(STEP, 0, f"{what}: no HTTP answer ({type(error).__name__})") from None
-        finally:
-            client.close()
+            raise self._error(-(error.errno or 0), f"{what}: {text}") from None
+        except Exception as error:  # noqa: BLE001  # the parser has errors of its own, for hostile answers
+            raise self._error(0, f"{what}: no HTTP answer ({type(error).__name__})") from None
 
-    def _context(self, **_: Any) -> Any:
+    def _ask(self, made: Request, dial: Dial, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body. Whoever calls it bounds the whole: the socket's own timeout begins anew with each byte."""
+        connection = http.client.HTTPConnection(*dial.address)
+        socket = gevent.socket.create_connection(dial.address, timeout_s)
+        try:
+            if dial.tls is not None:
+                socket = self._context().wrap_socket(socket, server_hostname=dial.server_name)
+            connection.sock = _Line(socket)
+            own = {name.lower() for name, _ in made.headers}
+            usual = {"Host": dial.netloc, "User-Agent": "gauntlet", "Connection": "close"}
+            headers = {name: value for name, value in usual.items() if name.lower() not in own} | dict(made.headers)
+            connection.request(made.method, made.path, made.body or None, headers)
+            answer = connection.getresponse()
+            body = answer.read(MOST_BODY_BYTES + 1)
+            if len(body) > MOST_BODY_BYTES:
+                raise _too_much(answer.status)
+            return answer.status, body
+        finally:
+            socket.close()
+
+    def _context(self) -> Any:
         """Gevent's own kind of context: its sockets need it, patched or not."""
-        return gevent.ssl.create_default_context(cafile=self._ca or None)
+        if self._tls is None:
+            self._tls = gevent.ssl.create_default_context(cafile=self._ca or None)
+        return self._tls
+
+
+def _too_much(status: int) -> CallError:
+    return CallError(status, f"the answer is longer than {MOST_BODY_BYTES} bytes")
+
+
+class _Line(io.RawIOBase):
+    """A socket that gives no more than ``MOST_BYTES``: one that always has more would never let a timer fire."""
+
+    def __init__(self, socket: Any) -> None:
+        self.sendall = socket.sendall
+        self._recv_into = socket.recv_into
+        self._left = MOST_BYTES
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def close(self) -> None:
+        """Whoever opened the socket closes it; the client would before the answer is read."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As much as came."""
+        if self._left <= 0:
+            raise _too_much(0)
+        count = int(self._recv_into(memoryview(buffer)[: self._left]))
+        self._left -= count
+        return count

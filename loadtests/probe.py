@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from loadtests.errors import ConfigError
 from loadtests.findings import Finding
 from loadtests.history import End
 from loadtests.plaintext import printable
+from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
 from loadtests.transport import Connection, DialError
 from loadtests.turn import Rules
@@ -37,6 +37,7 @@ PROBE_SESSION = 0xFFFFFF  # no user of a run has this number
 CONNECT_TIMEOUT_S = 10.0
 SHOWN_FRAMES = 8
 SHOWN_BYTES = 300
+WHOLE_BYTES = 8192
 PREFLIGHT_TURN_S = 15.0  # it waits no longer, even where the contract would
 NS_PER_MS = 1e6
 APPLICATION_CLOSES = range(4000, 5000)  # RFC 6455 7.4.2: what they mean is the other side's to say
@@ -52,6 +53,8 @@ class Frame(msgspec.Struct, frozen=True):
     standing: str
     text: str
     findings: tuple[str, ...] = ()
+    #: not cut where it is shown; of frames that did not fit, so that another contract can be tried on them
+    whole: str = ""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -93,15 +96,15 @@ class Probe:
     """Walks one session through connect, ready and a turn, and tells what it sees."""
 
     def __init__(
-        self, compiled: Contract, door: Door, nonce: str, secret: re.Pattern[str] | None, show: Callable[[Frame], None] | None = None,
+        self, compiled: Contract, door: Door, nonce: str, secrets: Secrets, show: Callable[[Frame], None] | None = None,
         most_turn_s: float = math.inf, token: str = "",
     ) -> None:  # fmt: skip
         self._contract = compiled
         self._door = door
-        self._secret = secret
+        self._secrets = secrets
         self._show = show
         self._turn_limit_s = min(compiled.file.turn.deadline_ms / 1000, most_turn_s)
-        self._offered = secret is not None
+        self._offered = bool(token)
         self.report = Report()
         self._found: list[str] = []
         record = _Memory()
@@ -135,9 +138,11 @@ class Probe:
         self.report.steps.append((name, False, round(took_ms, 1), self._redact(text)))
 
     def _redact(self, text: str) -> str:
-        """Text of the other side without our tokens, and without what a terminal would obey."""
-        text = self._secret.sub("[redacted]", text) if self._secret else text
-        return printable(text)[:SHOWN_BYTES]
+        return self._whole(text)[:SHOWN_BYTES]
+
+    def _whole(self, text: str) -> str:
+        """Text of the other side without what is secret, and without what a terminal would obey."""
+        return printable(self._secrets.redact(text))[:WHOLE_BYTES]
 
     def _connect(self) -> bool:
         session = self._session
@@ -233,12 +238,12 @@ class Probe:
         self._session.frame(raw, at_ns)
         if index and not schema & 3:
             self.report.approved += 1
-        text = self._redact(raw.decode("utf-8", "replace"))[:SHOWN_BYTES]
+        whole = self._whole(raw.decode("utf-8", "replace"))
         names = ("approved", "deprecated", "legacy", "not approved", "unknown version", "deprecated version")
-        name = self._contract.label(index) if index else self._redact(kind)[:SHOWN_BYTES]
+        name = self._contract.label(index) if index else self._redact(kind)
         frame = Frame(
-            round((at_ns - self._since_ns) / NS_PER_MS, 1), name, names[standing], text,
-            tuple(self._found[before:]),
+            round((at_ns - self._since_ns) / NS_PER_MS, 1), name, names[standing],
+            whole[:SHOWN_BYTES], tuple(self._found[before:]), whole,
         )  # fmt: skip
         if self._show is not None:
             self._show(frame)
@@ -259,8 +264,12 @@ class Probe:
     def _judge_fit(self) -> None:
         """Refused, or frames of which none fits: no run makes sense. Connected and silent does: that is a finding."""
         report = self.report
-        if report.fit != "fits":
-            return
+        if report.fit == "fits":
+            self._judge_frames(report)
+        if report.fit != "misfit":
+            report.frames = [msgspec.structs.replace(frame, whole="") for frame in report.frames]
+
+    def _judge_frames(self, report: Report) -> None:
         if (self._fatal and not report.outcome) or (self._sent_away and not report.frames):
             report.fit, report.problem = "refused", self._close
         elif report.frames and not report.approved:
@@ -290,15 +299,15 @@ def probe_assignment(
     target = Target.parse(one.target, compiled.file.endpoint, one.resolve)
     token = assignment.token_for(template, random.Random(one.nonce).randrange(10**6))
     tls = tls_context(target.scheme, one.ca)
+    secrets = Secrets(assignment.secret_pattern(template))
     door = Door(
         lambda values: target.dial(compiled.file.auth, token, tls, values),
         compiled.file.prelude,
         {"token": token} if token else {},
         one.ca,
+        secrets,
     )
-    return Probe(compiled, door, one.nonce, assignment.secret_pattern(template), show, most_turn_s, token or "").run(
-        content
-    )
+    return Probe(compiled, door, one.nonce, secrets, show, most_turn_s, token or "").run(content)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from loadtests.history import COHORTS, End
 from loadtests.prompts import Prompter
 from loadtests.recorder import Recorder
 from loadtests.retry import declared
+from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
 from loadtests.turn import Rules
 
@@ -67,7 +68,8 @@ class LoadProcess:
         run_dir = Path(assignment.run_dir)
         self._rows = run_dir / "rows"
         self.name = f"worker-{index}"
-        self.recorder = Recorder(self._rows, self.name, secret=secret_pattern(self._template))
+        self._secrets = Secrets(secret_pattern(self._template))
+        self.recorder = Recorder(self._rows, self.name, self._secrets)
         self.recorder.on_flush = self._feed
         self._rules = Rules(self.contract, self.recorder.names(self.contract.file.agents.root))
         self._shown = ["" if rule.role == "other" else rule.name for rule in self.contract.events]
@@ -145,7 +147,8 @@ class LoadProcess:
             dial = self._target.dial(file.auth, token, self._tls, values)
             return dial.via((address[0], address[1])) if address else dial
 
-        return Door(dial_of, file.prelude, {"token": token} if token else {}, self.assignment.ca)
+        known = {"token": token} if token else {}
+        return Door(dial_of, file.prelude, known, self.assignment.ca, self._secrets)
 
     def converse(self, number: int, chat: Chat, content: Callable[[], Ask | str], pace_ms: int) -> None:
         """A user's whole life. Our own mistakes are counted against us and never end the user."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.history import DTYPE, ROW, SCHEMA, RowKind
+from loadtests.secrets import Secrets
 
 __all__ = ["FRAME_CAP_BYTES", "Recorder"]
 
@@ -24,16 +25,16 @@ TEXT_CAP = 256
 STRINGS_CAP = 65_536
 FRAME_CAP_BYTES = 4096
 FRAMES_CAP_BYTES = 64 * 1024 * 1024  # a process keeps no more; what is left out is counted
-REDACTED = "[redacted]"
 
 
 class Recorder:
     """Writes one process's part of the history. Not for threads; a gevent hub is fine."""
 
-    def __init__(self, folder: Path, name: str, secret: re.Pattern[str] | None = None) -> None:
+    def __init__(self, folder: Path, name: str, secret: Secrets | re.Pattern[str] | None = None) -> None:
         self.folder, self.name = folder, name
         folder.mkdir(parents=True, exist_ok=True)
-        self._secret = secret
+        #: text without any session's token, or what its server gave it in confidence
+        self.redact = (secret if isinstance(secret, Secrets) else Secrets(secret)).redact
         self._buffer = bytearray(BUFFER_BYTES)
         self._used = 0  # bytes
         self.rows = 0
@@ -87,10 +88,6 @@ class Recorder:
         if len(self._strings) < STRINGS_CAP and kept != text and len(text) <= TEXT_CAP:
             self._strings[text] = number
         return number
-
-    def redact(self, text: str) -> str:
-        """Text without any session's token."""
-        return self._secret.sub(REDACTED, text) if self._secret else text
 
     def keep(
         self, session: int, turn: int, row: int, at_ns: int, direction: str, raw: bytes, size: int | None = None

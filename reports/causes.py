@@ -22,7 +22,7 @@ FIRST: tuple[str, ...] = (
     "foreign", "unknown-turn",
     "claimed-behind", "claimed-over-hole", "partial-replay", "hole-at-cut", "hole",
     "executed-twice", "overlapped", "redelivered",
-    "not-json", "no-type", "unapproved", "legacy", "version-unknown", "wrong-type", "field-missing",
+    "not-json", "no-type", "unapproved", "legacy", "version-unknown", "wrong-type", "field-missing", "undeclared-outcome",
     "never-ready", "closed-early", "abnormal-close",
     "second-end", "after-end", "went-back", "misplaced",
     "wrong-execution", "close-without-open", "agent-unbegun", "chunk-repeated", "chunk-missing",

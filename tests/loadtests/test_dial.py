@@ -199,3 +199,11 @@ def test_a_ca_file_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | 
         path.write_bytes(content)
     with pytest.raises(ConfigError, match="a PEM file with CA certificates"):
         tls_context("wss", path)
+
+
+@pytest.mark.parametrize("url", ["ws://[::1/hush", "ws://h/hush HTTP/1.1", "ws://h/hush\u2028", "ws://[hush]/x"])
+def test_a_servers_url_that_is_none_is_told_and_not_repeated(url: str) -> None:
+    one = Target.parse("ws://h", Endpoint(path="{url}"))
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        one.dial(Auth(), None, None, {"url": url})
+    assert "hush" not in str(caught.value)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
+import gevent.ssl
 import pytest
 
+from loadtests import door as module
+from loadtests.assignment import secret_pattern
 from loadtests.contract.schema import Auth, Call, Endpoint
-from loadtests.dial import Dial, Target
+from loadtests.dial import Dial, Target, tls_context
 from loadtests.door import Door
+from loadtests.secrets import Secrets
 from loadtests.transport import DialError
+from tests.loadtests.servers import Authority, raw_server, read_request
 
 SECRET = "tok-0123456789"
 
@@ -50,13 +59,14 @@ def port() -> Iterator[int]:
     thread.join()
 
 
-def door(port: int, *calls: Call) -> Door:
-    target = Target.parse("ws://chat.test:9", Endpoint(path="/ws", query={"ticket": "{ticket}"}))
+def door(port: int, *calls: Call, known: Secrets | None = None, endpoint: Endpoint | None = None) -> Door:
+    usual = Endpoint(path="/ws", query={"ticket": "{ticket}"})
+    target = Target.parse("ws://chat.test:9", endpoint or usual)
 
     def dial_of(values: Mapping[str, str]) -> Dial:
         return target.dial(Auth(), None, None, values).via(("127.0.0.1", port))
 
-    return Door(dial_of, calls, {"token": SECRET})
+    return Door(dial_of, calls, {"token": SECRET}, known=known)
 
 
 TICKET = Call(
@@ -146,3 +156,136 @@ def test_without_calls_the_way_in_is_always_the_same(port: int) -> None:
     one = door(port)
     assert one.open({}, 1) is one.open({}, 1)
     assert Desk.asked == []
+
+
+def test_what_is_taken_is_secret_from_then_on_and_a_thread_is_not(port: int) -> None:
+    known = Secrets()
+    thread = Call(path="/thread", take={"thread": "ticket.id"}, each="session")
+    one, values = door(port, thread, TICKET, known=known), {}
+    one.open(values, 5)
+    one.open(values, 5)
+    assert known.redact("tick-1, tick-2, tick-3") == "tick-1, [redacted], [redacted]"
+
+
+URL = Call(path="/session", take={"url": "url"})
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ws://other.test/s?key=abcdefgh12345", "URL on other.test"),
+        ("ws://[::1/s?key=abcdefgh12345", "cannot be read"),
+        ("ws://chat.test:9/s?key=abcdefgh12345 HTTP/1.1", "cannot be read"),
+        ("ws://tick-abcdefgh12345/", "URL on"),
+    ],
+)
+def test_a_session_on_another_host_or_none_is_an_error_of_this_attempt(port: int, url: str, words: str) -> None:
+    Desk.answer = 200, json.dumps({"url": url}).encode()
+    known = Secrets(secret_pattern("tick-abcdefgh12345"))
+    with pytest.raises(DialError) as caught:
+        door(port, URL, known=known, endpoint=Endpoint(path="{url}")).open({}, 5)
+    assert (caught.value.step, caught.value.code, caught.value.fatal) == ("prelude", 0, False)
+    assert words in caught.value.text
+    assert "abcdefgh12345" not in str(caught.value)
+
+
+def test_a_description_that_cannot_be_made_is_an_error_of_this_attempt(port: int) -> None:
+    target = Target.parse("ws://chat.test", Endpoint())
+
+    def dial_of(values: Mapping[str, str]) -> Dial:
+        if values:
+            raise ValueError(values["ticket"])
+        return target.dial(Auth(), None, None).via(("127.0.0.1", port))
+
+    with pytest.raises(DialError) as caught:
+        Door(dial_of, [TICKET], {"token": SECRET}).open({}, 5)
+    assert (caught.value.step, caught.value.code) == ("prelude", 0)
+    assert "tick" not in str(caught.value)
+
+
+def endless(head: bytes, piece: bytes) -> Callable[[socket.socket], None]:
+    def answer(one: socket.socket) -> None:
+        read_request(one)
+        with contextlib.suppress(OSError):
+            one.sendall(head)
+            while True:
+                one.sendall(piece)
+
+    return answer
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (OK + b"\r\n", b" " * 4096),
+        (OK + b"Content-Length: 999999999\r\n\r\n", b" " * 4096),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 500),
+        (OK + b"X: ", b"x" * 4096),
+        (OK, b"X: " + b"x" * 4096 + b"\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    ],
+)
+def test_an_answer_without_an_end_is_refused(head: bytes, piece: bytes) -> None:
+    began = time.monotonic()
+    with raw_server(endless(head, piece)) as port, pytest.raises(DialError) as caught:
+        door(port, TICKET).open({}, 10)
+    assert caught.value.step == "prelude"
+    assert time.monotonic() - began < 5
+
+
+def test_an_answer_longer_than_the_cap_is_refused_and_one_of_just_that_length_is_not(port: int) -> None:
+    begin = b'{"ticket": {"id": "tick"}}'
+    Desk.answer = 200, begin.ljust(module.MOST_BODY_BYTES)
+    assert door(port, TICKET).open({}, 5)
+    Desk.answer = 200, begin.ljust(module.MOST_BODY_BYTES + 1)
+    with pytest.raises(DialError, match="longer than 65536 bytes"):
+        door(port, TICKET).open({}, 5)
+
+
+def test_an_answer_that_drips_is_given_up_in_time() -> None:
+    gone = threading.Event()
+
+    def drip(one: socket.socket) -> None:
+        read_request(one)
+        with contextlib.suppress(OSError):
+            one.sendall(OK + b"\r\n")
+            while not gone.wait(0.02):
+                one.sendall(b" ")
+
+    began = time.monotonic()
+    with raw_server(drip) as port:
+        with pytest.raises(DialError) as caught:
+            door(port, TICKET).open({}, 0.3)
+        gone.set()
+    assert caught.value.code == -errno.ETIMEDOUT
+    assert time.monotonic() - began < 3
+
+
+def test_over_tls_the_certificates_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, made = Authority(tmp_path), []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
+    server.socket = authority.server("chat.test").wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    target = Target.parse("wss://chat.test", Endpoint())
+    tls = tls_context("wss", authority.file)
+    create = gevent.ssl.create_default_context
+    monkeypatch.setattr(gevent.ssl, "create_default_context", lambda **how: made.append(how) or create(**how))
+    Desk.answer = 200, b'{"ticket": {"id": "tick-1"}}'
+
+    def dial_of(values: Mapping[str, str]) -> Dial:
+        return target.dial(Auth(), None, tls, values).via(("127.0.0.1", server.server_address[1]))
+
+    one, values = Door(dial_of, [TICKET], {"token": SECRET}, str(authority.file)), {}
+    try:
+        one.open(values, 5)
+        one.open(values, 5)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert values == {"ticket": "tick-1"}
+    assert made == [{"cafile": str(authority.file)}]

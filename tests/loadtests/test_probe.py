@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from loadtests.assignment import Assignment
+from loadtests.assignment import Assignment, secret_pattern
 from loadtests.contract import load
 from loadtests.dial import Target, tls_context
 from loadtests.door import Door
-from loadtests.probe import SHOWN_BYTES, Frame, Probe, Report, probe_assignment
+from loadtests.probe import SHOWN_BYTES, WHOLE_BYTES, Frame, Probe, Report, probe_assignment
+from loadtests.secrets import Secrets
 from tests.loadtests.histories import NONCE
 from tests.loadtests.servers import Agent, Authority, answer_whole, closed_port, in_thread, raw_server, read_request
 
@@ -57,8 +57,9 @@ def probe(path: str, port: int, shown: list[Frame] | None = None, token: str | N
     one = load(path)
     target = Target.parse(f"{'wss' if tls else 'ws'}://localhost:{port}", one.file.endpoint, "localhost=127.0.0.1")
     dial = target.dial(one.file.auth, token, tls_context(target.scheme, tls.get("ca")))
-    secret = re.compile(re.escape(token)) if token else None
-    return Probe(one, Door(lambda _: dial), NONCE, secret, (shown if shown is not None else []).append).run("hello")
+    show = (shown if shown is not None else []).append
+    secrets = Secrets(secret_pattern(token))
+    return Probe(one, Door(lambda _: dial), NONCE, secrets, show, token=token or "").run("hello")
 
 
 def steps(report: Report) -> list[tuple[str, bool]]:
@@ -166,6 +167,29 @@ def test_frames_of_which_none_fits_are_a_misfit_and_shown(contract_path: str) ->
     with in_thread(agent(contract_path, on_open=other)) as port:
         report = probe(contract_path, port)
     assert (report.fit, report.frames[0].text) == ("misfit", '{"kind": "hello"}')
+
+
+def test_a_frame_that_does_not_fit_is_there_whole_for_another_contract_to_be_tried(contract_path: str) -> None:
+    long = json.dumps({"kind": "x", "pad": "p" * 2 * SHOWN_BYTES, "token": "hush-hush"})
+
+    async def other(_: Agent, socket: ServerConnection) -> bool:
+        await socket.send(long)
+        await socket.send("y" * (WHOLE_BYTES + 9))
+        await socket.wait_closed()
+        return False
+
+    with in_thread(agent(contract_path, on_open=other)) as port:
+        report = probe(contract_path, port, token="hush-hush")
+    one, cut = report.frames
+    assert (report.fit, json.loads(one.whole)["token"], len(one.text)) == ("misfit", "[redacted]", SHOWN_BYTES)
+    assert cut.whole == "y" * WHOLE_BYTES
+
+
+def test_frames_that_fit_are_not_there_twice(contract_path: str) -> None:
+    with in_thread(agent(contract_path)) as port:
+        report = probe(contract_path, port)
+    assert report.frames
+    assert not [frame for frame in report.frames if frame.whole]
 
 
 def test_a_finding_is_shown_with_its_frame(contract_path: str) -> None:

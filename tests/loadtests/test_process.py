@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic_ns
 from types import SimpleNamespace
@@ -168,3 +170,48 @@ def test_no_token_stands_in_what_it_writes(run_dir: Path, monkeypatch: pytest.Mo
     one.stop()
     one.stop()
     assert b"who is [redacted]?" in (run_dir / "rows" / "worker-0.strings").read_bytes()
+
+
+class Desk(BaseHTTPRequestHandler):
+    """Gives a ticket to whoever asks, and repeats it to whoever comes with it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self._answer(200, b'{"ticket": "tick-%d-abcdef"}' % monotonic_ns())
+
+    def do_GET(self) -> None:
+        self._answer(503, b"not with " + self.path.encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_what_a_prelude_gave_is_in_no_file_of_the_run(run_dir: Path) -> None:
+    path = run_dir / "desk.yaml"
+    path.write_text(
+        "contract: 1\nname: desk\nextends: netra\nendpoint: {path: /ws, query: {ticket: '{ticket}'}}\n"
+        "prelude: [{path: /ticket, take: {ticket: ticket}}]\n"
+    )
+    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        one = made(run_dir, server.server_address[1], contract=str(path))
+        users = [one.chat() for _ in range(2)]
+        gevent.joinall([gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users])
+        one.stop()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    written = b"".join(part.read_bytes() for part in (run_dir / "rows").iterdir())
+    assert b"not with /ws?ticket=[redacted]" in written
+    assert b"abcdef" not in written

@@ -15,6 +15,7 @@ from loadtests.assignment import secret_pattern
 from loadtests.history import DTYPE, ROW, RowKind
 from loadtests.recorder import Recorder
 from loadtests.rundir import frames, read_run
+from loadtests.secrets import Secrets
 from tests.loadtests.histories import compiled, write_frame_of_run
 
 FIELDS = DTYPE.names or ()
@@ -207,6 +208,19 @@ def test_a_token_of_any_user_is_kept_out_of_strings_and_frames_as_a_url_or_json_
     data = read_run(tmp_path)
     assert data.strings[data.rows["raw"][0]] == "GET /ws?token=[redacted] failed"
     assert next(frames(tmp_path))["text"] == '{"url": "[redacted]", "again": "[redacted]"}'
+
+
+def test_what_is_learned_while_it_runs_is_kept_out_from_then_on(tmp_path: Path) -> None:
+    secrets = Secrets(secret_pattern("hush-{user}"))
+    one = Recorder(run_of(tmp_path) / "rows", "worker-0", secrets)
+    one.intern("before")
+    secrets.learn("tick-3t/8")
+    write(one, raw=one.intern("hush-gauntlet-1 and tick-3t%2F8"))
+    one.keep(1, 1, 0, 0, "in", b"x" * (module.FRAME_CAP_BYTES - 4) + rb"tick-3t\/8")
+    one.close()
+    data = read_run(tmp_path)
+    assert data.strings[data.rows["raw"][0]] == "[redacted] and [redacted]"
+    assert "tick" not in next(frames(tmp_path))["text"]
 
 
 def test_kept_frames_are_capped_and_what_is_left_out_is_counted(
