@@ -131,7 +131,7 @@ def _evidence(
         ordered_turns=replayed.ordered, pair_events=tally.pair_events, good_turns=ends[End.OK] + ends[End.DEGRADED],
         begun_turns=replayed.begun, turns=ends.total() - ends[End.CUT_BY_STOP] - ends[End.IN_DOUBT],
         connections=int(tally.kinds[RowKind.OPEN]), numbered=tally.numbered, keyed=tally.keyed,
-        claims=int(tally.kinds[RowKind.CLAIM]) if contract.resumes else 0, named=tally.named, sessions=len(tally.sessions),
+        claims=tally.resumed if contract.resumes else 0, named=tally.named, sessions=len(tally.sessions),
         outages=len(recovered), throttled_turns=ends[End.THROTTLED], doubtful=replayed.doubtful,
         resent=int(tally.kinds[RowKind.RESEND]), control_meant=control.meant, control_turns=control.samples,
         after_meant=restored.meant, after_turns=restored.samples,

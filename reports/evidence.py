@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.contract.compile import Contract
-from loadtests.history import RowKind, Window
+from loadtests.history import Flag, RowKind, Window
 
 __all__ = ["Evidence", "Tally"]
 
@@ -66,22 +66,23 @@ class Evidence:
 class Tally:
     """Counts that need no state, block by block."""
 
-    __slots__ = ("_pairs", "events", "keyed", "kinds", "named", "numbered", "pair_events", "sessions")
+    __slots__ = ("_pairs", "events", "keyed", "kinds", "named", "numbered", "pair_events", "resumed", "sessions")
 
     def __init__(self, contract: Contract) -> None:
         self._pairs = np.isin(contract.roles, ["tool-open", "tool-close"])
         self.kinds = np.zeros(max(RowKind) + 1, np.int64)
-        self.events = self.numbered = self.keyed = self.named = self.pair_events = 0
+        self.events = self.numbered = self.keyed = self.named = self.pair_events = self.resumed = 0
         #: sessions that got an event
         self.sessions: set[int] = set()
 
     def add(self, rows: np.ndarray[Any, Any]) -> None:
-        kinds = rows["kind"]
+        kinds, flags = rows["kind"], rows["flags"]
+        self.resumed += int(np.count_nonzero((kinds == RowKind.CLAIM) & (flags & Flag.RESUMED > 0)))
         self.kinds += np.bincount(kinds, minlength=len(self.kinds))[: len(self.kinds)]
         mine = np.flatnonzero(kinds == RowKind.EVENT)
         self.events += len(mine)
         self.numbered += int(np.count_nonzero(rows["cursor"][mine] >= 0))
         self.keyed += int(np.count_nonzero(rows["key"][mine]))
-        self.named += int(np.count_nonzero(rows["turn"][mine]))
+        self.named += int(np.count_nonzero((rows["turn"][mine] > 0) & (flags[mine] & Flag.ASSUMED_TURN == 0)))
         self.pair_events += int(np.count_nonzero(self._pairs[np.minimum(rows["event"][mine], len(self._pairs) - 1)]))
         self.sessions.update(np.unique(rows["session"][mine]).tolist())

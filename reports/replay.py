@@ -26,7 +26,7 @@ from reports.steadiness import DROPPED, Steadiness
 __all__ = ["Replayed", "Rows", "as_rows", "is_of_a_turn", "replay", "replay_rows"]
 
 Rows = np.ndarray[Any, np.dtype[Any]]
-KEPT_FINDINGS = 100_000  # beyond these only counts grow, so that memory stays bounded
+KEPT_FINDINGS = 5_000  # of a kind, so that none crowds out another; beyond these only counts grow
 BLOCK_ROWS = 4096
 #: what happened between a turn's send and its end, and not at one moment of it
 OF_A_WHOLE_TURN = frozenset(
@@ -51,6 +51,8 @@ class Replayed:
     findings: list[Finding] = field(default_factory=list)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
+    #: findings that are held, by kind name
+    kept: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0
     clients: dict[int, ClientAccount] = field(default_factory=dict)
     missteps: list[Misstep] = field(default_factory=list)
@@ -148,8 +150,9 @@ class _Worker:
     def _emit(self, finding: Finding) -> None:
         kind, result = finding.kind.name, self._result
         self._counts[kind] += 1
-        if len(result.findings) >= KEPT_FINDINGS:
+        if result.kept[kind] >= KEPT_FINDINGS:
             return
+        result.kept[kind] += 1
         if kind in OF_A_WHOLE_TURN:
             result.spans[len(result.findings)] = result.clients[finding.session].span(finding.turn, finding.at_ns)
         elif kind == "silent-cut":  # from the send to the cut

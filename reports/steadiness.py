@@ -31,8 +31,8 @@ LEAST_MEANT = 40
 CONTROL = "control"
 BEFORE, DURING, AFTER = "before", "during", "after"
 GOOD = frozenset({End.OK, End.DEGRADED, End.REFUSED})
-#: neither good nor bad: a quota, a promise kept, a message that a fault may have swallowed
-IDLE = frozenset({End.THROTTLED, End.CANCELLED, End.REJECTED, End.IN_DOUBT, End.ABANDONED})
+#: neither good nor bad: a promise kept, a message that a fault may have swallowed
+IDLE = frozenset({End.CANCELLED, End.IN_DOUBT})
 DROPPED = -1
 
 

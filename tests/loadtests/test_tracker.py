@@ -645,3 +645,21 @@ def test_events_without_an_id_are_not_each_other_s_repeats() -> None:
     for row in (10, 11):
         story.tracker.event(row, row, thinking, 0, 0, 1, -1, 0, 0, 0, -1, 0)
     assert story.kinds == []
+
+
+@pytest.mark.parametrize(
+    ("concurrent", "late", "expected"),
+    [
+        ("supersede", f"fail{CANCELLED}^1", ""),
+        ("supersede", "think^1", "overlapped"),
+        ("supersede", f"think^1 fail{CANCELLED}^1", "overlapped"),
+        ("queue", f"fail{CANCELLED}^1", "overlapped"),
+        ("queue", "think^1", "overlapped"),
+    ],
+)
+def test_a_turn_that_is_superseded_may_still_say_that_it_is_over(
+    tmp_path: Path, concurrent: str, late: str, expected: str
+) -> None:
+    """And nothing else; a turn that had to be over before the next may not even say that."""
+    story = f"send send start^1 start^2 {late} think^2 open^2 close^2 done^2 stop"
+    assert kinds(variant(tmp_path, f"turn: {{concurrent: {concurrent}}}"), story) == expected.split()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from loadtests.configfile import convert
 from loadtests.contract import load
 from loadtests.contract.compile import Contract
 from loadtests.contract.schema import ContractFile
-from loadtests.turn import ROLE_CODES, Rules, TurnTracker
+from loadtests.turn import MOST_MISSING, ROLE_CODES, Rules, TurnTracker
 
 ROOT, NESTED = 1, 2
 REFERENCE, NETRA = load("reference"), load("netra")
@@ -151,3 +153,380 @@ def test_a_stored_message_may_come_late_only_where_cut_turns_are_recovered(name:
         9, tracker.rules.contract.by_name["agent_thinking"].index, recovered=True, agent=ROOT, tool=0, execution=0
     )
     assert (found[0].name if found else None) == told
+
+
+# -- whole turns in words ----------------------------------------------------------------------------------------------
+
+#: how short words stand for roles; ``step`` and ``stepped`` are a second pair beside the tools
+WORDS = {
+    "start": "started", "think": "thinking", "open": "tool-open", "close": "tool-close", "done": "done", "fail": "failed",
+    "chunk": "content", "other": "other",
+}  # fmt: skip
+WORD = re.compile(r"(?P<what>[a-z]+)(?P<recovered>\+)?(?P<marks>(?:[:./$]\w+)*)")
+
+
+def changed(base: Contract, **parts: Any) -> Contract:
+    """A contract with some of its parts replaced; parts of parts are merged."""
+    data = yaml.safe_load(base.text)
+    for name, value in parts.items():
+        data[name] = {**data[name], **value} if isinstance(value, dict) else value
+    text = yaml.safe_dump(data)
+    return Contract(convert(data, ContractFile, "changed"), "changed", text)
+
+
+#: one thing after the other: a start, a thought, and then tools with a thought between any two
+STRICT = changed(
+    REFERENCE,
+    order={
+        "start": "asked",
+        "states": {
+            "asked": {"agent_started": "begun"},
+            "begun": {"agent_thinking": "thought"},
+            "thought": {"tool_executing": "using", "agent_completed": "over"},
+            "using": {"tool_completed": "thought"},
+            "over": {},
+        },
+    },
+)
+TWO_PAIRS = changed(
+    REFERENCE,
+    events={"step_created": {"role": "tool-open"}, "step_done": {"role": "tool-close"}},
+    pairs=[
+        {"open": "tool_executing", "close": "tool_completed", "by": ["execution", "tool"]},
+        {"open": "step_created", "close": "step_done", "by": ["execution", "tool"]},
+    ],
+)
+STREAM_FROM_ONE = changed(
+    REFERENCE,
+    streams=[{"event": "partial_result", "text": "content", "index": "chunk_index", "start": 1}],
+)  # fmt: skip
+CHUNKY = changed(STRICT, events={"partial_result": {"role": "content", "demanded": True}})
+LENIENT = changed(REFERENCE, events={"agent_started": {"role": "started"}})
+CONTRACTS = {
+    "chunky": CHUNKY,
+    "lenient": LENIENT,
+    "reference": REFERENCE,
+    "netra": NETRA,
+    "strict": STRICT,
+    "two": TWO_PAIRS,
+    "one": STREAM_FROM_ONE,
+}
+
+
+def play(name: str, words: str, first_row: int = 1, **marks: Any) -> TurnTracker:
+    """A turn of these words."""
+    return said(name, words, first_row, **marks)[0]
+
+
+def said(name: str, words: str, first_row: int = 1, **marks: Any) -> tuple[TurnTracker, list[tuple[str, int]]]:
+    """The tracker after these words, and (kind, row) of what each was told at once."""
+    contract = CONTRACTS[name]
+    tracker = TurnTracker(Rules(contract, frozenset({ROOT})), 1, 0)
+    for mark, value in marks.items():
+        setattr(tracker, mark, value)
+    told = []
+    for row, word in enumerate(words.split(), first_row):
+        step = WORD.fullmatch(word)
+        assert step, word
+        by = dict(re.findall(r"([:./$])(\w+)", step["marks"]))
+        what = step["what"]
+        label = {"step": "step_created", "stepped": "step_done"}.get(what) or contract.name_of(WORDS[what])  # type: ignore[arg-type]
+        found = tracker.event(
+            row, contract.by_name[label].index, 1 if step["recovered"] else 0, int(by.get("/", ROOT)),
+            int(by.get(":", 0)), int(by.get(".", 0)), int(by.get("$", 0)),
+        )  # fmt: skip
+        told += [(found[0].name, found[1])] if found else []
+    return tracker, told
+
+
+def ends(tracker: TurnTracker) -> list[tuple[str, int, int]]:
+    return sorted((kind.name, row, detail) for kind, row, detail in tracker.settle())
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "at_once", "at_last"),
+    [
+        ("strict", "start think open close think open close done", [("misplaced", 5)], []),
+        ("strict", "start think open close open close done", [], []),
+        ("strict", "start open think close done", [("misplaced", 2)], []),
+        ("strict", "start open close think done", [("misplaced", 2)], []),
+        ("strict", "start open close done", [], [("role-missing", 4, "agent_thinking")]),
+        ("strict", "start think think open close done", [("misplaced", 3)], []),
+        ("strict", "start think open think done", [], [("misplaced", 4, ""), ("open-without-close", 3, "")]),
+        ("chunky", "start think open think done", [],
+         [("misplaced", 4, ""), ("open-without-close", 3, ""), ("role-missing", 5, "partial_result")]),
+        ("strict", "start think open think:1 close done", [("misplaced", 4)], []),
+        ("reference", "think+ start open close done", [("misplaced", 1)], []),
+        ("reference", "think start+ open close done", [("misplaced", 1)], []),
+        ("netra", "think start+ open close done", [], []),
+        ("netra", "think+ start open close done", [], []),
+        ("reference", "think start/2 done/2 open close done", [], [("role-missing", 6, "agent_started")]),
+        ("reference", "think open:1.1 close:1.9 start done", [("wrong-execution", 3), ("misplaced", 1)], []),
+    ],
+)  # fmt: skip
+def test_what_came_in_the_wrong_place_is_told_once_and_by_its_own_row(
+    name: str, words: str, at_once: list[tuple[str, int]], at_last: list[tuple[str, int, str]]
+) -> None:
+    tracker, told = said(name, words)
+    contract = CONTRACTS[name]
+    assert told == at_once
+    assert [(kind, row, contract.label(detail) if detail else "") for kind, row, detail in ends(tracker)] == at_last
+
+
+def test_the_first_row_of_a_history_is_a_witness_like_any_other() -> None:
+    """Rows count from 0, and 0 is not *none*."""
+    assert said("reference", "think start open close done", first_row=0)[1] == [("misplaced", 0)]
+    assert said("strict", "think think start open close done", first_row=0)[1] == [("misplaced", 0)]
+    assert ends(play("lenient", "think open close done", first_row=0)) == [("misplaced", 0, 0)]
+    assert ends(play("reference", "start", cancel_row=0, given_up=True)) == [("cancel-ignored", 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "at_once", "at_last"),
+    [
+        ("start think open:1.1 close:1.1 close:1.1 done", [("close-without-open", 5)], []),
+        ("start think open:1.1 open:1.2 close:1.1 close:1.1 close:1.2 done", [("close-without-open", 6)], []),
+        ("start think open:1.1 close:1.9 done", [("wrong-execution", 4)], []),
+        ("start think open:1.1 close.9 done", [("wrong-execution", 4)], []),
+        ("start think open:1.1 close:2.9 done", [], [("close-without-open", 4), ("open-without-close", 3)]),
+        ("start think close:1.1 open:1.2 close:1.2 done", [], [("close-without-open", 3)]),
+        ("start think close:1 open:2 close:2 done", [], [("close-without-open", 3)]),
+        ("start think open:1 close:2.1 done", [], [("close-without-open", 4), ("open-without-close", 3)]),
+        ("start think open:1 close:1.1 done", [], []),
+        ("start think open:1.1 close:1 done", [], []),
+        ("start think open.1 close:1 done", [], []),
+        ("start think open:1 close done", [], []),
+        ("start think close:1.1 open+:1.1 done", [("close-without-open", 3)], []),
+    ],
+)
+def test_a_tool_is_closed_by_id_else_by_name_else_by_count(
+    words: str, at_once: list[tuple[str, int]], at_last: list[tuple[str, int]]
+) -> None:
+    tracker, told = said("reference", words)
+    assert (told, [(kind, row) for kind, row, _ in ends(tracker)]) == (at_once, at_last)
+
+
+@pytest.mark.parametrize(
+    ("words", "at_once"),
+    [
+        ("start think close:1.1 open:1.1 done", [("close-without-open", 3)]),
+        ("start think close:1.1 open+:1.1 done", []),
+        ("start think close+:1.1 open:1.1 done", [("close-without-open", 3)]),
+    ],
+)
+def test_a_stored_opening_may_come_after_its_close_where_cut_turns_are_recovered(
+    words: str, at_once: list[tuple[str, int]]
+) -> None:
+    assert said("netra", words)[1] == at_once
+
+
+@pytest.mark.parametrize(
+    ("words", "at_last"),
+    [
+        ("start think step.1 open.2 close.2 stepped.1 done", []),
+        ("start think step open stepped close done", []),
+        ("start think open close step close done", [("close-without-open", 6), ("open-without-close", 5)]),
+        ("start think open close step:1 close:1.9 done", [("close-without-open", 6), ("open-without-close", 5)]),
+        ("start think open close stepped.5 open.5 close.6 done", [("close-without-open", 5)]),
+        ("start think open step close done", [("open-without-close", 4)]),
+    ],
+)
+def test_one_pair_never_closes_another(words: str, at_last: list[tuple[str, int]]) -> None:
+    tracker, _ = said("two", words)
+    assert [(kind, row) for kind, row, _ in ends(tracker) if kind != "wrong-execution"] == at_last
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "at_once", "lost"),
+    [
+        ("reference", "chunk$1 chunk$2 chunk$3", [], None),
+        ("reference", "chunk$1 chunk$4", [], 1),
+        ("reference", "chunk$1 chunk$4 chunk$2", [("misplaced", 3)], 2),
+        ("reference", "chunk$1 chunk$4 chunk$2 chunk$3", [("misplaced", 3), ("misplaced", 4)], None),
+        ("reference", "chunk$1 chunk$4 chunk$4", [("chunk-repeated", 3)], 1),
+        ("reference", "chunk$1 chunk$2 chunk$1", [("chunk-repeated", 3)], None),
+        ("reference", "chunk$1 chunk$4 chunk$5", [], 1),
+        ("reference", "chunk chunk$1 chunk chunk$2", [], None),
+        ("one", "chunk$2 chunk$3", [], None),
+        ("one", "chunk$3", [], 1),
+    ],
+)
+def test_chunks_are_counted_from_their_first_number(
+    name: str, words: str, at_once: list[tuple[str, int]], lost: int | None
+) -> None:
+    """``$n`` carries the number n - 1; what is told at last is the first number that never came."""
+    tracker, told = said(name, f"start {words} think open close done", first_row=0)
+    assert told == at_once
+    assert [detail for kind, _, detail in ends(tracker) if kind == "chunk-missing"] == ([] if lost is None else [lost])
+
+
+def test_a_gap_in_chunks_costs_bounded_memory_whatever_its_size() -> None:
+    tracker = play("reference", f"start chunk$1 chunk${10**9}")
+    ((_, missing),) = (tracker.chunks or {}).values()
+    assert (min(missing), len(missing)) == (1, MOST_MISSING)
+
+
+@pytest.mark.parametrize(
+    ("words", "at_once", "at_last"),
+    [
+        ("start start/2 start/2 done/2 think open close done", [], [("agent-unfinished", 8, 2)]),
+        ("start start/2 done/2 done/2 think open close done", [("agent-unbegun", 4)], []),
+        ("start start/2 done/2 done/2 start/2 done/2 think open close done", [("agent-unbegun", 4)], []),
+        ("start start/2 fail/2 think open close done", [], []),
+        ("start start/2 start/3 done/3 done/2 think open close done", [], []),
+    ],
+)
+def test_a_nested_agent_completes_as_often_as_it_begins(
+    words: str, at_once: list[tuple[str, int]], at_last: list[tuple[str, int, int]]
+) -> None:
+    tracker, told = said("reference", words)
+    assert (told, ends(tracker)) == (at_once, at_last)
+
+
+def test_nested_agents_are_not_counted_where_the_contract_promises_no_pairs_of_theirs() -> None:
+    tracker, told = said("netra", "start done/2 start/3 think open close done")
+    assert (told, ends(tracker), tracker.agents) == ([], [], None)
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "root"),
+    [
+        ("start/7 think/7", {}, 7),
+        ("think/7 start/8", {}, 8),
+        ("start/7 start/8", {}, 7),
+        ("start/7 start/1", {}, ROOT),
+        ("start/7 think/7", {"holed": True}, 0),
+        ("think/1", {"holed": True}, ROOT),
+    ],
+)
+def test_the_root_is_whom_the_contract_names_else_the_first_to_start(
+    words: str, marks: dict[str, bool], root: int
+) -> None:
+    """Where events are missing, the start that is missing may be the named root's."""
+    assert play("reference", words, **marks).root == root
+
+
+def test_without_names_a_hole_does_not_keep_the_first_to_start_from_being_the_root() -> None:
+    tracker = TurnTracker(Rules(REFERENCE, frozenset()), 1, 0)
+    tracker.holed = True
+    index = REFERENCE.by_name[REFERENCE.name_of("started")].index
+    tracker.event(1, index, 0, 7, 0, 0)
+    assert tracker.root == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "ended"), [("start/7 done/7", False), ("start/7 done/1", True), ("start done/7", False)]
+)
+def test_in_a_turn_with_a_hole_only_the_named_root_ends_it(words: str, ended: bool) -> None:
+    assert play("reference", words, holed=True).ended is ended
+
+
+@pytest.mark.parametrize(
+    ("words", "twice", "ended"),
+    [
+        ("start start", True, False),
+        ("start think start", True, False),
+        ("start start/2", False, False),
+        ("start start+", False, False),
+        ("other start", False, False),
+        ("start start done", True, True),
+        ("start start fail", True, True),
+        ("start start done/2", True, False),
+        ("start start think open", True, False),
+        ("start done start think", True, True),
+    ],
+)
+def test_a_message_that_was_sent_again_runs_once_and_a_second_run_ends_like_the_first(
+    words: str, twice: bool, ended: bool
+) -> None:
+    tracker, told = said("reference", words, sent_again=True)
+    assert (tracker.twice, tracker.ended) == (twice, ended)
+    assert [kind for kind, _ in told] == ["executed-twice"] * twice
+
+
+def test_a_second_start_of_a_message_that_was_sent_once_is_no_second_run() -> None:
+    tracker, told = said("reference", "start start think open close done")
+    assert (tracker.twice, told, ends(tracker)) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "completed", "missing"),
+    [("start done$1", True, 2), ("start done$2", True, 2), ("start done$3", False, 0), ("start done$5", False, 0),
+     ("start fail", False, 0), ("start fail$1", True, 3), ("start done", True, 2)],
+)  # fmt: skip
+def test_only_who_did_what_was_asked_must_show_what_is_demanded(words: str, completed: bool, missing: int) -> None:
+    """``$n``: the outcome that the end names, plus one; without one the event's role says it."""
+    tracker = play("reference", words)
+    assert tracker.completed is completed
+    assert len(ends(tracker)) == missing
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "expected"),
+    [
+        ("start", {"cancel_row": 5}, [("cancel-ignored", 5, 0)]),
+        ("start", {"cancel_row": 5, "cut": True}, [("never-ended", 0, 0)]),
+        ("other", {"cancel_row": 5}, [("silent", 0, 0)]),
+        ("start", {}, [("never-ended", 0, 0)]),
+        ("start fail", {}, []),
+        ("other", {"sent_again": True}, [("never-executed", 0, 0)]),
+        ("", {"sent_again": True}, [("silent", 0, 0)]),
+        ("", {"cut": True}, [("silent-cut", 0, 0)]),
+        ("", {"cut": True, "resent": True}, [("silent", 0, 0)]),
+    ],
+)
+def test_whoever_gave_a_turn_up_is_told_what_it_lacked(
+    words: str, marks: dict[str, Any], expected: list[tuple[str, int, int]]
+) -> None:
+    assert ends(play("reference", words, given_up=True, **marks)) == expected
+    assert ends(play("reference", words, **marks)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "under_way"),
+    [
+        ("", {}, False),
+        ("other", {}, False),
+        ("start", {}, True),
+        ("start done", {}, False),
+        ("start", {"given_up": True}, False),
+    ],
+)
+def test_a_turn_is_under_way_from_its_first_telling_event_to_its_end(
+    words: str, marks: dict[str, bool], under_way: bool
+) -> None:
+    assert play("reference", words, **marks).under_way is under_way
+
+
+@pytest.mark.parametrize(
+    ("words", "marks", "lacks"),
+    [
+        ("chunk$1", {}, False),
+        ("chunk$2", {}, True),
+        ("chunk$1", {"holed": True}, True),
+        ("chunk$1", {"declared": True}, True),
+    ],
+)
+def test_a_text_of_which_a_part_is_missing_cannot_be_compared(words: str, marks: dict[str, bool], lacks: bool) -> None:
+    assert play("reference", words, **marks).lacks_text is lacks
+
+
+@pytest.mark.parametrize(
+    ("concurrent", "exclusive"), [("queue", True), ("reject", True), ("supersede", True), ("parallel", False)]
+)
+def test_only_where_turns_run_side_by_side_may_they_overlap(concurrent: str, exclusive: bool) -> None:
+    rules = Rules(changed(REFERENCE, turn={"concurrent": concurrent}), frozenset())
+    assert (rules.exclusive, rules.supersedes) == (exclusive, concurrent == "supersede")
+
+
+def test_the_budget_for_a_recovery_is_the_contract_s() -> None:
+    assert Rules(changed(REFERENCE, turn={"recovery_ms": 250}), frozenset()).recovery_ns == 250_000_000
+
+
+@pytest.mark.parametrize("first", ["start/0", "think/0", "other/0"])
+def test_where_nobody_was_named_before_whoever_ends_the_turn_was_its_root(first: str) -> None:
+    assert play("netra", f"{first} done/7").ended
+
+
+def test_a_close_before_any_opening_is_told_without_a_detail() -> None:
+    assert ends(play("reference", "start think open:1.1 close:1.1 close:2.2 done")) == [("close-without-open", 5, 0)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loadtests.contract import Contract, load
-from loadtests.history import DTYPE, End, RowKind, Window
+from loadtests.history import DTYPE, End, Flag, RowKind, Window
 from loadtests.retry import Backoff, Policy
 from reports.assessment import Assessment, Setting, assess, judge_history
 from reports.checkers import CHECKERS
@@ -313,3 +313,294 @@ def test_the_declared_policy_is_the_one_that_is_judged_by(rows: Rows, tmp_path: 
 def test_a_declared_client_must_be_seen_to_come_back(rows: Rows, tmp_path: Path) -> None:
     found = verdicts(judged(without(CLOSE)(rows), contract=declaring(tmp_path, "{}")))
     assert {found[id_] for id_ in ("retries", "backoff", "herd")} == {"unknown"}
+
+
+# -- what a check says -------------------------------------------------------------------------------------------------
+
+
+def short(turns: int = 3, roles: Sequence[str] = ROLES, **fields: int) -> Story:
+    """One user's turns; ``fields`` are those of each turn's last event."""
+    told = Story()
+    told.connect(0, 10)
+    for turn in range(1, turns + 1):
+        told.send(0, turn, turn * 100)
+        for i, role in enumerate(roles, 1):
+            told.event(0, turn, turn * 100 + i, role, **(fields if i == len(roles) else {}))
+        told.end(0, turn, turn * 100 + 50, took_ms=50)
+    told.leave(0, 9_000)
+    return told
+
+
+def test_a_warning_is_told_and_shown_and_counts_as_nothing() -> None:
+    one = short(2, flags=int(Flag.DEPRECATED)).check("vocabulary")
+    assert (one.verdict, one.violations, one.warnings, one.kinds, one.scope) == ("valid", 0, 2, {"deprecated": 2}, "")
+    assert [witness.turn for witness in one.witnesses] == ["1", "2"]
+
+
+def test_five_witnesses_of_each_kind_are_shown_and_all_are_counted() -> None:
+    told = short(7, roles=("started", "thinking", "tool-open", "done"))
+    one = told.check("pairing")
+    assert (one.violations, [witness.turn for witness in one.witnesses]) == (7, ["1", "2", "3", "4", "5"])
+    assert (one.reason, one.scope) == ("a tool began and never completed", "7 times, in 7 of 7 turns, 1 user hit")
+
+
+def test_a_finding_against_the_backend_is_none_against_the_harness() -> None:
+    checks = {one.id: one for one in short(1, roles=("started", "done")).assess().checks}
+    assert (checks["complete"].verdict, checks["self"].verdict, checks["self"].violations) == ("invalid", "valid", 0)
+
+
+def test_what_is_valid_has_nothing_to_say_but_what_a_fault_explains(rows: Rows) -> None:
+    checks = judged(rows).checks
+    assert {one.id: one.reason for one in checks if one.reason} == {
+        "close": f"{USERS // 2} explained by a fault on the session's own cohort"
+    }
+    assert {one.scope for one in checks} == {""}
+
+
+def test_users_are_those_that_were_meant_else_those_that_came(rows: Rows) -> None:
+    assert judged(rows, users=100).evidence.users == 100
+    assert judged(rows, users=0).evidence.users == USERS
+
+
+def test_without_a_start_seconds_are_those_of_the_clock() -> None:
+    told = short(1, roles=("started", "done"))
+    for checks in (
+        judge_history(REFERENCE, 1, (), told.read(), told.strings),
+        assess(REFERENCE, told.read(), told.strings, Setting(), told.replayed()).checks,
+    ):
+        (witness, *_) = next(one.witnesses for one in checks if one.id == "complete")
+        assert witness.at_s == START_NS / 1e9 + 0.102
+
+
+def test_of_a_run_of_which_nothing_is_known_users_are_those_that_came() -> None:
+    told = short(1)
+    told.connect(1, 10)
+    assert assess(REFERENCE, told.read(), told.strings, Setting(), told.replayed()).evidence.users == 2
+
+
+@pytest.mark.parametrize(
+    ("whole", "at_ms", "views"), [(True, 9_000, 1), (True, 30_000, 1), (False, 8_000, 1), (False, 30_000, 0)]
+)
+def test_a_view_after_a_history_that_is_cut_short_is_held_against_nothing(
+    whole: bool, at_ms: float, views: int
+) -> None:
+    told = short(1)
+    if not whole:
+        told.rows = [row for row in told.rows if row["kind"] != RowKind.STOP]
+        told.row(RowKind.DIAL, 1, 8_000)
+        told.rows = [row for row in told.rows if row["received"] <= START_NS + 8_000 * MS]
+    one = told.check("dead-peers", views=[(at_ms, 0)])
+    assert one.samples == views
+
+
+def slow_control(rows: Rows) -> Rows:
+    """Whatever ended during the fault took the control group five seconds more."""
+    changed, at_ms = rows.copy(), (rows["received"] - START_NS) / MS
+    slow = (rows["kind"] == RowKind.END) & (rows["session"] % 2 == 0) & (at_ms > 20_100) & (at_ms < 25_000)
+    changed["intended"][slow] -= 5_000 * MS
+    return changed
+
+
+def test_law_4_a_control_group_that_suffers_takes_away_only_what_rests_on_a_fault(rows: Rows) -> None:
+    found = judged(slow_control(rows))
+    unknown = {one.id for one in found.checks if one.verdict == "unknown"}
+    assert unknown == {"honesty", "reconnect", "restored"}
+    control = check(found, "control")
+    assert (control.verdict, set(control.kinds), len(control.witnesses)) == ("invalid", {"control-suffers"}, 5)
+    assert {witness.kind for witness in control.witnesses} == {"control-suffers"}
+    assert {one.verdict for one in found.checks} - {"unknown", "invalid"} == {"valid"}
+    assert [one.id for one in found.checks if one.verdict == "invalid"] == ["control"]
+
+
+def test_law_4_and_never_a_witness(rows: Rows) -> None:
+    """Who is not back is not back, whatever the control group suffers."""
+    changed = slow_control(rows)
+    kept = (
+        (changed["session"] != 1) | (changed["kind"] != RowKind.READY) | (changed["received"] < START_NS + 20_000 * MS)
+    )
+    one = check(judged(changed[kept]), "reconnect")
+    assert (one.verdict, one.kinds) == ("invalid", {"not-back": 1})
+
+
+def compared(before: End, after_turns: int) -> Story:
+    """Forty turns before a fault on everybody, every second one ending as said, and some after it."""
+    told = Story()
+    told.connect(0, 100, "treated")
+    for turn in range(1, 41):
+        told.turn(0, turn, turn * 100, 50, how=before if turn % 2 else End.OK)
+    for turn in range(41, 41 + after_turns):
+        told.turn(0, turn, 36_000 + turn * 100, 50)
+    told.leave(0, 90_000)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("before", "after_turns", "verdict", "reason"),
+    [
+        (End.OK, 60, "valid", ""),
+        (End.FAILED, 60, "unknown", "no steady state"),
+        (End.FAILED, 39, "not-exercised", "no steady state"),
+        (End.OK, 39, "valid", ""),
+        (End.OK, 10, "not-exercised", "only 10 turns"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_unknown_only_where_it_was_meant(
+    before: End, after_turns: int, verdict: str, reason: str
+) -> None:
+    one = compared(before, after_turns).check("restored", DOWN)
+    assert (one.verdict, one.required) == (verdict, after_turns >= 40)
+    assert reason in one.reason
+
+
+def test_a_fault_without_effect_takes_nothing_from_what_was_not_required() -> None:
+    assert compared(End.OK, 39).check("restored", DOWN, unproven="w1: absent").verdict == "valid"
+    assert compared(End.OK, 60).check("restored", DOWN, unproven="w1: absent").verdict == "unknown"
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def test_whose_fault_each_finding_is() -> None:
+    """Law 3: our own client's and our own harness's are named; whatever else is found is the backend's."""
+    client, harness = ("retries", "backoff", "herd", "sockets"), ("self",)
+    expected = {id_: "client" if id_ in client else "harness" if id_ in harness else "backend" for id_ in IDS}
+    assert {checker.id: checker.subject for checker in CHECKERS} == expected
+
+
+@pytest.mark.parametrize(
+    ("id_", "reason"), [("vocabulary", "no events"), ("schema", "no events"), ("close", "no connections")]
+)
+def test_what_a_checker_rests_on_is_said_where_it_is_not_there(id_: str, reason: str) -> None:
+    assert check(judged(np.empty(0, DTYPE), views=()), id_).reason == reason
+
+
+def test_the_run_itself_is_the_one_sample_of_the_harness(rows: Rows) -> None:
+    assert check(judged(rows), "self").samples == 1
+
+
+def test_without_numbers_event_ids_are_what_repeats_are_found_by() -> None:
+    told = Story(load("netra"))
+    told.connect(0, 10)
+    for i, role in enumerate(ROLES, 1):
+        told.event(0, 1, 100 + i, role, key=i)
+    one = told.check("duplicate")
+    assert (one.samples, one.verdict, one.required) == (5, "valid", False)
+
+
+def test_a_declared_client_need_not_come_back_where_nothing_cuts(rows: Rows, tmp_path: Path) -> None:
+    quiet = window(20_000, 25_000, disconnects=False)
+    found = judged(rows, windows=(quiet,), contract=declaring(tmp_path, "{}"))
+    assert not any(check(found, id_).required for id_ in CLIENT)
+
+
+def test_a_late_return_is_said_in_words_and_by_its_own_kind() -> None:
+    told = Story()
+    told.connect(0, 100, "treated")
+    told.close(0, 5_100)
+    told.refused(0, 5_200)
+    told.row(RowKind.STOP, 0, LAST_MS)
+    one = told.check("reconnect", window(5_000, 6_000))
+    (witness,) = one.witnesses
+    assert (one.reason, one.scope) == ("a cut session was not served again in time", "")
+    assert (witness.kind, witness.turn, witness.fault) == ("not-back", "", "w1")
+
+
+@pytest.mark.parametrize("again", [1, 2, 7])
+def test_missteps_show_five_witnesses_of_each_kind(again: int) -> None:
+    told = Story()
+    for user in range(again):
+        told.connect(user, 100, "treated")
+        told.close(user, 20_100)
+        told.row(RowKind.STOP, user, LAST_MS)
+    one = told.check("retries", DOWN)
+    assert (one.violations, one.kinds, len(one.witnesses)) == (again, {"never-retried": again}, min(again, 5))
+    assert {(witness.kind, witness.turn) for witness in one.witnesses} == {("never-retried", "")}
+
+
+@pytest.mark.parametrize(("views", "scope"), [([(20_000, 2)], "once"), ([(20_000, 2), (30_000, 3)], "2 times")])
+def test_a_backend_that_holds_the_dead_is_told_once_with_its_first_count(
+    views: list[tuple[float, int]], scope: str
+) -> None:
+    one = short(1).check("dead-peers", views=views)
+    assert (one.kinds, one.scope) == ({"kept-dead": len(views)}, scope)
+    assert one.reason == "the backend holds 2 sessions, and 0 clients are or lately were connected"
+
+
+def test_who_never_tried_to_come_back_is_not_kept_waiting() -> None:
+    told = Story()
+    told.connect(0, 100, "treated")
+    told.close(0, 20_100)
+    told.row(RowKind.STOP, 0, LAST_MS)
+    one = told.check("reconnect", DOWN)
+    assert (one.verdict, one.violations, one.samples) == ("valid", 0, 1)
+
+
+def test_turns_that_stay_slow_are_a_finding_of_their_own_kind() -> None:
+    told = compared(End.OK, 0)
+    for turn in range(41, 81):
+        told.turn(0, turn, 36_000 + turn * 100, 900)
+    one = told.check("restored", DOWN)
+    assert (one.kinds, {witness.kind for witness in one.witnesses}) == ({"not-restored": 40}, {"not-restored"})
+
+
+def test_two_sockets_and_waits_without_jitter_are_found_by_their_checkers() -> None:
+    told = Story()
+    for user in range(20):
+        told.connect(user, 100, "treated")
+        told.back_off(user, 20_000, 25_000, [1_000.0] * 9)
+        told.leave(user, LAST_MS)
+    told.connect(20, 100)
+    told.connect(20, 5_000)
+    told.leave(20, LAST_MS)
+    checks = {one.id: one for one in told.assess(DOWN).checks}
+    assert set(checks["backoff"].kinds) == {"no-jitter", "no-growth"}
+    assert checks["sockets"].kinds == {"two-sockets": 1}
+    assert checks["self"].violations == sum(checks[id_].violations > 0 for id_ in CLIENT)
+    assert "our own client: sockets: " in checks["self"].reason
+
+
+def test_silence_may_follow_a_message_or_a_connection(rows: Rows) -> None:
+    found = judged(rows)
+    assert check(found, "silence").samples == found.evidence.turns + found.evidence.connections
+
+
+@pytest.mark.parametrize(("users", "required"), [(1, False), (2, True)])
+def test_from_the_second_user_on_there_is_somebody_to_leak_from(users: int, required: bool) -> None:
+    told = Story()
+    for user in range(users):
+        told.connect(user, 10)
+        told.turn(user, 1, 100)
+        told.leave(user, 500)
+    one = told.check("leak")
+    assert (one.required, one.samples) == (required, 10 if required else 0)
+
+
+def test_one_message_in_doubt_and_one_look_at_the_backend_are_enough() -> None:
+    told = Story()
+    told.connect(0, 10, "treated")
+    told.send(0, 1, 19_900)
+    told.close(0, 20_100, flags=int(Flag.MID_TURN))
+    told.connect(0, 26_000)
+    told.row(RowKind.RESEND, 0, 26_003, turn=1)
+    told.leave(0, LAST_MS)
+    assert told.check("idempotency", DOWN).required
+    assert told.check("dead-peers", DOWN, views=[(15_000, 1)]).required
+
+
+@pytest.mark.parametrize(("turns", "required"), [(39, False), (40, True)])
+def test_forty_turns_are_meant_to_be_compared(turns: int, required: bool) -> None:
+    assert compared(End.OK, turns).check("restored", DOWN).required is required
+    told = Story()
+    told.connect(0, 10, "control")
+    for turn in range(1, 41 + turns):
+        told.turn(0, turn, turn * 100 if turn <= 40 else 20_000 + turn * 20, 10)
+    told.leave(0, LAST_MS)
+    assert told.check("control", DOWN).required is required
+
+
+def test_a_warning_beside_a_finding_is_counted_by_itself() -> None:
+    told = short(2, flags=int(Flag.DEPRECATED))
+    told.row(RowKind.EVENT, 0, 8_000, flags=int(Flag.UNAPPROVED), cursor=-2)
+    one = told.check("vocabulary")
+    assert (one.verdict, one.violations, one.warnings) == ("invalid", 1, 2)
+    assert one.kinds == {"deprecated": 2, "unapproved": 1}

@@ -140,3 +140,31 @@ def test_two_kinds_of_one_checker_are_one_cause() -> None:
 def test_a_finding_of_no_tracker_is_a_cause_by_its_check() -> None:
     (cause,) = told([check("reconnect", not_back=4)], [])
     assert (cause.id, cause.kind, cause.turns) == ("reconnect", "not-back", 0)
+
+
+def test_of_causes_that_touch_as_many_turns_the_more_frequent_comes_first() -> None:
+    often = [found("misplaced", 1, 1, row=row) for row in range(3)]
+    assert [one.kind for one in grouped([found("hole", 2, 1), *often])] == ["misplaced", "hole"]
+
+
+def test_as_often_and_in_as_many_turns_the_order_of_causes_decides() -> None:
+    assert [one.kind for one in grouped([found("silent", 2), found("hole", 1)])] == ["hole", "silent"]
+
+
+def test_of_a_cause_in_one_window_the_reason_names_it_and_of_two_none() -> None:
+    (one,) = told([check("loss", hole=2)], [found("hole", 1, 1, "w1"), found("hole", 2, 1, "w1")])
+    (two,) = told([check("loss", hole=2)], [found("hole", 1, 1, "w1"), found("hole-at-cut", 2, 1, "w2")])
+    (clear,) = told([check("loss", hole=1)], [found("hole", 1)])
+    assert (one.window, two.window, clear.window) == ("w1", "", "")
+
+
+def test_a_finding_of_no_tracker_stands_in_no_window_and_is_told_by_its_most_frequent_kind() -> None:
+    (cause,) = told([check("retries", unbounded=1, never_retried=3)], [])
+    assert (cause.kind, cause.window) == ("never-retried", "")
+    assert causes([check("self")], [])[0].kind == ""
+
+
+def test_a_single_consequence_is_told_without_a_count() -> None:
+    placed = [found("hole", 1), found("never-ended", 1)]
+    (cause,) = told([check("loss", hole=1)], placed)
+    assert cause.consequences == ("terminal: a turn began and never ended",)

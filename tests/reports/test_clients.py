@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.history import End, Flag
+from loadtests.history import End, Flag, RowKind
 from reports.clients import OVERLAP_NS, ClientAccount, Misstep, Outage
 from tests.reports.stories import MS, REFERENCE, START_NS, Story
 
@@ -189,3 +189,72 @@ def test_the_end_of_a_turn_is_no_censored_one_by_itself() -> None:
 
 def _nothing(_: Misstep) -> None:
     raise AssertionError
+
+
+@pytest.mark.parametrize(("overlap_ms", "missteps"), [(100, 0), (249, 0), (251, 1), (1_000, 1)])
+def test_a_quarter_of_a_second_is_a_moment(overlap_ms: float, missteps: int) -> None:
+    story = Story()
+    story.connect(0, 0)
+    story.connect(0, 100)
+    story.close(0, 101 + overlap_ms)
+    assert len(story.replayed().missteps) == missteps
+
+
+def test_of_three_sockets_two_are_left_when_one_goes() -> None:
+    """The next pair is a misstep of its own, from when there were two."""
+    story = Story()
+    story.connect(0, 0)
+    story.connect(0, 100)
+    story.close(0, 1_000, 1000, int(Flag.OURS))
+    story.connect(0, 2_000)
+    story.close(0, 3_000, 1000, int(Flag.OURS))
+    assert [one.at_ns - START_NS for one in story.replayed().missteps] == [101 * MS, 2_001 * MS]
+
+
+@pytest.mark.parametrize(
+    ("away_ms", "prompted"), [(0.0, {1}), (24.9, {1}), (25.0, set()), (-24.9, {1}), (-25.0, set())]
+)
+def test_an_attempt_near_a_planned_message_was_made_for_it(away_ms: float, prompted: set[int]) -> None:
+    one = Outage(0, "direct", 0, 0, 0, 1006, dials_ns=[0, 500 * MS, 900 * MS])
+    one.prompt(500 * MS + round(away_ms * MS))
+    assert one.prompted == prompted
+
+
+def test_of_messages_only_the_first_after_the_return_called_for_an_attempt() -> None:
+    story = cut_once(5, 40, 90, until_ms=200)
+    story.send(0, 1, 237, late_ms=3)
+    story.send(0, 2, 147, late_ms=200)
+    assert account(story).outages[0].prompted == {2}
+
+
+def test_who_was_refused_for_good_stays_refused_whatever_comes_next() -> None:
+    story = Story()
+    story.refused(0, 0, 401)
+    story.refused(0, 50)
+    story.dial(0, 100)
+    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"] * 2
+
+
+@pytest.mark.parametrize("connections", [1, 2, 5])
+def test_every_connection_but_the_first_is_a_reconnection(connections: int) -> None:
+    story = Story()
+    for at in range(connections):
+        story.connect(0, at * 100)
+        story.close(0, at * 100 + 50)
+    assert account(story).reconnections == connections - 1
+
+
+def test_a_turn_that_was_over_or_never_cut_has_no_cut() -> None:
+    one = ClientAccount(REFERENCE, 0, "direct", _nothing)
+    one.sent(1, 1_000)
+    one.ended(1, 1_100)
+    one.closed(0, 1_200, 1006, 0)
+    one.sent(2, 1_300)
+    assert (one.until_cut(1, 7), one.until_cut(2, 8)) == (7, 8)
+
+
+def test_a_session_s_own_end_is_its_outage_s_though_others_go_on() -> None:
+    story = cut_once(5)
+    story.row(RowKind.STOP, 0, 7_000)
+    story.connect(1, 9_000)
+    assert account(story).outages[0].end_ns == START_NS + 7_000 * MS

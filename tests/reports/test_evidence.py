@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from loadtests.contract import load
 from loadtests.history import UNKNOWN_TURN, End, RowKind
 from reports.evidence import Tally
 from tests.reports.stories import REFERENCE, Story, window
@@ -89,3 +91,39 @@ def test_outages_of_three_attempts_are_long_if_there_are_ten(attempts: int, outa
         story.back_off(session, 100, 9e9, [50.0] * (attempts - 1))
         story.row(RowKind.STOP, session, 60_000)
     assert story.assess().evidence.long_outages == long
+
+
+def test_a_plan_cuts_if_one_of_its_faults_does() -> None:
+    evidence = replace(told().assess().evidence, windows=(window(1, 2, disconnects=False), window(3, 4, "w2")))
+    assert evidence.cuts
+
+
+def test_rows_of_every_kind_are_counted() -> None:
+    story = Story()
+    for kind in RowKind:
+        for again in range(int(kind)):
+            story.row(kind, 0, again)
+    tally = Tally(REFERENCE)
+    tally.add(story.read())
+    assert [int(tally.kinds[kind]) for kind in RowKind] == [int(kind) for kind in RowKind]
+
+
+def test_a_number_may_be_nought() -> None:
+    story = Story()
+    for at, cursor in enumerate((-1, 0, 1)):
+        story.event(0, 1, at, "content", cursor=cursor)
+    tally = Tally(REFERENCE)
+    tally.add(story.read())
+    assert tally.numbered == 2
+
+
+def test_the_last_event_of_a_contract_may_close_a_pair(tmp_path: Path) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text("contract: 1\nname: more\nextends: reference\nevents: {zz_closed: {role: tool-close}}\n")
+    contract = load(str(file))
+    story = Story(contract)
+    story.row(RowKind.EVENT, 0, 1, event=contract.by_name["zz_closed"].index)
+    story.row(RowKind.EVENT, 0, 2, event=contract.by_name["zz_closed"].index - 1)
+    tally = Tally(contract)
+    tally.add(story.read())
+    assert (contract.events[-1].name, tally.pair_events) == ("zz_closed", 1)

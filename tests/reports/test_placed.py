@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.findings import KINDS, Finding
 from loadtests.history import End, Flag, RowKind, Window
-from reports.placed import PlacedFindings, explains
+from reports.placed import Placed, PlacedFindings, explains
 from tests.reports.stories import REFERENCE, ROLES, START_NS, S, Story, window
 
 DOWN = Window("w1", "down", "treated", "down", 0, 1, {}, disconnects=True, swallows=True)
@@ -173,3 +173,63 @@ def test_every_kind_of_finding_has_words(kind: str) -> None:
     found = placed(story)
     said = found.witness(Finding(kind_of, 0, 1, 0, 0, 1), "").text
     assert said == kind_of.text + TEXTS.get(kind, ": agent_thinking")
+
+
+def test_users_of_no_cohort_or_of_none_that_a_fault_may_touch_are_not_told_by_it() -> None:
+    story = never_ended(1_000, 2_000)
+    story.connect(2, 20)
+    found = placed(story)
+    (kind,) = [one for one in KINDS if one.name == "never-ended"]
+    known, unknown = (Placed(Finding(kind, session, 1, 0, 0), "") for session in (2, 99))
+    assert (found.cohort(1), found.cohort(2), found.cohort(99)) == ("treated", "direct", "")
+    assert found.scope([known]) == found.scope([unknown]) == "once, in 1 of 1 turns, 1 user hit"
+
+
+def test_a_finding_about_no_turn_has_none_in_its_witness_whatever_its_row_says() -> None:
+    story = Story()
+    story.connect(1, 10)
+    story.turn(1, 7, 100)
+    (kind,) = [one for one in KINDS if one.name == "unapproved"]
+    found = placed(story)
+    assert found.witness(Finding(kind, 1, 0, 4, 0), "").turn == ""
+    assert found.witness(Finding(kind, 1, 7, 4, 0), "").turn == "7"
+
+
+def test_a_row_by_itself_stands_clear_of_faults_and_to_the_millisecond() -> None:
+    story = Story()
+    story.connect(1, 1_234.5678)
+    witness = placed(story).witness_at(0, "slow", "…")
+    assert (witness.fault, witness.at_s) == ("", 1.235)
+
+
+def test_what_a_resume_itself_shows_is_told_of_the_resume() -> None:
+    story = Story()
+    story.row(RowKind.CLAIM, 1, 10)
+    (kind,) = [one for one in KINDS if one.name == "claimed-behind"]
+    assert (
+        placed(story).witness(Finding(kind, 1, 0, 0, 0, 5), "").text
+        == f"{kind.text}: from number 5, seen at the resume"
+    )
+
+
+def test_an_agent_of_another_contract_s_strings_is_not_named() -> None:
+    story = Story()
+    story.event(1, 1, 10, "done")
+    (kind,) = [one for one in KINDS if one.name == "agent-unfinished"]
+    found = placed(story)
+    assert found.witness(Finding(kind, 1, 1, 0, 0, len(story.strings) - 1), "").text.endswith(story.strings[-1])
+    assert found.witness(Finding(kind, 1, 1, 0, 0, len(story.strings)), "").text.startswith(kind.text)
+
+
+@pytest.mark.parametrize(
+    ("sent_ms", "excused"), [(8_999, 0), (9_000, 1), (9_900, 1), (10_500, 1), (12_000, 1), (12_001, 0)]
+)
+def test_a_message_is_on_its_way_for_a_second_at_most(sent_ms: float, excused: int) -> None:
+    """A fault that comes meanwhile may have swallowed it; one that was over before it was sent may not."""
+    story = Story()
+    story.connect(1, 10, "treated")
+    story.send(1, 1, sent_ms)
+    story.end(1, 1, 40_000, End.TIMEOUT)
+    story.leave(1, 60_000)
+    found = placed(story, FAULT)
+    assert (found.excused["silence"], len(found.by_checker["silence"])) == (excused, 1 - excused)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from loadtests.retry import Backoff, Policy
 from reports import policies
+from reports.clients import Misstep, Outage
 from reports.judgement import Check
+from reports.recovery import Recovery
 from tests.reports.stories import Story, window
 
 POLICY = Policy(base_ms=100, cap_ms=3_000)
@@ -197,3 +201,219 @@ def test_two_live_sockets_are_a_finding_of_their_own_checker_alone() -> None:
     found = client_checks(story)
     assert (found["sockets"].kinds, found["retries"].kinds) == ({"two-sockets": 1}, {"after-fatal": 1})
     assert [witness.session for witness in found["sockets"].witnesses] == ["0"]
+
+
+# -- limits, from just inside to just outside --------------------------------------------------------------------------
+
+STEP_MS, SINCE_NS = 1_000_000, 5_000_000_000
+
+
+def outage(
+    delays_ms: Sequence[float] = (), *, session: int = 0, attempts: int = 0, lasted_ms: float = 1_000.0, **about: Any
+) -> Recovery:
+    """A recovery with these waits; ``row`` of its close is the session's number."""
+    one = Outage(
+        session, "treated", about.pop("before", 0), SINCE_NS, session, 1006, attempts=attempts or len(delays_ms),
+        delays_ns=[round(delay * STEP_MS) for delay in delays_ms], **about,
+    )  # fmt: skip
+    if one.ready_ns is None:
+        one.end_ns = SINCE_NS + round(lasted_ms * STEP_MS)
+    return Recovery(one, "w1", SINCE_NS, 0, censored=False, late=False)
+
+
+BOUND = Policy(base_ms=100, cap_ms=800, attempts=10)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "about", "unbounded"),
+    [
+        (34, {}, False),
+        (35, {}, True),
+        (34, {"ready_ns": SINCE_NS + 1_000 * STEP_MS}, False),
+        (35, {"ready_ns": SINCE_NS + 1_000 * STEP_MS}, True),
+        (38, {"dropped": 1, "prompted": {0}}, False),
+        (39, {"dropped": 1, "prompted": {0}}, True),
+        (18, {"lasted_ms": 200.0}, False),
+        (19, {"lasted_ms": 200.0}, True),
+    ],
+)
+def test_attempts_are_bounded_by_time_rounds_and_what_messages_call_for(
+    attempts: int, about: dict[str, Any], unbounded: bool
+) -> None:
+    """Four steps to the cap in each round of ten, one more each eighth of a cap, eight by chance, two for a message."""
+    found = policies.retries([outage(attempts=attempts, **about)], [], BOUND)
+    assert list(found.texts) == ["unbounded"] * unbounded
+    assert [(one.kind, one.session, one.row, one.at_ns) for one in found.found] == [
+        ("unbounded", 0, 0, SINCE_NS)
+    ] * unbounded
+
+
+def test_where_a_round_is_one_attempt_there_is_no_backoff_to_hold_it_to() -> None:
+    assert not policies.retries([outage(attempts=60, lasted_ms=1.0)], [], Policy(attempts=1)).texts
+
+
+def test_only_missteps_of_its_kind_are_a_checker_s() -> None:
+    twice, fatal = Misstep("two-sockets", 1, 2, 3), Misstep("after-fatal", 4, 5, 6)
+    assert policies.retries([], [twice, fatal], BOUND).found == [fatal]
+    assert policies.sockets([twice, fatal]).found == [twice]
+
+
+def tried(*waits: Sequence[float]) -> list[Recovery]:
+    """One outage each; the first wait is that before the attempt made at once."""
+    return [outage((0.0, *some), session=i) for i, some in enumerate(waits)]
+
+
+def spread(mean_ms: float, share: float, count: int = 10) -> list[float]:
+    """Half below and half above, so that the deviation is exactly this share of the mean."""
+    return [mean_ms * (1 - share), mean_ms * (1 + share)] * (count // 2)
+
+
+def kinds_of(found: policies.Missteps) -> list[str]:
+    return sorted(found.texts)
+
+
+@pytest.mark.parametrize(
+    ("share", "mean_ms", "expected"),
+    [(0.0, 1_000, ["no-jitter"]), (0.02, 1_000, ["no-jitter"]), (0.05, 1_000, []), (0.2, 1_000, []), (0.0, 1.5, ["no-jitter"]),
+     (0.0, 1.0, [])],
+)  # fmt: skip
+def test_waits_that_deviate_by_less_than_a_twentieth_have_no_jitter(
+    share: float, mean_ms: float, expected: list[str]
+) -> None:
+    """Of a millisecond or less nothing can be said."""
+    waits = spread(mean_ms, share)
+    assert kinds_of(policies.backoff(tried(*((one, one) for one in waits)), POLICY)) == expected
+
+
+def test_nine_outages_show_nothing_and_two_attempts_no_policy() -> None:
+    assert kinds_of(policies.backoff(tried(*[(100.0, 200.0)] * 9), POLICY)) == []
+    assert kinds_of(policies.backoff(tried(*[(100.0,)] * 20), POLICY)) == []
+
+
+def test_the_witness_against_a_policy_is_who_tried_most_often() -> None:
+    some = [*tried(*[(100.0, 200.0)] * 10), outage((0.0, 100.0, 200.0, 400.0), session=77)]
+    found = policies.backoff([*some, *tried(*[(100.0, 200.0)] * 2)], POLICY)
+    assert [(one.kind, one.session) for one in found.found] == [("no-jitter", 77)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "last", "expected"),
+    [
+        (4, 1.0, ["no-growth"]),
+        (4, 1.49, ["no-growth"]),
+        (4, 1.5, []),
+        (4, 2.0, []),
+        (3, 1.0, []),
+        (5, 1.0, ["no-growth"]),
+    ],
+)
+def test_waits_must_grow_where_the_policy_makes_them_eight_times_as_long(
+    steps: int, last: float, expected: list[str]
+) -> None:
+    """The policy doubles: after four attempts the ceiling has grown eightfold, and half as much again would do."""
+    waits = [[one] * (steps - 1) + [one * last] for one in spread(100.0, 0.2)]
+    assert kinds_of(policies.backoff(tried(*waits), POLICY)) == expected
+
+
+def test_growth_is_looked_for_as_far_as_ten_outages_go() -> None:
+    """Shorter ones beside them hide nothing."""
+    waits = [[one] * 5 for one in spread(100.0, 0.2)]
+    assert kinds_of(policies.backoff(tried(*waits, (100.0, 200.0)), POLICY)) == ["no-growth"]
+
+
+def test_after_the_last_attempt_of_a_round_waits_begin_from_the_base() -> None:
+    waits = [[one, 2 * one, one, one, one] for one in spread(100.0, 0.2)]
+    assert kinds_of(policies.backoff(tried(*waits), Policy(base_ms=100, attempts=3))) == []
+    assert kinds_of(policies.backoff(tried(*waits), POLICY)) == ["no-growth"]
+
+
+def again(*firsts_ms: float | None) -> list[Recovery]:
+    """Later outages with these first waits; None: it came back with its first attempt."""
+    return [
+        outage((0.0,) if first is None else (0.0, first), session=i, before=1) for i, first in enumerate(firsts_ms, 40)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("firsts", "reset"),
+    [
+        ((310,) * 5, False),
+        ((310,) * 4, True),
+        ((300,) * 5, True),
+        ((0, 375, 375, 375, 375), True),
+        ((400,) * 5 + (None,) * 5, False),
+        ((None,) * 20, True),
+    ],
+)
+def test_a_first_wait_of_twice_the_base_and_a_bit_was_not_reset(firsts: tuple[float | None, ...], reset: bool) -> None:
+    found = policies.backoff(again(*firsts), POLICY)
+    assert kinds_of(found) == ([] if reset else ["no-reset"])
+    assert [one.session for one in found.found] == ([] if reset else [40])
+
+
+def test_a_first_outage_has_nothing_to_reset() -> None:
+    assert kinds_of(policies.backoff(tried(*[(5_000.0,)] * 9), POLICY)) == []
+
+
+def late(session: int, *dials_ms: float, window: str = "w1", **about: Any) -> Recovery:
+    """Tried at these times, counted from the heal."""
+    one = outage(session=session, dials_ns=[SINCE_NS + round(at * STEP_MS) for at in dials_ms], **about)
+    return replace(one, window=window)
+
+
+def test_who_backed_off_before_the_heal_is_of_the_herd() -> None:
+    """Two attempts before it, and the third at the heal or after: what it could have waited is twice the base."""
+    some = [late(i, -300, -200, 100 if i else 0, 500) for i in range(20)]
+    (one,) = policies.herds(some, POLICY)
+    assert (one.window, one.came_ms, set(one.ceilings_ms)) == ("w1", (0.0, *[100.0] * 19), {200.0})
+    assert one.first.outage.session == 0
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [late(19, -300, 100), late(19, -300, -200), late(19, -300, -200, 100, window=""), late(19, -300, -200, 100, prompted={2}),
+     late(18, -300, -200, 100)],
+)  # fmt: skip
+def test_who_shows_no_backoff_does_not_make_a_herd(stray: Recovery) -> None:
+    """Nor who belongs to no fault, came for a message, or was there before."""
+    some = [late(i, -300, -200, 100) for i in range(19)]
+    assert policies.herds([*some, stray], POLICY) == []
+    assert policies.herds([late(i, -300, -200, 100, window="") for i in range(30)], POLICY) == []
+
+
+def herd_of(*came_ms: float, ceiling_ms: float = 1_000.0) -> policies.Herd:
+    return policies.Herd("w1", came_ms, (ceiling_ms,) * len(came_ms), outage(session=7))
+
+
+@pytest.mark.parametrize(
+    ("came", "expected"),
+    [
+        ([0.0] * 17 + [200.0, 700.0, 900.0], ["in-step"]),
+        ([0.0] * 17 + [200.1, 700.0, 900.0], []),
+        ([700.0] * 17 + [0.0, 500.0, 900.0], ["in-step"]),
+        ([0.0, 250.0] + [50.0 + i for i in range(18)], ["in-step"]),
+        ([50.0 * i for i in range(20)], []),
+    ],
+)
+def test_nine_in_ten_within_a_fifth_of_the_ceiling_are_in_step(came: list[float], expected: list[str]) -> None:
+    found = policies.herd([herd_of(*came)], 1.0)
+    assert (list(found.texts), [one.session for one in found.found]) == (expected, [7] * len(expected))
+
+
+@pytest.mark.parametrize(
+    ("within", "share", "expected"), [(5, 0.25, []), (6, 0.25, ["peak"]), (20, 1.0, []), (5, 0.24, ["peak"])]
+)
+def test_a_second_s_peak_may_be_as_large_as_declared(within: int, share: float, expected: list[str]) -> None:
+    came = [*(1_000.0 * i / (within - 1) for i in range(within)), *(2_500.0 + 1_600 * i for i in range(20 - within))]
+    assert list(policies.herd([herd_of(*came, ceiling_ms=300.0)], share).texts) == expected
+
+
+@pytest.mark.parametrize(("attempts", "unbounded"), [(21, False), (22, True)])
+def test_where_the_base_is_the_cap_a_round_has_one_step(attempts: int, unbounded: bool) -> None:
+    found = policies.retries([outage(attempts=attempts)], [], Policy(base_ms=800, cap_ms=800, attempts=10))
+    assert list(found.texts) == ["unbounded"] * unbounded
+
+
+def test_a_policy_that_is_broken_by_many_has_one_witness_a_kind() -> None:
+    found = policies.backoff(tried(*[(100.0,) * 5] * 12), POLICY)
+    assert sorted(one.kind for one in found.found) == ["no-growth", "no-jitter"]

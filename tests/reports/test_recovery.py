@@ -49,3 +49,10 @@ def test_an_outage_is_placed_and_timed(
 def test_who_never_tried_to_come_back_is_not_the_backend_s_to_answer_for() -> None:
     never, tried, timely = recoveries([CUT, replace(CUT, attempts=1), replace(CUT, ready_ns=1_600)], [W1], BUDGET, LAST)
     assert (never.never_tried, tried.never_tried, timely.never_tried) == (True, False, False)
+
+
+@pytest.mark.parametrize(("ready_ns", "late"), [(2_100, False), (2_101, True)])
+def test_who_is_back_has_no_end_to_be_cut_by(ready_ns: int, late: bool) -> None:
+    """An outage that is over keeps no end: 0 stands for none."""
+    (one,) = recoveries([replace(CUT, ready_ns=ready_ns, end_ns=0)], [W1], BUDGET, LAST)
+    assert (one.censored, one.late) == (False, late)

@@ -68,7 +68,7 @@ def test_what_was_answered_otherwise_was_answered(end: End) -> None:
     assert not fed(BEFORE + some(30, AFTER_MS, end=end)).restored().broken
 
 
-@pytest.mark.parametrize("end", [End.THROTTLED, End.CANCELLED, End.REJECTED, End.IN_DOUBT, End.ABANDONED])
+@pytest.mark.parametrize("end", [End.CANCELLED, End.IN_DOUBT])
 def test_what_is_neither_good_nor_bad_is_no_sample(end: End) -> None:
     assert fed(BEFORE + some(30, AFTER_MS, 9_000, end)).restored().samples == 0
 
@@ -214,3 +214,102 @@ def test_a_late_generator_and_a_fault_without_effect_take_it_away_too(about: dic
     assert check.verdict == "unknown"
     assert reason in check.reason
     assert story(950).check("restored", FAULT, **about).verdict == "invalid"
+
+
+# -- bounds, from just inside to just outside --------------------------------------------------------------------------
+
+LATER = window(60_000, 65_000, "w2")
+FLAT = [(1_000.0 + i, 1_000.0, int(End.OK)) for i in range(80)]
+
+
+def flat(count: int, at_ms: float, took_ms: float, end: int = End.OK) -> list[tuple[float, float, int]]:
+    return [(at_ms, took_ms, int(end))] * count
+
+
+def test_of_nothing_nothing_is_said() -> None:
+    assert Comparison() == Comparison(
+        meant=0, samples=0, bad=0, limit_ms=0.0, before=0, broken=False, unknown="", rows=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("usual_ms", "took_ms", "limit_ms", "bad"),
+    [(1_000, 1_500.0, 1_500.0, 0), (1_000, 1_500.5, 1_500.0, 30), (2, 102.0, 102.0, 0), (2, 102.5, 102.0, 30)],
+)
+def test_slow_is_half_as_much_again_and_a_tenth_of_a_second_at_least(
+    usual_ms: float, took_ms: float, limit_ms: float, bad: int
+) -> None:
+    found = fed(flat(80, 1_000, usual_ms) + flat(30, AFTER_MS, took_ms)).restored()
+    assert (found.limit_ms, found.bad, found.broken) == (limit_ms, bad, bad > 0)
+
+
+def test_a_turn_cut_at_the_limit_has_not_taken_too_long() -> None:
+    cut = flat(20, AFTER_MS, 1_500.0, End.CUT_BY_STOP) + flat(3, AFTER_MS, 1_500.5, End.CUT_BY_STOP)
+    found = fed(FLAT + cut).restored()
+    assert (found.meant, found.samples, found.bad, found.rows) == (23, 3, 3, (100, 101, 102))
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "took_ms", "before", "after"),
+    [(19_000, 999, 40, 0), (19_000, 1_000, 0, 0), (35_000, 10, 0, 0), (35_001, 10, 0, 40)],
+)
+def test_a_turn_that_touches_a_fault_or_its_grace_is_neither_before_nor_after(
+    at_ms: float, took_ms: float, before: int, after: int
+) -> None:
+    found = fed(flat(40, at_ms, took_ms)).restored()
+    assert (found.before, found.samples) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "took_ms", "during"),
+    [
+        (19_000, 999, 0),
+        (19_000, 1_000, 40),
+        (25_000, 10, 40),
+        (25_001, 10, 0),
+        (50_000, 10, 0),
+        (59_000, 1_000, 40),
+        (65_001, 10, 0),
+    ],
+)
+def test_a_control_turn_that_touches_any_fault_is_compared(at_ms: float, took_ms: float, during: int) -> None:
+    found = fed(FLAT + flat(40, at_ms, took_ms), (FAULT, LATER), cohort="control").control()
+    assert (found.samples, found.before) == (during, 120 if (at_ms, took_ms) == (19_000, 999) else 80)
+
+
+@pytest.mark.parametrize("cohort", ["control", "treated"])
+@pytest.mark.parametrize("windows", [(FAULT, LATER), (LATER, FAULT)])
+def test_between_two_faults_is_not_before_them(cohort: str, windows: tuple[Window, ...]) -> None:
+    one = fed(flat(40, 50_000, 10), windows, cohort)
+    assert (one.restored().before, one.control().before) == (0, 0)
+
+
+def test_a_fault_that_never_healed_lasts_for_the_control_group() -> None:
+    found = fed(FLAT + flat(40, 80_000, 10), (replace(FAULT, end_ns=None),), cohort="control").control()
+    assert found.samples == 40
+
+
+def test_a_turn_whose_plan_is_not_known_is_not_compared() -> None:
+    one = Steadiness((FAULT,), round(GRACE_MS * MS))
+    for row in range(40):
+        one.add(row, "treated", 0, START_NS + row, End.OK)
+    assert one.restored().before == 0
+
+
+@pytest.mark.parametrize(("good", "says"), [(10, "11 would do"), (11, "no steady state")])
+def test_eleven_good_turns_are_no_steady_state_where_most_fail(good: int, says: str) -> None:
+    found = fed(flat(good, 1_000, 1_000) + flat(29, 1_000, 1_000, End.FAILED) + flat(40, AFTER_MS, 1_000)).restored()
+    assert says in found.unknown
+    assert (found.meant, found.samples, found.before, found.bad) == (40, 40, good, 0)
+
+
+@pytest.mark.parametrize(("after", "required"), [(39, False), (40, True)])
+def test_a_plan_that_means_forty_turns_is_held_to_them(after: int, required: bool) -> None:
+    told = Story()
+    told.connect(0, 10, "treated")
+    for turn in range(1, 31):
+        told.turn(0, turn, turn * 100, 50)
+    for turn in range(31, 31 + after):
+        told.turn(0, turn, 36_000 + turn * 100, 50)
+    told.leave(0, 90_000)
+    assert told.check("restored", FAULT).required is required

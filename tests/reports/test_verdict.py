@@ -160,3 +160,62 @@ def test_a_go_without_a_latency_gate_names_none() -> None:
 def test_the_tightest_gate_is_found_in_every_spelling_of_a_rule(rule: str) -> None:
     text = said([gate(rule=rule, observed=1400.0)], 1, 1)
     assert text.endswith("turn.total at 1400 of 1500 ms")
+
+
+def test_law_3_the_backend_s_findings_count_also_where_the_client_s_do() -> None:
+    assert merge([GOOD, BAD, SELF_OK], [gate()], declares_client=True) == "no-go"
+    assert merge([GOOD, SELF_OK], [gate()], declares_client=True) == "go"
+
+
+def ids(*args: Any) -> list[str]:
+    return [cause.id for cause in causes(*args)]
+
+
+def test_causes_come_by_weight_and_not_as_they_are_found() -> None:
+    gates = [
+        gate("fail", "warn", metric="warned"),
+        gate("unknown", metric="unsure"),
+        gate("fail", metric="broken"),
+    ]
+    checks = [
+        check("unknown", id_="doubtful"),
+        check("invalid", id_="wrong"),
+        check("unknown", subject="harness", id_="self"),
+    ]
+    assert ids(checks, gates) == ["self", "wrong", "broken", "unsure", "doubtful", "warned"]
+
+
+def test_the_quota_comes_before_the_gates_and_says_all_in_its_title() -> None:
+    first, second = causes([], [gate("fail")], (), QUOTA)
+    assert (first.title.lower(), first.detail, second.id) == (QUOTA.lower(), "", "turn.total")
+
+
+@pytest.mark.parametrize("kept", [gate(), gate("not-checked"), gate("unknown", "warn")])
+def test_what_is_kept_not_checked_or_only_a_warning_in_doubt_is_no_cause(kept: GateResult) -> None:
+    assert causes([GOOD, IDLE, SELF_OK], [kept]) == ()
+
+
+def test_so_many_causes_are_told_and_no_more() -> None:
+    assert len(causes([check("invalid", id_=f"c{i}") for i in range(30)], [])) == 12
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (2, ", and 1 more"), (4, ", and 3 more")])
+def test_the_sentence_gives_the_first_cause_and_counts_the_others(count: int, more: str) -> None:
+    reasons = causes([check("invalid", id_=f"c{i}", scope="twice") for i in range(count)], [])
+    assert sentence("no-go", reasons, [], 1, 1) == f"c0: invalid for a reason (twice){more}"
+
+
+def test_a_cause_without_a_detail_has_no_brackets() -> None:
+    assert sentence("no-go", causes([BAD], []), [], 1, 1) == "order: invalid for a reason"
+
+
+def test_the_tightest_gate_is_so_by_its_share_and_the_first_of_equals() -> None:
+    near, far = gate(observed=1400.0, metric="near"), gate(rule="p(95)<5000", observed=3000.0, metric="far")
+    assert "near" in said([far, near], 1, 1)
+    assert "near" in said([near, far], 1, 1)
+    assert "near" in said([near, replace(near, metric="twin")], 1, 1)
+
+
+@pytest.mark.parametrize("silent", [gate(observed=None), gate(rule="p(95)<0", observed=5.0)])
+def test_a_gate_without_a_number_or_a_limit_is_never_the_tightest(silent: GateResult) -> None:
+    assert "tightest" not in said([silent], 1, 1)
