@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.contract import load
-from loadtests.history import UNKNOWN_TURN, End, RowKind
+from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from reports.evidence import Tally
 from tests.reports.stories import REFERENCE, Story, window
 
@@ -127,3 +127,19 @@ def test_the_last_event_of_a_contract_may_close_a_pair(tmp_path: Path) -> None:
     tally = Tally(contract)
     tally.add(story.read())
     assert (contract.events[-1].name, tally.pair_events) == ("zz_closed", 1)
+
+
+def test_a_claim_of_continuity_is_told_from_a_declared_loss_and_from_a_served_connection() -> None:
+    """One flag serves both claims and closes."""
+    story = Story()
+    for at, (kind, flags) in enumerate(
+        [(RowKind.CLAIM, Flag.RESUMED), (RowKind.CLAIM, Flag.RESUMED), (RowKind.CLAIM, Flag(0)), (RowKind.CLAIM, Flag.RECOVERED),
+         (RowKind.CLOSE, Flag.RESUMED)]
+    ):  # fmt: skip
+        story.row(kind, 0, at, flags=int(flags))
+    rows = story.read()
+    tally = Tally(REFERENCE)
+    tally.add(rows[:1])
+    assert tally.resumed == 1
+    tally.add(rows[1:])
+    assert (tally.resumed, tally.kinds[RowKind.CLAIM]) == (2, 4)
