@@ -38,16 +38,16 @@ class Content:
 
     def read(self, flight: Flight, index: int, raw: bytes) -> tuple[int, int, int]:
         """The row's ``code``, flags, and schema bits."""
-        contract, code, flags, bits = self._contract, 0, 0, 0
+        contract, code, flags, bits, ended = self._contract, 0, 0, 0, OK
         if index in contract.stream_of:
             code = self._chunk(flight, index, raw)
         if index in contract.final_of and self._differs(flight, index, raw):
             flags |= TEXT_DIFFERS
         if self._roles[index] in (DONE, FAILED):
-            code = contract.outcome(index, raw) + 1
-            if not contract.declares_outcome(raw):
+            outcome, listed = contract.outcome(index, raw)
+            code, ended = outcome + 1, END_OF[outcome]
+            if not listed:
                 bits = UNDECLARED_OUTCOME
-        ended = END_OF[code - 1] if self._roles[index] in (DONE, FAILED) else OK
         if index == contract.answer_event and flight.expect is not None and ended in ANSWERED:
             answer = contract.read_answer(raw)
             if answer is None or not flight.expect.met_by(answer):

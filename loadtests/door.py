@@ -23,6 +23,7 @@ from loadtests.contract.prelude import CallError, Request, request, taken
 from loadtests.contract.schema import Call
 from loadtests.dial import Dial
 from loadtests.errors import ConfigError
+from loadtests.retry import REFUSALS
 from loadtests.secrets import Secrets
 from loadtests.transport import DialError
 
@@ -98,7 +99,7 @@ class Door:
         except DialError:
             raise
         except CallError as error:
-            raise self._error(error.status, f"{what}: {error}", fatal=error.status in {401, 403}) from None
+            raise self._error(error.status, f"{what}: {error}", fatal=error.status in REFUSALS) from None
         except (TimeoutError, gevent.Timeout) as error:
             if isinstance(error, gevent.Timeout) and error is not timer:
                 raise

@@ -8,11 +8,11 @@ from typing import Any
 
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import at_path
+from loadtests.contract.prelude import MOST_TAKEN
 
 __all__ = ["Handshake", "json_of"]
 
 NS_PER_MS = 1_000_000
-MOST_TAKEN = 4096  # characters of a value, as in a prelude; a longer one is none
 
 
 def json_of(raw: bytes) -> Any:

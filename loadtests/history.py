@@ -22,6 +22,7 @@ __all__ = [
     "ROW",
     "SCHEMA",
     "UNKNOWN_TURN",
+    "VERSION_LABEL",
     "End",
     "Flag",
     "RowKind",
@@ -99,6 +100,9 @@ OUR_ERROR = -1  # in place of a close code: a mistake of this program, and never
 
 #: What a terminal event says of its turn; its number, plus one, is the row's ``code``.
 OUTCOMES = ("ok", "degraded", "refused", "throttled", "failed", "cancelled", "rejected")
+
+#: how a row's label says which version an event had
+VERSION_LABEL = "version:"
 
 #: Cohort numbers in rows.
 COHORTS = ("direct", "control", "treated")

@@ -26,6 +26,7 @@ from loadtests.errors import ConfigError
 from loadtests.findings import Finding
 from loadtests.history import End
 from loadtests.plaintext import printable
+from loadtests.retry import REFUSALS
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
 from loadtests.transport import Connection, DialError
@@ -165,7 +166,7 @@ class Probe:
                 if step != "tls" or (dial is not None and dial.tls is not None):
                     self._passed(step, 0.0)
             self._failed(error.step, (time.monotonic_ns() - began) / NS_PER_MS, error.text)
-            refused = error.code in {401, 403}
+            refused = error.code in REFUSALS
             answered = error.step == "upgrade" or (error.step == "prelude" and error.code > 0)
             self.report.fit = "refused" if refused else "no-websocket" if answered else "unreachable"
             self.report.problem = self._redact(str(error))

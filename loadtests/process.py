@@ -147,8 +147,8 @@ class LoadProcess:
             dial = self._target.dial(file.auth, token, self._tls, values)
             return dial.via((address[0], address[1])) if address else dial
 
-        known = {"token": token} if token else {}
-        return Door(dial_of, file.prelude, known, self.assignment.ca, self._secrets)
+        credentials = {"token": token} if token else {}
+        return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets)
 
     def converse(self, number: int, chat: Chat, content: Callable[[], Ask | str], pace_ms: int) -> None:
         """A user's whole life. Our own mistakes are counted against us and never end the user."""

@@ -7,11 +7,15 @@ the capped exponential, so that a herd cut off at one moment does not come back 
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import msgspec
 
-__all__ = ["Backoff", "Policy", "declared"]
+from loadtests.contract.schema import Client
+
+__all__ = ["REFUSALS", "Backoff", "Policy", "declared"]
+
+#: HTTP answers after which a client must not come back, whatever its contract says
+REFUSALS = frozenset({401, 403})
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +27,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attempts: int = 12
 
 
-def declared(client: Any, otherwise: Policy) -> Policy:
+def declared(client: Client | None, otherwise: Policy) -> Policy:
     """The product's own policy where its contract says one (``client``), else what the scenario says."""
     return otherwise if client is None else Policy(client.base_ms, client.cap_ms, client.factor, client.attempts)
 

@@ -18,7 +18,7 @@ from loadtests import contract, intake, scenario
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED
 from loadtests.errors import ConfigError
-from loadtests.history import DTYPE, Flag, RowKind, Window
+from loadtests.history import DTYPE, VERSION_LABEL, Flag, RowKind, Window
 from loadtests.journal import read_journal
 from loadtests.manifest import read_manifest
 from loadtests.scenario import Scenario
@@ -185,7 +185,7 @@ def _recheck_versions(rows: Rows, strings: list[str], used: Contract) -> None:
     if not versions.path:
         return
     for label in np.unique(rows["labels"][events]):
-        _, _, version = strings[label].partition("version:")
+        _, _, version = strings[label].partition(VERSION_LABEL)
         if version in versions.deprecated:
             rows["flags"][events & (rows["labels"] == label)] |= np.uint16(Flag.OLD_VERSION)
         elif version and version not in versions.accepted:

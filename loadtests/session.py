@@ -23,10 +23,12 @@ from loadtests.contract.decoder import (
     VERSION_UNKNOWN,
     at_path,
 )
+from loadtests.contract.prelude import MOST_TAKEN
 from loadtests.findings import Finding
 from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
-from loadtests.handshake import MOST_TAKEN, Handshake, json_of
-from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
+from loadtests.handshake import Handshake, json_of
+from loadtests.history import UNKNOWN_TURN, VERSION_LABEL, End, Flag, RowKind
+from loadtests.retry import REFUSALS
 from loadtests.tracker import SessionTracker
 from loadtests.turn import CONTENT, OTHER, Rules
 
@@ -187,7 +189,7 @@ class Session:
 
     def is_fatal(self, code: int) -> bool:
         """After this close code, or this HTTP status, the client must not come back."""
-        return code in self.contract.file.closes.fatal or code in {401, 403}
+        return code in self.contract.file.closes.fatal or code in REFUSALS
 
     # Frames
 
@@ -286,7 +288,7 @@ class Session:
         return None, self.turns or UNKNOWN_TURN, 0, ASSUMED_TURN
 
     def _label(self, version: str) -> int:
-        number = self._intern(f"version:{version}")
+        number = self._intern(f"{VERSION_LABEL}{version}")
         if len(self._versions) < MOST_VERSIONS:
             self._versions[version] = number
         return number

@@ -71,8 +71,8 @@ class SessionTracker:
     """State of one session over all its connections. ``emit`` is called with every finding."""
 
     __slots__ = (
-        "asked", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "last_turn",
-        "old_keys", "reconnected", "rules", "session", "several", "turns",
+        "asked", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "old_keys",
+        "reconnected", "rules", "session", "several", "turns",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, session: int, emit: Callable[[Finding], None]) -> None:
@@ -81,7 +81,6 @@ class SessionTracker:
         self.emit = emit
         self.turns: dict[int, TurnTracker] = {}
         self.current: TurnTracker | None = None
-        self.last_turn: TurnTracker | None = None
         self.high = rules.first_cursor - 1
         self.holes: list[_Hole] = []
         self.keys: set[int] = set()
@@ -94,7 +93,7 @@ class SessionTracker:
 
     def sent(self, row: int, turn: int) -> None:
         """A new turn's message was sent."""
-        self.several = self.rules.exclusive and any(not one.over for one in self.turns.values())
+        self.several = self.rules.exclusive and self._in_flight()
         self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
         if len(self.turns) > KEPT_TURNS:
             self._settle(self.turns.pop(next(iter(self.turns))), 0)  # the oldest: numbers only grow
@@ -111,7 +110,6 @@ class SessionTracker:
             )
         # Nearly all frames: the next one of the stream, with nothing to say against it but what its turn says.
         self.high = cursor
-        self.last_turn = tracker
         broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
         if broken is None and not tracker.ended and not self.several:
             return None
@@ -135,7 +133,6 @@ class SessionTracker:
         if cursor >= 0 and not flags & F_OTHER_STREAM:
             if cursor == self.high + 1:
                 self.high = cursor
-                self.last_turn = tracker or self.last_turn
             else:
                 # Always, also under a leak: a number that is not counted would show as a hole later.
                 gap = self._cursor(row, at_ns, cursor, tracker, turn)
@@ -220,10 +217,9 @@ class SessionTracker:
             self.holes.append(_Hole(first, last, kind, row, at_ns, turn))
             self.high = cursor
             # What is missing may be of any turn that is still open, and of the one that showed it.
-            for touched in (self.last_turn, tracker, *self.turns.values()):
-                if touched is not None and not touched.settled and (touched is tracker or not touched.ended):
+            for touched in self.turns.values():
+                if not touched.settled and (touched is tracker or not touched.ended):
                     touched.holed = True
-            self.last_turn = tracker or self.last_turn
             return None
         for i, hole in enumerate(self.holes):
             if hole.first <= cursor <= hole.last:

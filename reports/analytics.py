@@ -4,6 +4,7 @@ judges nothing, and an event has a meaning here only by its role.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ import pandas as pd
 from loadtests.contract.compile import Contract
 from loadtests.contract.schema import Role
 from loadtests.rundir import RunData
+from reports.endings import LEFT_OUT
+from reports.gates import percentile
 from reports.patterns import Followed, Sequence, followed, sequences
-from reports.streams import CENSORED, ENDED_OTHERWISE, gaps_frame, samples
+from reports.streams import gaps_frame, samples
 from reports.wire import Type, Version, types, versions
 
 __all__ = ["Analytics", "Layer", "Step", "StreamLine", "analyse", "funnel", "layers", "stream_line"]
@@ -138,7 +141,7 @@ def funnel(turns: pd.DataFrame, contract: Contract) -> tuple[Step, ...]:
 
 def layers(turns: pd.DataFrame, contract: Contract) -> tuple[Layer, ...]:
     """The three layers of perceived latency; a turn that shows nothing to read before its end shows it then."""
-    judged = turns[~turns["outcome"].isin([*CENSORED, *ENDED_OTHERWISE])]
+    judged = turns[~turns["outcome"].isin(LEFT_OUT)]
     whole = judged["total_ms"].where(judged["outcome"] != "failed")
     anything = _first(judged, [f"{EVENT}{rule.name}" for rule in contract.events if rule.role != "other"])
     useful = _first(judged, [f"{EVENT}{name}" for name in contract.names(*USEFUL)]).fillna(whole)
@@ -195,5 +198,5 @@ def _layer(name: str, clear: pd.Series[float], hit: pd.Series[float], expected_m
 
 def _at(values: np.ndarray[Any, Any], share: float) -> float | None:
     """An observed value, never one between two; None: there is none, or it is infinite."""
-    found = float(np.quantile(values, share, method="inverted_cdf")) if len(values) else np.inf
-    return round(found, 3) if np.isfinite(found) else None
+    found = percentile(values, share)
+    return round(found, 3) if found is not None and math.isfinite(found) else None

@@ -9,7 +9,7 @@ import pandas as pd
 from loadtests import arrivals, cohorts
 from loadtests.history import RowKind, phase_at
 from loadtests.rundir import RunData
-from reports.gates import GOOD, LEFT_OUT
+from reports.endings import GOOD, LEFT_OUT
 from reports.judgement import Books
 from reports.placed import Phases
 

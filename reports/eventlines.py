@@ -13,7 +13,7 @@ from reports.gates import percentile
 from reports.judgement import EventLine, GateResult
 from reports.placed import Placed
 
-__all__ = ["event_lines", "reached"]
+__all__ = ["event_lines"]
 
 #: of the gates on an event, the one that is shown
 WORST_FIRST = ("fail", "unknown", "pass")
@@ -43,9 +43,3 @@ def event_lines(
             )
         )  # fmt: skip
     return tuple(out)
-
-
-def reached(data: RunData, turns: pd.DataFrame) -> tuple[tuple[str, int], ...]:
-    """Of the turns that were sent, how many reached each demanded event."""
-    names = [rule.name for rule in data.contract.demanded]
-    return (("sent", len(turns)), *((name, int(turns[f"event:{name}"].notna().sum())) for name in names))

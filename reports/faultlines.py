@@ -10,10 +10,13 @@ import pandas as pd
 
 from loadtests.history import Window
 from loadtests.rundir import RunData
-from reports.gates import GOOD
+from reports.endings import GOOD, LEFT_OUT
 from reports.judgement import FaultResult
 
 __all__ = ["fault_results", "unproven"]
+
+#: it was answered, if only as promised, or the run's end cut it; what is in doubt may be lost
+NOT_LOST = (*GOOD, *(name for name in LEFT_OUT if name != "in-doubt"))
 
 
 def _effects(data: RunData) -> dict[str, dict[str, Any]]:
@@ -51,14 +54,10 @@ def fault_results(
                 recovery_s=round(float(recovered.median()), 3) if len(recovered) else None,
                 recovery_max_s=round(float(recovered.max()), 3) if len(recovered) else None,
                 unrecovered=int((mine["recovery_s"].isna() & ~mine["censored"].astype(bool)).sum()),
-                turns=len(hit), turns_lost=int((~hit["outcome"].isin([*GOOD, *NOT_LOST])).sum()), slowdown=_slowdown(hit, before),
+                turns=len(hit), turns_lost=int((~hit["outcome"].isin(NOT_LOST)).sum()), slowdown=_slowdown(hit, before),
             )
         )  # fmt: skip
     return tuple(out)
-
-
-#: the run's end cut it, or it was answered as promised
-NOT_LOST = ("cut", "throttled", "cancelled", "rejected")
 
 
 def _peak(at_s: np.ndarray[Any, Any]) -> int:

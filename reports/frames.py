@@ -7,29 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loadtests.history import COHORTS, UNKNOWN_TURN, End, Flag, RowKind, Window, attribute, phase_at
+from loadtests.history import COHORTS, Flag, RowKind, Window, attribute, phase_at
 from loadtests.rundir import RunData
+from reports.endings import ENDINGS
+from reports.replay import of_own_turns
 from reports.streams import with_chunks
 
 __all__ = [
     "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "outages_frame", "phases_of", "turns_frame",
 ]  # fmt: skip
 
-OUTCOMES = {
-    End.OK: "ok",
-    End.FAILED: "failed",
-    End.TIMEOUT: "timeout",
-    End.CUT_BY_STOP: "cut",
-    End.IN_DOUBT: "in-doubt",
-    End.ABANDONED: "abandoned",
-    End.DEGRADED: "degraded",
-    End.REFUSED: "refused",
-    End.THROTTLED: "throttled",
-    End.CANCELLED: "cancelled",
-    End.REJECTED: "rejected",
-}
+OUTCOMES = {end: one.name for end, one in ENDINGS.items()}
 #: outcomes that the backend itself gave: their turns have an end, and so a length
-ENDED = ("ok", "failed", "degraded", "refused", "throttled", "cancelled", "rejected")
+ENDED = tuple(one.name for one in ENDINGS.values() if one.said)
 NS_PER_MS = 1e6
 NS_PER_S = 1_000_000_000
 
@@ -117,7 +107,7 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
 def _with_events(frame: pd.DataFrame, data: RunData) -> pd.DataFrame:
     """First occurrence of each event of a role in each turn, in ms since the intended send."""
     rows = data.rows
-    own = (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
+    own = of_own_turns(rows)
     events = pd.DataFrame(
         {
             "session": rows["session"][own].astype(np.int64),

@@ -17,18 +17,15 @@ import pandas as pd
 
 from loadtests.metrics import NO_FAULT, STREAM, Gate, gap_of
 from reports import streams
+from reports.endings import GOOD, LEFT_OUT
 from reports.judgement import GateResult, GateVerdict
 from reports.proportions import bounds
 from reports.proportions import samples_needed as turns_needed
 
 __all__ = ["Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
 
-#: the turn was answered, and not with a failure
-GOOD = ("ok", "degraded", "refused")
-#: neither good nor bad; a quota, a cancelled turn and a second one refused as promised say nothing of a turn's success
-LEFT_OUT = (*streams.CENSORED, *streams.ENDED_OTHERWISE)
 #: answers without all that a whole one shows; what they lack is no latency
-PARTIAL = ("degraded", "refused")
+PARTIAL = tuple(name for name in GOOD if name != "ok")
 HIT = ("during", "grace")
 
 

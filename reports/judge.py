@@ -17,7 +17,7 @@ from reports.assessment import Setting, assess
 from reports.books import books, planned_turns
 from reports.causes import grouped
 from reports.checkers import declares_client
-from reports.eventlines import event_lines, reached
+from reports.eventlines import event_lines
 from reports.faultlines import fault_results, unproven
 from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
 from reports.gates import Measured, judge_gate
@@ -84,7 +84,6 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         books=account,
         generator=generator,
         events=event_lines(data, turns, assessed.placed.by_checker.get("order", ()), results),
-        funnel=reached(data, turns),
         not_checked=_not_checked(checks, results),
         phases=tuple((name, data.seconds(start), data.seconds(end)) for name, start, end in phases),
         cleanup=_cleanup(data),

@@ -193,8 +193,6 @@ class Judgement:
     books: Books
     generator: GeneratorHealth
     events: tuple[EventLine, ...]
-    #: sent -> roles in the contract's order -> done: (name, turns that reached it)
-    funnel: tuple[tuple[str, int], ...]
     not_checked: tuple[str, ...]
     #: name, start_s, end_s
     phases: tuple[tuple[str, float, float], ...]
@@ -204,7 +202,7 @@ class Judgement:
     turns: pd.DataFrame = field(repr=False)
     connections: pd.DataFrame = field(repr=False)
     health: pd.DataFrame = field(repr=False)
-    #: ``reports.analytics.Analytics``: funnel, layers, transitions; None: not made
+    #: ``reports.analytics.Analytics``, the value chain; None: not made
     analytics: Any = field(default=None, repr=False)
 
     def check(self, id_: str) -> Check:

@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from loadtests.history import UNKNOWN_TURN, Flag, RowKind
+from loadtests.history import Flag
 from loadtests.rundir import RunData
+from reports.replay import of_own_turns
 
 __all__ = ["AGAIN", "MOST", "SENT", "Followed", "Sequence", "followed", "sequences"]
 
@@ -129,7 +130,7 @@ def _events(data: RunData) -> pd.DataFrame:
     What names no turn and means nothing to one, such as a heartbeat, is no part of it.
     """
     rows = data.rows
-    own = (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
+    own = of_own_turns(rows)
     silent = np.array([role == "other" for role in data.contract.roles])[rows["event"]]
     own &= ~(silent & (rows["event"] > 0) & ((rows["flags"] & Flag.ASSUMED_TURN) > 0))
     event, raw = rows["event"][own].astype(np.int64), rows["raw"][own].astype(np.int64)

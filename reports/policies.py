@@ -14,7 +14,7 @@ from loadtests.retry import Policy
 from reports.clients import Misstep
 from reports.recovery import Recovery
 
-__all__ = ["LEAST_HERD", "LONG", "Herd", "Missteps", "backoff", "herd", "herds", "retries", "sockets"]
+__all__ = ["LEAST_HERD", "LEAST_OUTAGES", "LONG", "Herd", "Missteps", "backoff", "herd", "herds", "retries", "sockets"]
 
 #: outages of so many attempts show a policy; fewer outages than that show nothing
 LONG, LEAST_OUTAGES = 3, 10

@@ -15,15 +15,16 @@ import numpy as np
 
 from loadtests.contract.compile import Contract
 from loadtests.findings import Finding
-from loadtests.history import COHORTS, DTYPE, UNKNOWN_TURN, End, Flag, RowKind, Window
+from loadtests.history import COHORTS, DTYPE, UNKNOWN_TURN, Flag, RowKind, Window
 from loadtests.rundir import RunData
 from loadtests.tracker import SessionTracker
 from loadtests.turn import Rules
 from reports.clients import ClientAccount, Misstep
+from reports.endings import BY_CLIENT, CENSORED
 from reports.evidence import Tally
 from reports.steadiness import DROPPED, Steadiness
 
-__all__ = ["Replayed", "Rows", "as_rows", "is_of_a_turn", "replay", "replay_rows"]
+__all__ = ["Replayed", "Rows", "as_rows", "is_of_a_turn", "of_own_turns", "replay", "replay_rows"]
 
 Rows = np.ndarray[Any, np.dtype[Any]]
 KEPT_FINDINGS = 5_000  # of a kind, so that none crowds out another; beyond these only counts grow
@@ -35,9 +36,6 @@ OF_A_WHOLE_TURN = frozenset(
         "never-executed",
     }
 )  # fmt: skip
-CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT)
-#: ends that the client made itself; any other came with an event of the backend
-OF_THE_CLIENT = (*CENSORED, End.TIMEOUT, End.ABANDONED)
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class Replayed:
     unfinished: int = 0
     clients: dict[int, ClientAccount] = field(default_factory=dict)
     missteps: list[Misstep] = field(default_factory=list)
-    #: turns that the client ended, by how; decided ones with an event, with two or more
+    #: turns by how they ended for the client; of those, decided ones with an event, and any with two or more
     ends: Counter[int] = field(default_factory=Counter)
     begun: int = 0
     ordered: int = 0
@@ -220,7 +218,7 @@ class _Worker:
             seen = (heard.seen & self._telling).bit_count()
             result.ordered += seen >= 2
             result.begun += seen > 0 and code not in CENSORED
-            result.unheard += code not in OF_THE_CLIENT and not heard.ended
+            result.unheard += code not in BY_CLIENT and not heard.ended
         account.ended(turn, at_ns)
         result.steadiness.add(row, account.cohort, rest[-1], at_ns, code)
         tracker.ended(turn, code)
@@ -251,3 +249,11 @@ def as_rows(rows: Rows | Sequence[tuple[int, ...]]) -> Rows:
 def is_of_a_turn(finding: Finding) -> bool:
     """Whether a finding names a turn of its own session."""
     return finding.turn not in {0, UNKNOWN_TURN}
+
+
+def of_own_turns(rows: Rows) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows are events of a turn of their own session."""
+    mask: np.ndarray[Any, np.dtype[np.bool_]] = (
+        (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
+    )
+    return mask

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadtests.history import End, Window
+from reports.endings import ENDINGS
 from reports.proportions import bounds
 
 __all__ = ["ALLOWED", "LEAST_MEANT", "Comparison", "Steadiness"]
@@ -30,8 +31,8 @@ LEAST = math.ceil(math.log(0.05) / math.log(1 - ALLOWED))
 LEAST_MEANT = 40
 CONTROL = "control"
 BEFORE, DURING, AFTER = "before", "during", "after"
-GOOD = frozenset({End.OK, End.DEGRADED, End.REFUSED})
-#: neither good nor bad: a promise kept, a message that a fault may have swallowed
+GOOD = frozenset(end for end, one in ENDINGS.items() if one.counts_as == "ok")
+#: no sample: a promise kept, a message that a fault may have swallowed; who is throttled or rejected is not served as before
 IDLE = frozenset({End.CANCELLED, End.IN_DOUBT})
 DROPPED = -1
 

@@ -10,18 +10,12 @@ import numpy as np
 import pandas as pd
 
 from loadtests.contract.compile import Contract
-from loadtests.history import UNKNOWN_TURN, RowKind
 from loadtests.rundir import RunData
+from reports.endings import FAILED, LEFT_OUT, UNENDED
+from reports.replay import of_own_turns
 
-__all__ = ["CENSORED", "ENDED_OTHERWISE", "UNENDED", "chunk_events", "gaps_frame", "samples", "with_chunks"]
+__all__ = ["chunk_events", "gaps_frame", "samples", "with_chunks"]
 
-#: outcomes that are neither good nor bad: the run ended first, or a fault may have swallowed the message
-CENSORED = ("cut", "in-doubt")
-#: the backend answered by not answering: nothing that a latency could be measured by
-ENDED_OTHERWISE = ("throttled", "cancelled", "rejected")
-#: the client stopped waiting
-UNENDED = ("timeout", "abandoned")
-FAILED = ("failed", *UNENDED)
 NS_PER_MS = 1e6
 NS_PER_S = 1e9
 TURN = ["session", "turn"]
@@ -65,11 +59,11 @@ def samples(metric: str, frame: pd.DataFrame, *, demanded: bool) -> pd.Series[fl
     A turn that ended well without a chunk is a sample only where the contract demands one; one that failed before the
     first chunk always is.
     """
-    decided = frame[~frame["outcome"].isin([*CENSORED, *ENDED_OTHERWISE])]
+    decided = frame[~frame["outcome"].isin(LEFT_OUT)]
     values = decided[COLUMNS[metric]].astype(float)
     if metric == "stream.ttft":
         waited = decided["outcome"].isin(FAILED) | demanded
-        values = values.fillna(pd.Series(np.where(waited, np.inf, np.nan), index=values.index))
+        values = values.mask(values.isna() & waited, np.inf)
     elif metric != "stream.gap":
         stuck = decided["outcome"].isin(UNENDED) & (decided["chunks"] > 0)
         values = values.mask(stuck, np.inf if metric == "stream.stall" else 0.0)
@@ -81,8 +75,7 @@ def _chunks(data: RunData) -> pd.DataFrame:
     rows = data.rows
     wanted = np.zeros(len(data.contract.events) + 1, dtype=bool)
     wanted[list(chunk_events(data.contract))] = True
-    own = (rows["kind"] == RowKind.EVENT) & (rows["turn"] > 0) & (rows["turn"] != UNKNOWN_TURN) & (rows["foreign"] < 0)
-    own &= wanted[rows["event"]]
+    own = of_own_turns(rows) & wanted[rows["event"]]
     # Column by column: a row is 96 bytes, and most of them are not asked for.
     frame = pd.DataFrame(
         {

@@ -7,13 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from loadtests.backend.defects import Site
 from loadtests.backend.engine import ExecutionEngine
 from loadtests.backend.eventlog import EventLog, Turn
 from loadtests.backend.manager import WebSocketManager
 from loadtests.backend.notifier import UnapprovedEventError, WebSocketNotifier
 from loadtests.backend.planting import Planter
 from loadtests.backend.script import Ask, Step
+from loadtests.backend.spoilt_turns import Site
 from loadtests.backend.threads import Run, Threads
 from loadtests.backend.world import World
 from loadtests.contract import Contract
@@ -84,10 +84,6 @@ class AgentService:
         self._spoilt: set[tuple[str, str]] = set()
         self.running = 0
 
-    def words_before(self, owner: str, thread: str) -> tuple[str, ...]:
-        """What the user said on a thread so far."""
-        return self._log.words(owner, thread)
-
     def accept(self, turn: Turn, ask: Ask) -> Reception:
         """Execute a message once: now, or when its thread is free."""
         key = turn.owner, turn.message
@@ -115,7 +111,7 @@ class AgentService:
     def _admit(self, run: Run) -> Reception:
         running = self._threads.running(run.turn)
         if running and self._policy == "queue" and not self._planter.strikes("queue", run.turn.run):
-            if any(one.wedged for one in self._threads.running(run.turn)):
+            if any(one.wedged for one in running):
                 self._planter.hit()
             self._threads.wait(run)
             return "waiting"

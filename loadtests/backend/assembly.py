@@ -163,7 +163,7 @@ class Backend:
         claim = self.log.claim(stream, link.user, after, whole=self.planter.reads_all)
         if claim.resumed and (upto := self.planter.rewind(claim)) is not None:
             self.log.rewind(stream, upto)
-            claim = replace(claim, head=upto, missed=(), last_had=None)
+            claim = replace(claim, head=upto, missed=(), had=())
         answer = Parcel(frame=self.frames.restored(claim, self._world.now_s()))
         if not claim.resumed:
             link.put(answer)
@@ -181,9 +181,9 @@ class Backend:
             self.manager.hold_back(stream, replay, overtakers, ends, self.planter.hit)
             return
         self.manager.take_over(link, stream, [answer, *replay])
-        known = (*claim.missed, claim.last_had)
-        if known[0] is not None:
-            self._broadcast(link, parcel_of(known[0]))
+        own = claim.missed[0] if claim.missed else claim.last_had
+        if own is not None:
+            self._broadcast(link, parcel_of(own))
 
     def _names(self, *roles: Role) -> frozenset[str]:
         return frozenset(name for name, role in self._roles.items() if role in roles)

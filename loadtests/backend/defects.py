@@ -14,9 +14,9 @@ from loadtests.backend import spoilt_replays as replays
 from loadtests.backend import spoilt_turns as turns
 from loadtests.backend.script import Wants
 from loadtests.backend.spoilt_replays import ReplayHook, RewindHook
-from loadtests.backend.spoilt_turns import CancelHook, ScriptHook, Site
+from loadtests.backend.spoilt_turns import CancelHook, ScriptHook
 
-__all__ = ["DEFECTS", "Defect", "Need", "Place", "Site"]
+__all__ = ["DEFECTS", "Defect", "Need", "Place", "found_by"]
 
 #: Where a defect hooks in: a turn's script, its cancel, the loss of its connection, a message, its resend, a second
 #: message, a resume (its replay, the log behind it, what else it sets off), a flush of kept events, a connection, the
@@ -70,7 +70,8 @@ class Defect:
     one_gate: bool = False
 
 
-def _ids(reference: str, netra: str | None = None) -> dict[str, frozenset[str]]:
+def found_by(reference: str, netra: str | None = None) -> dict[str, frozenset[str]]:
+    """A row's ids by contract, from words; without its own, netra's are the same."""
     return {
         "reference": frozenset(reference.split()),
         "netra": frozenset((reference if netra is None else netra).split()),
@@ -81,27 +82,27 @@ _ROWS = (
     Defect(
         name="lost-event",
         sentence="a thinking event is numbered and logged, and never sent live",
-        ids=_ids("loss", "complete"),
+        ids=found_by("loss", "complete"),
         script=turns.lost_event,
         wants=PLAIN,
     ),
     Defect(
         name="never-thinks",
         sentence="the agent never thinks",
-        ids=_ids("complete"),
+        ids=found_by("complete"),
         script=turns.never_thinks,
         wants=PLAIN,
     ),
     Defect(
         name="swapped",
         sentence="thinking comes before started, and is numbered so",
-        ids=_ids("order"),
+        ids=found_by("order"),
         script=turns.swapped,
     ),
     Defect(
         name="reorder-under-latency",
         sentence="on a slow connection thinking overtakes started",
-        ids=_ids("order"),
+        ids=found_by("order"),
         needs="slow connection",
         script=turns.overtaken_when_slow,
         share=1.0,
@@ -109,7 +110,7 @@ _ROWS = (
     Defect(
         name="overlapping-turn",
         sentence="a message that should wait for the turn under way is executed at once",
-        ids=_ids("order", ""),
+        ids=found_by("order", ""),
         where="queue",
         needs="second message",
         share=1.0,
@@ -117,13 +118,13 @@ _ROWS = (
     Defect(
         name="duplicate",
         sentence="one event is delivered twice",
-        ids=_ids("duplicate"),
+        ids=found_by("duplicate"),
         script=turns.delivered_twice,
     ),
     Defect(
         name="replay-repeats",
         sentence="a replay repeats the last event that the client already has",
-        ids=_ids("duplicate", ""),
+        ids=found_by("duplicate", ""),
         where="replay",
         needs="cut",
         replay=replays.repeats_last,
@@ -132,7 +133,7 @@ _ROWS = (
     Defect(
         name="replay-all-again",
         sentence="a replay begins with the stream's first event, whatever the client has",
-        ids=_ids("duplicate", ""),
+        ids=found_by("duplicate", ""),
         where="replay",
         needs="cut",
         replay=replays.repeats_all,
@@ -142,7 +143,7 @@ _ROWS = (
     Defect(
         name="flush-repeats",
         sentence="events kept for a client that was away are delivered twice",
-        ids=_ids("", "duplicate"),
+        ids=found_by("", "duplicate"),
         where="flush",
         needs="cut",
         share=1.0,
@@ -150,28 +151,28 @@ _ROWS = (
     Defect(
         name="chunk-repeated",
         sentence="a chunk of the answer comes twice, as two events",
-        ids=_ids("duplicate", ""),
+        ids=found_by("duplicate", ""),
         script=turns.chunk_repeated,
         wants=STREAMED,
     ),
     Defect(
         name="chunk-lost",
         sentence="a chunk of the answer is neither numbered nor sent",
-        ids=_ids("loss", ""),
+        ids=found_by("loss", ""),
         script=turns.chunk_lost,
         wants=STREAMED,
     ),
     Defect(
         name="text-differs",
         sentence="the whole answer is not what its chunks said",
-        ids=_ids("loss", ""),
+        ids=found_by("loss", ""),
         script=turns.text_differs,
         wants=STREAMED,
     ),
     Defect(
         name="poor-answer",
         sentence="the answer says nothing",
-        ids=_ids("complete"),
+        ids=found_by("complete"),
         needs="expectation",
         script=turns.answers_poorly,
         wants=UNSTREAMED,
@@ -179,46 +180,46 @@ _ROWS = (
     Defect(
         name="unpaired-tool",
         sentence="a tool is opened and never closed",
-        ids=_ids("pairing"),
+        ids=found_by("pairing"),
         script=turns.unpaired_tool,
     ),
     Defect(
         name="wrong-execution",
         sentence="a tool's result carries an execution id that was never opened",
-        ids=_ids("pairing"),
+        ids=found_by("pairing"),
         script=turns.wrong_execution,
     ),
     Defect(
         name="result-before-call",
         sentence="a tool's result comes before its call",
-        ids=_ids("pairing"),
+        ids=found_by("pairing"),
         script=turns.calls_back_first,
     ),
     Defect(
         name="nested-unfinished",
         sentence="a nested agent begins and never completes",
-        ids=_ids("pairing", ""),
+        ids=found_by("pairing", ""),
         script=turns.nested_unfinished,
         wants=NESTED,
     ),
     Defect(
         name="nested-unbegun",
         sentence="a nested agent completes that never began",
-        ids=_ids("pairing", ""),
+        ids=found_by("pairing", ""),
         script=turns.nested_unbegun,
         wants=NESTED,
     ),
     Defect(
         name="late-event",
         sentence="the turn's end comes 6.5 s late; only a gate can tell",
-        ids=_ids(""),
+        ids=found_by(""),
         script=turns.late_end,
         share=0.25,
     ),
     Defect(
         name="slow-after-cut",
         sentence="once a connection was cut, every turn takes 2 s longer, for ever",
-        ids=_ids("restored"),
+        ids=found_by("restored"),
         needs="cut",
         script=turns.slow_after_cut,
         wants=Wants(),
@@ -227,27 +228,27 @@ _ROWS = (
     Defect(
         name="leaked-event",
         sentence="a copy of another session's event is delivered too",
-        ids=_ids("leak"),
+        ids=found_by("leak"),
         script=turns.leaked_event,
     ),
     Defect(
         name="leaked-content",
         sentence="another user's words stand in the final response",
-        ids=_ids("leak"),
+        ids=found_by("leak"),
         script=turns.leaked_content,
         wants=UNSTREAMED,
     ),
     Defect(
         name="session-race",
         sentence="a thinking event is delivered to another session in place of its own",
-        ids=_ids("leak loss", "leak complete"),
+        ids=found_by("leak loss", "leak complete"),
         script=turns.goes_astray,
         wants=PLAIN,
     ),
     Defect(
         name="broadcast-on-reconnect",
         sentence="when a client comes back, one of its events goes to everybody",
-        ids=_ids("leak"),
+        ids=found_by("leak"),
         where="broadcast",
         needs="cut",
         share=1.0,
@@ -255,37 +256,37 @@ _ROWS = (
     Defect(
         name="phantom-run",
         sentence="an event belongs to a run that nobody began",
-        ids=_ids("phantom"),
+        ids=found_by("phantom"),
         script=turns.phantom_run,
     ),
     Defect(
         name="never-ends",
         sentence="the turn's end never comes",
-        ids=_ids("terminal"),
+        ids=found_by("terminal"),
         script=turns.never_ends,
     ),
     Defect(
         name="ends-twice",
         sentence="the turn ends twice",
-        ids=_ids("terminal"),
+        ids=found_by("terminal"),
         script=turns.ends_twice,
     ),
     Defect(
         name="fails-after-end",
         sentence="the turn completes, and then fails",
-        ids=_ids("terminal"),
+        ids=found_by("terminal"),
         script=turns.fails_after_end,
     ),
     Defect(
         name="event-after-end",
         sentence="a thinking event comes after the turn's end",
-        ids=_ids("terminal"),
+        ids=found_by("terminal"),
         script=turns.thinks_after_end,
     ),
     Defect(
         name="zombie-after-cut",
         sentence="a turn dies with its connection, and nobody says so",
-        ids=_ids("terminal"),
+        ids=found_by("terminal"),
         where="cut",
         needs="cut",
         share=1.0,
@@ -293,7 +294,7 @@ _ROWS = (
     Defect(
         name="cancel-ignored",
         sentence="a turn that was told to stop works on for 6.5 s more, and completes",
-        ids=_ids("terminal", ""),
+        ids=found_by("terminal", ""),
         where="cancel",
         needs="cancel",
         cancel=turns.ignores_cancel,
@@ -302,7 +303,7 @@ _ROWS = (
     Defect(
         name="event-after-cancel",
         sentence="a turn that was stopped goes on thinking",
-        ids=_ids("terminal", ""),
+        ids=found_by("terminal", ""),
         where="cancel",
         needs="cancel",
         cancel=turns.thinks_after_cancel,
@@ -311,7 +312,7 @@ _ROWS = (
     Defect(
         name="stuck-after-cancel",
         sentence="after a stop the next message of the thread waits for ever",
-        ids=_ids("silence", ""),
+        ids=found_by("silence", ""),
         where="cancel",
         needs="cancel",
         cancel=turns.stopped,
@@ -321,38 +322,38 @@ _ROWS = (
     Defect(
         name="unapproved-type",
         sentence="an extra event is of a type that no contract approves",
-        ids=_ids("vocabulary"),
+        ids=found_by("vocabulary"),
         script=turns.unapproved_type,
         unwrapped=True,
     ),
     Defect(
         name="legacy-type",
         sentence="an extra event is of a type that the audit ordered removed",
-        ids=_ids("vocabulary"),
+        ids=found_by("vocabulary"),
         script=turns.legacy_type,
     ),
     Defect(
         name="unknown-version",
         sentence="an event is of a version that nobody has announced",
-        ids=_ids("vocabulary", ""),
+        ids=found_by("vocabulary", ""),
         script=turns.unknown_version,
     ),
     Defect(
         name="missing-field",
         sentence="a tool's result lacks its results",
-        ids=_ids("schema"),
+        ids=found_by("schema"),
         script=turns.missing_field,
     ),
     Defect(
         name="half-frame",
         sentence="a frame holds the beginning of an event, and the whole follows",
-        ids=_ids("schema"),
+        ids=found_by("schema"),
         script=turns.half_frame,
     ),
     Defect(
         name="replay-skips",
         sentence="a replay leaves one event out and claims to be whole",
-        ids=_ids("honesty", ""),
+        ids=found_by("honesty", ""),
         where="replay",
         needs="cut",
         replay=replays.skips_one,
@@ -361,7 +362,7 @@ _ROWS = (
     Defect(
         name="replay-overflowed",
         sentence="a replay holds the last missed event alone and claims to be whole",
-        ids=_ids("honesty", ""),
+        ids=found_by("honesty", ""),
         where="replay",
         needs="cut",
         replay=replays.keeps_the_last,
@@ -370,7 +371,7 @@ _ROWS = (
     Defect(
         name="claims-over-gap",
         sentence="a resume claims that nothing was missed, and replays nothing",
-        ids=_ids("honesty", ""),
+        ids=found_by("honesty", ""),
         where="replay",
         needs="cut",
         replay=replays.replays_nothing,
@@ -379,7 +380,7 @@ _ROWS = (
     Defect(
         name="claims-behind",
         sentence="a resume is granted by a log that lacks the client's last event, and goes on from there",
-        ids=_ids("honesty", ""),
+        ids=found_by("honesty", ""),
         where="log",
         needs="cut",
         rewind=replays.is_behind,
@@ -388,7 +389,7 @@ _ROWS = (
     Defect(
         name="stream-reset-ignored",
         sentence="a resume is granted by a log that has lost the stream, and numbers from 1 again",
-        ids=_ids("honesty", ""),
+        ids=found_by("honesty", ""),
         where="log",
         needs="cut",
         rewind=replays.begins_anew,
@@ -397,7 +398,7 @@ _ROWS = (
     Defect(
         name="replay-reversed",
         sentence="a stretch of a replay comes in reverse order",
-        ids=_ids("order", ""),
+        ids=found_by("order", ""),
         where="replay",
         needs="cut",
         replay=replays.reversed_order,
@@ -406,7 +407,7 @@ _ROWS = (
     Defect(
         name="live-overtakes-replay",
         sentence="after a resume a live event comes before the replay",
-        ids=_ids("order", ""),
+        ids=found_by("order", ""),
         where="overtake",
         needs="cut",
         share=1.0,
@@ -414,39 +415,39 @@ _ROWS = (
     Defect(
         name="resend-executes-twice",
         sentence="a node restarts with a message under way, and the message that is sent again is executed again",
-        ids=_ids("idempotency", ""),
+        ids=found_by("idempotency", ""),
         where="resend",
     ),
     Defect(
         name="resend-ignored",
         sentence="a node restarts and forgets a message, and takes the one that is sent again for executed",
-        ids=_ids("idempotency", "silence"),
+        ids=found_by("idempotency", "silence"),
         where="resend",
         forgets=True,
     ),
     Defect(
         name="silent",
         sentence="a message is accepted, and no event ever comes",
-        ids=_ids("silence"),
+        ids=found_by("silence"),
         script=turns.silent,
     ),
     Defect(
         name="ack-only",
         sentence="a message is acknowledged and thrown away, and no event ever comes",
-        ids=_ids("silence"),
+        ids=found_by("silence"),
         where="message",
     ),
     Defect(
         name="never-ready",
         sentence="a session's first connection is upgraded and never welcomed",
-        ids=_ids("silence"),
+        ids=found_by("silence"),
         where="connection",
         share=0.2,
     ),
     Defect(
         name="closed-unwelcomed",
         sentence="a session's first connection is closed cleanly before its welcome",
-        ids=_ids("close"),
+        ids=found_by("close"),
         where="connection",
         closes=True,
         share=0.2,
@@ -454,20 +455,20 @@ _ROWS = (
     Defect(
         name="clean-close",
         sentence="the connection is closed cleanly in the middle of a turn",
-        ids=_ids("close"),
+        ids=found_by("close"),
         script=turns.clean_close,
     ),
     Defect(
         name="refuses-return",
         sentence="once a connection was cut, nobody is let in for 30 s",
-        ids=_ids("reconnect"),
+        ids=found_by("reconnect"),
         where="admission",
         needs="cut",
     ),
     Defect(
         name="never-frees",
         sentence="the connections of clients that are gone are never released",
-        ids=_ids("dead-peers"),
+        ids=found_by("dead-peers"),
         where="house",
         needs="cut",
         share=1.0,
@@ -475,7 +476,7 @@ _ROWS = (
     Defect(
         name="half-open-unnoticed",
         sentence="the server never asks whether a client is still there",
-        ids=_ids("dead-peers"),
+        ids=found_by("dead-peers"),
         where="socket",
         needs="half-open connection",
         keepalive_s="never",
@@ -483,7 +484,7 @@ _ROWS = (
     Defect(
         name="eager-timeout",
         sentence="a client that does not answer within 0.4 s is taken for dead",
-        ids=_ids("close"),
+        ids=found_by("close"),
         where="socket",
         needs="slow connection",
         keepalive_s=(0.2, 0.4),
@@ -491,7 +492,7 @@ _ROWS = (
     Defect(
         name="one-slow-blocks-all",
         sentence="while one client does not read, nobody is sent anything",
-        ids=_ids("control"),
+        ids=found_by("control"),
         where="socket",
         needs="slow consumer",
         one_gate=True,

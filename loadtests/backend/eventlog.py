@@ -57,10 +57,12 @@ class Claim:
     reason: str = ""
     user: str = ""
     missed: tuple[Entry, ...] = ()
-    #: the last one that the client says it has
-    last_had: Entry | None = None
-    #: all of those, where they were asked for
+    #: the last one that the client says it has; all of those, where they were asked for
     had: tuple[Entry, ...] = ()
+
+    @property
+    def last_had(self) -> Entry | None:
+        return self.had[-1] if self.had else None
 
 
 class Storage(Protocol):
@@ -239,10 +241,7 @@ class EventLog:
         entries = self._storage.read(stream, 0 if whole else max(0, after - 1), head)
         had = tuple(entry for entry in entries if entry.seq <= after)
         missed = tuple(entry for entry in entries if entry.seq > after)
-        return Claim(
-            resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed,
-            last_had=had[-1] if had else None, had=had if whole else (),
-        )  # fmt: skip
+        return Claim(resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed, had=had)
 
     def words(self, owner: str, thread: str) -> tuple[str, ...]:
         """What was said on a thread, the latest messages, oldest first."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from loadtests.backend.frames import FrameWriter
 from loadtests.backend.world import World
 
-__all__ = ["Link", "Mailbox", "Parcel", "WebSocketManager"]
+__all__ = ["GOING_AWAY", "Link", "Mailbox", "Parcel", "WebSocketManager"]
 
 RETRY_MS = (50.0, 100.0, 200.0)
 FLUSH_MS = 100.0

@@ -12,7 +12,7 @@ import msgspec
 from loadtests.backend.agents import AgentService
 from loadtests.backend.eventlog import EventLog, Turn
 from loadtests.backend.frames import FrameWriter
-from loadtests.backend.manager import Link, Parcel
+from loadtests.backend.manager import GOING_AWAY, Link, Parcel
 from loadtests.backend.script import Ask
 from loadtests.backend.world import World
 from loadtests.contract import Contract
@@ -26,7 +26,6 @@ TEXT_FIELDS = ("content", "text", "message")
 MOST_CHARACTERS = 256  # of an id
 #: whoever says this wants to hear what was said before
 RECALL = re.compile(r"\brecall\b", re.IGNORECASE)
-GOING_AWAY = 1001
 
 
 def _word(message: Message, name: str) -> str:
@@ -108,22 +107,20 @@ class MessageHandlerService:
         if content is None:
             self._complain(link, "MESSAGE_EMPTY", f"a message needs one of {', '.join(TEXT_FIELDS)}")
             return
-        words = {name: _word(payload, name) for name in ("run_id", "thread_id")}
-        owner = link.user if self._shared_by_user(link) else link.stream
-        thread = words["thread_id"] or f"thread_{link.user}"
+        owner, thread = self._owner(link), _word(payload, "thread_id") or f"thread_{link.user}"
         ask = Ask(
             message_id=_word(message, "message_id") or _word(payload, "message_id") or self._world.new_id("msg"),
-            run_id=words["run_id"] or self._world.new_id("run"),
+            run_id=_word(payload, "run_id") or self._world.new_id("run"),
             thread_id=thread,
             content=content,
-            earlier=self._agents.words_before(owner, thread) if RECALL.search(content) else (),
+            earlier=self._log.words(owner, thread) if RECALL.search(content) else (),
             lag_ms=_lag_ms(payload.get("timestamp"), self._world.now_s()),
         )
         turn = Turn(
             owner=owner,
             stream=link.stream,
             user=link.user,
-            thread=ask.thread_id,
+            thread=thread,
             run=ask.run_id,
             message=ask.message_id,
         )
@@ -142,7 +139,11 @@ class MessageHandlerService:
             self._complain(link, "INVALID_MESSAGE", "which run_id?")
             return
         # A turn that is over already needs no answer: its end has said so.
-        self._agents.stop(link.user if self._shared_by_user(link) else link.stream, run)
+        self._agents.stop(self._owner(link), run)
+
+    def _owner(self, link: Link) -> str:
+        """Whose turns this connection begins and stops."""
+        return link.user if self._shared_by_user(link) else link.stream
 
     def _on_resume(self, link: Link, _message: Message, payload: Message) -> None:
         stream, after = payload.get("stream_id"), payload.get("last_seq")

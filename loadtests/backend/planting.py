@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
-from loadtests.backend.defects import DEFECTS, Defect, Place, Site
+from loadtests.backend.defects import DEFECTS, Defect, Place
 from loadtests.backend.eventlog import Claim, Entry
 from loadtests.backend.script import Script, Wants
+from loadtests.backend.spoilt_turns import Site
 from loadtests.configfile import nearest
 from loadtests.contract.schema import Role
 from loadtests.errors import ConfigError

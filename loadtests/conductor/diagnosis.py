@@ -98,6 +98,6 @@ def way_to(
     ]
     if report.fit == "misfit":
         texts = [frame.text for frame in report.frames]
-        better = what_fits_better(load(name), texts)
+        better = what_fits_better(load(name), (frame.whole or frame.text for frame in report.frames))
         out.append(("contract", "bad", f"{report.problem}: {'; '.join(texts[:SHOWN_FRAMES])} ({better})"))
     return out

@@ -40,7 +40,7 @@ def preflight(run_dir: Path, tag: Mapping[str, str], contract: Contract) -> dict
         raise PreflightError(
             "contract",
             f"contract {contract.name} does not fit, none of these frames is in it:{frames}\n",
-            what_fits_better(contract, texts),
+            what_fits_better(contract, (str(frame.get("whole") or frame["text"]) for frame in report["frames"])),
         )
     if fit in HINTS:
         raise PreflightError("connect", printable(report["problem"]), HINTS[fit])

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtests.contract.compile import Contract, EventRule
 from loadtests.contract.decoder import IDS
-from loadtests.contract.envelope import on_wire, type_paths
+from loadtests.contract.envelope import places_of, told_by, type_paths, typed_as
 from loadtests.contract.example import VALUES, example_frame
 from loadtests.contract.template import PLACE, placeholders
 
@@ -142,12 +142,8 @@ def _event(contract: Contract, kind: str, rule: EventRule) -> Schema:
 
 def payload_of(contract: Contract, kind: str, rule: EventRule) -> Schema:
     """What the decoder accepts as a whole frame of this type: its type at its paths, each required field at one of its own."""
-    envelope, wire = contract.file.envelope, on_wire(contract.file)
-    if contract.file.versions.path:
-        wire["version"] = (contract.file.versions.path,)
-    paths = type_paths(envelope)
-    parts = kind.split(envelope.join, len(paths) - 1) if len(paths) > 1 else [kind]
-    direct: list[Schema] = [_at(path, {"const": part}) for path, part in zip(paths, parts, strict=False)]
+    envelope, wire, paths = contract.file.envelope, told_by(contract.file), type_paths(contract.file.envelope)
+    direct: list[Schema] = [_at(path, {"const": part}) for path, part in typed_as(envelope, kind)]
     outer: dict[str, list[str]] = {}
     for name, inner in envelope.wrappers.items() if len(paths) == 1 else ():
         for path in inner if name != kind else ():
@@ -155,13 +151,9 @@ def payload_of(contract: Contract, kind: str, rule: EventRule) -> Schema:
     ways = [{"allOf": [_at(paths[0], {"enum": names}), _at(path, {"const": kind})]} for path, names in outer.items()]
     told: list[Schema] = [{"anyOf": [{"allOf": direct}, *ways]}] if ways else direct
     for field in rule.fields:
-        places = [place for name in wire[field] for place in _places(name, envelope.merge)]
+        places = [place for name in wire[field] for place in places_of(envelope, name)]
         told.append({"anyOf": [_at(place, _value(field)) for place in places]})
     return {"type": "object", "allOf": told}
-
-
-def _places(name: str, containers: Iterable[str]) -> list[str]:
-    return [name] if "." in name else [name, *(f"{container}.{name}" for container in containers)]
 
 
 def _value(field: str) -> Schema:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from loadtests.configfile import nearest
-from loadtests.contract.envelope import on_wire, type_paths
+from loadtests.contract.envelope import on_wire, told_by, type_paths
 from loadtests.contract.placing import Problem, places
 from loadtests.contract.schema import ContractFile
 from loadtests.contract.template import PLACE
@@ -66,7 +66,7 @@ def _events(file: ContractFile) -> Iterator[Problem]:
 
 
 def _fields(file: ContractFile) -> Iterator[Problem]:
-    known = [*on_wire(file), *(["version"] if file.versions.path else [])]
+    known = list(told_by(file))
     asked = [(f"events.{name}.fields", event.fields) for name, event in file.events.items()]
     for place, fields in asked:
         if len(fields) > MAX_REQUIRED_FIELDS:

@@ -51,11 +51,10 @@ class CompiledStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledKeepalive:
-    """What is said when nothing else was for a while, and the type that answers it."""
+    """What is said when nothing else was for a while."""
 
     message: Template
     every_ms: int
-    expect: str
 
 
 class Contract:
@@ -75,26 +74,26 @@ class Contract:
         self.by_name = {rule.name: rule for rule in self.events}
         self.roles: tuple[Role, ...] = ("other", *(rule.role for rule in self.events))
         self.demanded = tuple(rule for rule in self.events if rule.demanded)
-        self.legacy = frozenset(file.legacy)
         self.resumes = file.resume.mode == "cursor"
         self.has_cursor = "cursor" in on_wire(file)
-        self._compile_order()
-        self._compile_messages()
         index_of = {rule.name: rule.index for rule in self.events}
+        self._compile_order(index_of)
+        self._compile_messages()
         #: event index -> the stream whose chunks it brings, the stream whose whole it brings
         self.stream_of: dict[int, StreamRule] = streams(file, index_of)
         self.final_of: dict[int, FinalRule] = finals(file, index_of)
         rule = OutcomeRule(file, index_of)
-        #: (event index, frame) of a terminal -> number of its outcome; without a word of the file's the role says it all
-        self.outcome, self.says_outcome, self.declares_outcome = rule.outcome, rule.says, rule.declares
+        #: (event index, frame) of a terminal -> number of its outcome, and whether the file lists what it says; without a
+        #: word of the file's the role says it all
+        self.outcome, self.says_outcome = rule.outcome, rule.says
         #: where the answer to a message stands (0: the file does not say)
         self.answer_event, self.read_answer = answers(file, index_of)
         self.decoder = FrameDecoder(file, self.events)
         #: ``Seen`` of one text frame, see ``loadtests.contract.decoder``
         self.decode = self.decoder.decode
 
-    def _compile_order(self) -> None:
-        file, index_of = self.file, {rule.name: rule.index for rule in self.events}
+    def _compile_order(self, index_of: Mapping[str, int]) -> None:
+        file = self.file
         #: event index -> the index of the pair's opening event; an opening may have several ways to be closed
         self.opens = {index_of[pair.open]: index_of[pair.open] for pair in file.pairs}
         self.closes = {index_of[pair.close]: index_of[pair.open] for pair in file.pairs}
@@ -126,9 +125,7 @@ class Contract:
         self.replies = {kind: Template(answer, self.taken) for kind, answer in file.control.replies.items()}
         beat = file.control.keepalive
         self.keepalive = (
-            CompiledKeepalive(message=Template(beat.send, self.taken), every_ms=beat.every_ms, expect=beat.expect)
-            if beat
-            else None
+            CompiledKeepalive(message=Template(beat.send, self.taken), every_ms=beat.every_ms) if beat else None
         )
 
     def label(self, index: int) -> str:

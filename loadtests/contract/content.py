@@ -94,19 +94,15 @@ class OutcomeRule:
         kind = str | int | float | bool
         self._read = Reader(file.envelope, ((outcomes.path, kind),)).read if outcomes.path else None
 
-    def outcome(self, index: int, raw: bytes) -> int:
-        """Number of the outcome that a terminal event tells; what is no terminal counts as well ended."""
+    def outcome(self, index: int, raw: bytes) -> tuple[int, bool]:
+        """Number of the outcome that a terminal event tells, and whether what it says is in the contract.
+
+        To say nothing is allowed; what is no terminal counts as well ended.
+        """
         default = self._defaults.get(index, 0)
-        if self._read is None:
-            return default
-        text = self._said(raw)
-        return default if text is None else self._values.get(text, default)
-
-    def declares(self, raw: bytes) -> bool:
-        """Whether what a terminal event says of its outcome is in the contract; to say nothing is allowed."""
-        return self._read is None or (text := self._said(raw)) is None or text in self._values
-
-    def _said(self, raw: bytes) -> str | None:
         value = self._read(raw)[0] if self._read is not None else None
+        if value is None:
+            return default, True
         # As JSON would write it, since a file may want to say it of ``success: true``.
-        return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return self._values.get(text, default), text in self._values

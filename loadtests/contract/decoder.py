@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from loadtests.contract.envelope import BROKEN, Opener, any_json, on_wire, type_paths
+from loadtests.contract.envelope import BROKEN, Opener, any_json, places_of, told_by, type_paths
 from loadtests.contract.paths import Records, at_path
 from loadtests.contract.schema import ContractFile
 
@@ -90,10 +90,9 @@ class FrameDecoder:
 
     def __init__(self, file: ContractFile, rules: Sequence[_Rule]) -> None:
         self._envelope = file.envelope
-        self._fields = on_wire(file)
+        self._fields = told_by(file)
         self._standings: dict[str, int] | None = None
         if file.versions.path:
-            self._fields["version"] = (file.versions.path,)
             self._standings = dict.fromkeys(file.versions.accepted, APPROVED)
             self._standings |= dict.fromkeys(file.versions.deprecated, VERSION_DEPRECATED)
         self._order = (*IDS, *(name for name in self._fields if name not in IDS))
@@ -135,8 +134,8 @@ class FrameDecoder:
         if envelope.recovered:
             records.leaf(envelope.recovered, msgspec.Raw)
         for name, wire in self._fields.items():
-            for place in ("",) if "." in wire[0] else ("", *(f"{path}." for path in envelope.merge)):
-                records.leaf(place + wire[0], self._kind_of(name))
+            for place in places_of(envelope, wire[0]):
+                records.leaf(place, self._kind_of(name))
         typed = records.decoder()
         if typed is None:
             return None

@@ -10,7 +10,7 @@ import msgspec
 from loadtests.contract.paths import at_path
 from loadtests.contract.schema import ContractFile, Envelope
 
-__all__ = ["BROKEN", "Opened", "Opener", "any_json", "on_wire", "type_paths"]
+__all__ = ["BROKEN", "Opened", "Opener", "any_json", "on_wire", "places_of", "told_by", "type_paths", "typed_as"]
 
 #: numbers as Python reads them: JSON sets no bound to them, and 1e999 is no reason to call a frame broken
 any_json: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=float).decode
@@ -26,6 +26,23 @@ def type_paths(envelope: Envelope) -> tuple[str, ...]:
 def on_wire(file: ContractFile) -> dict[str, tuple[str, ...]]:
     """The canonical fields that frames carry, each with its names; what has none is not on this wire."""
     return {name: tuple(wire) for name, wire in file.fields.items() if wire}
+
+
+def told_by(file: ContractFile) -> dict[str, tuple[str, ...]]:
+    """All that an event may be asked to carry: the fields on the wire, and its version where events say one."""
+    return on_wire(file) | ({"version": (file.versions.path,)} if file.versions.path else {})
+
+
+def places_of(envelope: Envelope, path: str) -> tuple[str, ...]:
+    """Where a field may stand: under a plain name in any container, those that win last; a dotted path from the root."""
+    return (path,) if "." in path else (path, *(f"{container}.{path}" for container in envelope.merge))
+
+
+def typed_as(envelope: Envelope, kind: str) -> list[tuple[str, str]]:
+    """(path, what stands there) of a frame of this type."""
+    paths = type_paths(envelope)
+    parts = kind.split(envelope.join, len(paths) - 1) if len(paths) > 1 else [kind]
+    return list(zip(paths, parts, strict=False))
 
 
 class Opened(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from loadtests.contract.compile import Contract
-from loadtests.contract.envelope import on_wire, type_paths
+from loadtests.contract.envelope import told_by, typed_as
 from loadtests.contract.template import Template
 
 __all__ = ["Said", "example", "example_frame", "legal_turn"]
@@ -153,18 +153,14 @@ def example_frame(
     """A frame of one event with all that it must carry; ``told``: more of it, by path."""
     file, rule = contract.file, contract.by_name[event]
     frame: dict[str, Any] = {}
-    paths = type_paths(file.envelope)
-    parts = event.split(file.envelope.join, len(paths) - 1) if len(paths) > 1 else [event]
-    for path, part in zip(paths, parts, strict=False):
+    for path, part in typed_as(file.envelope, event):
         _put(frame, path, part)
     # Where the type already opened a container, the event's own fields stand there too.
     container = next((f"{path}." for path in reversed(file.envelope.merge) if _has(frame, path)), "")
-    wire, given = (
-        on_wire(file),
-        {"agent": next(iter(file.agents.root), "agent_1"), "execution": "call_1", "tool": "tool_1", **values},
-    )
+    wire = told_by(file)
+    given = {"agent": next(iter(file.agents.root), "agent_1"), "execution": "call_1", "tool": "tool_1", **values}
     if file.versions.path:
-        wire, given = {**wire, "version": (file.versions.path,)}, {**given, "version": file.versions.accepted[0]}
+        given["version"] = file.versions.accepted[0]
     shown = (*(name for name in ("version",) if rule.role != "other"), *SHOWN[rule.role], *rule.fields)
     for name in dict.fromkeys(shown):
         if name in wire:

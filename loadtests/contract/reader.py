@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loadtests.contract.envelope import BROKEN, Opener, any_json
+from loadtests.contract.envelope import BROKEN, Opener, any_json, places_of
 from loadtests.contract.paths import Records
 from loadtests.contract.schema import Envelope
 
@@ -31,18 +31,14 @@ class Reader:
         if envelope.recovered:
             records.leaf(envelope.recovered, bool)
         for path, kind in self._wanted:
-            for place in ("",) if "." in path else ("", *(f"{path}." for path in envelope.merge)):
-                records.leaf(place + path, kind)
+            for place in places_of(envelope, path):
+                records.leaf(place, kind)
         typed, slowly = records.decoder(), self.read_slowly
         if typed is None:
             return None
-        places = [f"{place}." for place in reversed(envelope.merge)]
-        #: all that a value may be, and where
+        #: all that a value may be, the one that wins first
         values = "".join(
-            "("
-            + ", ".join(records.expression(place + path) for place in (("",) if "." in path else (*places, "")))
-            + ",),"
-            for path, _ in self._wanted
+            f"({', '.join(map(records.expression, reversed(places_of(envelope, path))))},)," for path, _ in self._wanted
         )
         look: Callable[[Any], Any] = eval(f"lambda root: ({values})")  # noqa: S307
         recovered: Callable[[Any], Any] = eval(  # noqa: S307

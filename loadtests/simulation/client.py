@@ -104,9 +104,7 @@ class Client:
 
     def start(self, steps: Generator[Any, Any, Any]) -> None:
         self._steps = steps
-        self._ticket += 1
-        ticket = self._ticket
-        self.clock.soon(lambda: self._resume(ticket, None))
+        self._resume_soon(None)
 
     def stop(self) -> None:
         """The run is killed."""

@@ -85,16 +85,17 @@ def _nothing(_site: Site) -> None:
     """Some faults are over by themselves."""
 
 
+def _clear_up(site: Site) -> None:
+    """Bytes fare as before, as far as this fault is concerned."""
+    for weather in site.weathers:
+        weather.end(site.bite)
+
+
 def _late(site: Site) -> None:
     site.bite.extra_ms = site.fault.amount
     site.bite.jitter_ms = site.fault.amount * site.rng.random()
     for weather in site.weathers:
         weather.late = site.bite
-
-
-def _not_late(site: Site) -> None:
-    for weather in site.weathers:
-        weather.late = None
 
 
 def _slice(site: Site) -> None:
@@ -104,20 +105,10 @@ def _slice(site: Site) -> None:
         weather.slicer = site.bite
 
 
-def _whole(site: Site) -> None:
-    for weather in site.weathers:
-        weather.slicer = None
-
-
 def _thin(site: Site) -> None:
     site.bite.rate_bytes_per_s = int(site.fault.amount)
     for weather in site.weathers:
         weather.thin = site.bite
-
-
-def _wide(site: Site) -> None:
-    for weather in site.weathers:
-        weather.thin = None
 
 
 def _jam(site: Site) -> None:
@@ -126,8 +117,7 @@ def _jam(site: Site) -> None:
 
 
 def _flow(site: Site) -> None:
-    for weather in site.weathers:
-        weather.jam = None
+    _clear_up(site)
     site.road.kick()
 
 
@@ -138,8 +128,7 @@ def _swallow(site: Site) -> None:
 
 def _sever_all(site: Site) -> None:
     """As Toxiproxy: the heal of a black hole ends every connection that went through it."""
-    for weather in site.weathers:
-        weather.hole = None
+    _clear_up(site)
     for connection in site.road.live():
         connection.sever()
 
@@ -231,9 +220,9 @@ def _vanish(site: Site) -> None:
 
 
 _ROWS = (
-    Kind(name="latency", begin=_late, heal=_not_late, duration_ms=(500, 4_000), amount=(20, 600), directions=("up", "down", "both")),
-    Kind(name="slice", begin=_slice, heal=_whole, duration_ms=(500, 3_000), amount=(1, 60), directions=("down", "both")),
-    Kind(name="thin", begin=_thin, heal=_wide, duration_ms=(500, 3_000), amount=(2_000, 20_000), directions=("down",)),
+    Kind(name="latency", begin=_late, heal=_clear_up, duration_ms=(500, 4_000), amount=(20, 600), directions=("up", "down", "both")),
+    Kind(name="slice", begin=_slice, heal=_clear_up, duration_ms=(500, 3_000), amount=(1, 60), directions=("down", "both")),
+    Kind(name="thin", begin=_thin, heal=_clear_up, duration_ms=(500, 3_000), amount=(2_000, 20_000), directions=("down",)),
     Kind(name="jam", begin=_jam, heal=_flow, duration_ms=(200, 3_000), directions=("up", "down", "both"), swallows=True),
     Kind(
         name="drop", begin=_swallow, heal=_sever_all, duration_ms=(200, 3_000), directions=("up", "down", "both"), disconnects=True,

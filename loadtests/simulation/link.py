@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
@@ -47,16 +47,9 @@ class Habits:
 def text_frames(payload: bytes, cut_at: int = 0) -> bytes:
     """A server's text message, whole or (``cut_at`` > 0) in two fragments (RFC 6455 5.4)."""
     if not cut_at:
-        return _head(0x81, len(payload)) + payload
-    return _head(0x01, cut_at) + payload[:cut_at] + _head(0x80, len(payload) - cut_at) + payload[cut_at:]
-
-
-def _head(first: int, size: int) -> bytes:
-    if size < 126:
-        return bytes((first, size))
-    if size < 1 << 16:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
-    return bytes((first, 127)) + size.to_bytes(8, "big")
+        return Frame(Opcode.TEXT, payload).serialize(mask=False)
+    first = Frame(Opcode.TEXT, payload[:cut_at], fin=False)
+    return first.serialize(mask=False) + Frame(Opcode.CONT, payload[cut_at:]).serialize(mask=False)
 
 
 class House(Protocol):
@@ -86,7 +79,7 @@ class ServerLink:
         self._head = b""
         self._protocol = ServerProtocol(state=OPEN, max_size=MOST_BYTES)
         self._outbox: deque[Parcel] = deque()
-        self._refuses = self._closed_by_us = self._closing = False
+        self._refuses = self._closing = False
         self.upgraded = self.welcomed = False
         self.gone = False
         self.heard_ns = self.said_ns = self.ponged_ns = host.clock.now_ns
@@ -107,7 +100,7 @@ class ServerLink:
     def close(self, code: int, reason: str) -> None:
         if self._closing or self.gone:
             return
-        self._refuses = self._closing = self._closed_by_us = True
+        self._refuses = self._closing = True
         if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._flush()
@@ -144,11 +137,12 @@ class ServerLink:
         protocol, host = self._protocol, self._host
         self.heard_ns = host.clock.now_ns
         protocol.receive_data(chunk)
-        for frame in protocol.events_received():
-            opcode = getattr(frame, "opcode", None)
-            if opcode is Opcode.TEXT and self.welcomed:
-                host.backend.received(self, bytes(frame.data))  # type: ignore[union-attr]  # an opcode: it is a frame
-            elif opcode is Opcode.PONG:
+        for event in protocol.events_received():
+            if not isinstance(event, Frame):
+                continue
+            if event.opcode is Opcode.TEXT and self.welcomed:
+                host.backend.received(self, bytes(event.data))
+            elif event.opcode is Opcode.PONG:
                 self.ponged_ns = host.clock.now_ns
         self._flush()
         if protocol.close_rcvd is not None or protocol.parser_exc is not None:
@@ -230,7 +224,7 @@ class ServerLink:
             return
         self.gone = True
         received = self._protocol.close_rcvd
-        goodbye = self.welcomed and not self._closed_by_us and received is not None and received.code in NORMAL_CODES
+        goodbye = self.welcomed and not self._closing and received is not None and received.code in NORMAL_CODES
         self._socket.close()
         self._pass_gate(waits=False)
         if self.upgraded:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from loadtests.backend.defects import found_by
 from loadtests.retry import Backoff
 from loadtests.simulation.client import Client
 from loadtests.simulation.wire import Wire
@@ -86,27 +87,22 @@ class Mistake:
     half_reads: bool = False
 
 
-def _ids(reference: str, netra: str | None = None) -> dict[str, frozenset[str]]:
-    return {
-        "reference": frozenset(reference.split()),
-        "netra": frozenset((reference if netra is None else netra).split()),
-    }
-
-
 _ROWS = (
-    Mistake(name="never-back", sentence="the first loss of the connection is the end", ids=_ids("retries self"), resigns=True),
-    Mistake(name="fixed-wait", sentence="always one second between two tries", ids=_ids("backoff self"), backoff=_Fixed),
-    Mistake(name="no-jitter", sentence="waits grow, and are the same for everybody", ids=_ids("backoff self"), backoff=_InStep),
-    Mistake(name="frantic", sentence="tries again every 10 ms, without end", ids=_ids("retries backoff self"), backoff=_Frantic),
-    Mistake(name="stubborn", sentence="comes back after it was sent away for good", ids=_ids("retries self"), backoff=_Stubborn),
-    Mistake(name="grudge", sentence="once served again, it still waits for long", ids=_ids("backoff self"), backoff=_Resentful),
-    Mistake(name="two-sockets", sentence="one connection more than it needs lives on", ids=_ids("sockets self"), dials_twice=True),
+    Mistake(name="never-back", sentence="the first loss of the connection is the end", ids=found_by("retries self"), resigns=True),
+    Mistake(name="fixed-wait", sentence="always one second between two tries", ids=found_by("backoff self"), backoff=_Fixed),
+    Mistake(name="no-jitter", sentence="waits grow, and are the same for everybody", ids=found_by("backoff self"), backoff=_InStep),
+    Mistake(name="frantic", sentence="tries again every 10 ms, without end", ids=found_by("retries backoff self"), backoff=_Frantic),
+    Mistake(name="stubborn", sentence="comes back after it was sent away for good", ids=found_by("retries self"), backoff=_Stubborn),
+    Mistake(name="grudge", sentence="once served again, it still waits for long", ids=found_by("backoff self"), backoff=_Resentful),
+    Mistake(name="two-sockets", sentence="one connection more than it needs lives on", ids=found_by("sockets self"), dials_twice=True),
     Mistake(
-        name="doubled-handler", sentence="after a reconnect every frame is handled twice", ids=_ids("self duplicate"), hears_twice=True
+        name="doubled-handler", sentence="after a reconnect every frame is handled twice", ids=found_by("self duplicate"), hears_twice=True
     ),
-    Mistake(name="half-read", sentence="what a cut leaves of a frame is handled as a frame", ids=_ids("self schema", ""), half_reads=True),
     Mistake(
-        name="lost-flight", sentence="a message in doubt is counted as sent again, and is not", ids=_ids("self", ""),
+        name="half-read", sentence="what a cut leaves of a frame is handled as a frame", ids=found_by("self schema", ""), half_reads=True
+    ),
+    Mistake(
+        name="lost-flight", sentence="a message in doubt is counted as sent again, and is not", ids=found_by("self", ""),
         may=frozenset({"silence"}), loses_flight=True,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from loadtests.simulation.clock import Clock
@@ -39,6 +39,12 @@ class Weather:
     thin: Bite | None = None
     jam: Bite | None = None
     hole: Bite | None = None
+
+    def end(self, bite: Bite) -> None:
+        """A fault is over; another of its kind goes on."""
+        for field in fields(self):
+            if getattr(self, field.name) is bite:
+                setattr(self, field.name, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

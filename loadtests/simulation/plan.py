@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from loadtests import cohorts
+from loadtests.backend.frames import Shape
 from loadtests.contract.compile import Contract
 from loadtests.prompts import Expect, Prompt
 from loadtests.retry import Policy
@@ -55,7 +56,7 @@ class Plan:
     conditions: Conditions
     habits: Habits
     faults: tuple[PlannedFault, ...]
-    shape: str = "flat"
+    shape: Shape = "flat"
     #: shares of the turns that are stopped, and during which something else is said
     cancel_share: float = 0.0
     overlap_share: float = 0.0

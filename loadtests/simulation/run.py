@@ -50,8 +50,9 @@ class Played:
     windows: tuple[Window, ...]
     #: window id -> what the fault did something to; 0: it had no effect
     touched: dict[str, int]
+    #: of the sessions, as they came
     findings: tuple[Finding, ...]
-    #: sessions' findings as they came, and what was counted where the bytes are: frames heard, messages handed over and sent
+    #: counted where the bytes are: frames heard, messages handed over and sent
     frames_heard: int
     messages_handed: int
     messages_sent: int
@@ -99,7 +100,7 @@ class _Stage:
     def _backend(self, world: World) -> Backend:
         plan = self.plan
         backend = Backend(
-            self._wire, self.storage, world, seed=plan.seed, defect=self._row, defect_share=DEFECT_SHARE, shape=plan.shape  # type: ignore[arg-type]  # a plan's shapes are the table's
+            self._wire, self.storage, world, seed=plan.seed, defect=self._row, defect_share=DEFECT_SHARE, shape=plan.shape
         )  # fmt: skip
         self._backends.append(backend)
         return backend

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from reports.judgement import GateResult, Judgement
 from reports.render import valuechain
-from reports.render.figures import count, duration_s, percent
+from reports.render.figures import NARROW, count, duration_s, percent
 from reports.render.wording import (
     SIGNS,
     VERDICTS,
@@ -142,11 +142,10 @@ class _Screen:
             for name in ("planned", "dropped", "sent", "ok", "failed", "censored")
         }
         more = {word: behind(books, word, GAP) for word in ("ok", "failed", "censored")}
-        for words in (valuechain.perceived(judgement), valuechain.streamed(judgement)):
+        chain = (("users saw    ", valuechain.perceived(judgement)), ("streamed     ", valuechain.streamed(judgement)))
+        for title, words in chain:
             if words:
-                self._line(
-                    ("users saw    " if words[0] == "p" else "streamed     ", "dim"), words.replace("\u202f", GAP)
-                )
+                self._line((title, "dim"), words.replace(NARROW, GAP))
         self._line(
             ("books        ", "dim"),
             f"planned {n['planned']} = sent {n['sent']} + dropped {n['dropped']}; "

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reports.endings import FAILED, GOOD, LEFT_OUT
 from reports.judgement import Judgement
 from reports.render.figures import finite
 from reports.render.wording import shown
@@ -28,9 +29,7 @@ MOST_BINS = 120
 WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 EVENT = "event:"
 #: from below: good ones, failures, what is neither
-OUTCOMES = (
-    "ok", "degraded", "refused", "failed", "timeout", "abandoned", "cut", "in-doubt", "throttled", "cancelled", "rejected",
-)  # fmt: skip
+OUTCOMES = (*GOOD, *FAILED, *LEFT_OUT)
 #: a label's pixels a character, for what has to fit into a phase
 LABEL_PX = 6.0
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.analytics import Analytics, Step
+from reports.endings import ENDINGS
 from reports.judgement import Judgement
 from reports.render.figures import NARROW, bytes_of, count, duration_s, finite, percent, rate
 from reports.render.wording import shown
@@ -17,9 +18,7 @@ __all__ = ["LAYERS", "Table", "lead", "perceived", "step_name", "streamed", "tab
 #: layer -> what a person would call it
 LAYERS = {"fast": "first sign of life", "medium": "first thing to read", "slow": "whole answer"}
 #: how a turn ended -> what that counts as
-COUNTS_AS = {
-    "ok": "ok", "degraded": "ok", "refused": "ok", "failed": "failed", "timeout": "failed", "abandoned": "failed",
-}  # fmt: skip
+COUNTS_AS: dict[str, str] = {one.name: one.counts_as for one in ENDINGS.values()}
 NAME = 60
 MOST_EVENTS = 16
 
@@ -51,8 +50,11 @@ def lead(judgement: Judgement) -> str:
     words = [f"{count(done)} of {count(sent)} turns came to their end ({percent(done / sent)})."]
     worst = max(made.funnel, key=lambda step: sum(step.stopped.values()))
     if lost := sum(worst.stopped.values()):
-        who = "All others" if lost == sent - done else "Most of the others"
-        who = "The other one" if lost == sent - done == 1 else f"{who}, {count(lost)},"
+        rest = sent - done
+        if lost == rest:
+            who = "The other one" if lost == 1 else f"All others, {count(lost)},"
+        else:
+            who = f"Most of the others, {count(lost)}," if 2 * lost > rest else f"{count(lost)} of the others"
         words.append(f"{who} came no further than {step_name(worst)} ({_shares(worst.stopped)}).")
     if made.followed and made.followed[0].share:
         longest = made.followed[0]

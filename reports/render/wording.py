@@ -9,6 +9,7 @@ import shlex
 import unicodedata
 from typing import Any
 
+from reports.endings import FAILED, GOOD, LEFT_OUT
 from reports.judgement import Books, EventLine, FaultResult, GateResult, Judgement, Witness
 from reports.render.figures import NARROW, count, duration_s, finite, percent, rate
 
@@ -59,9 +60,8 @@ SIGNS = {
 
 #: what stands behind a word of the books that says more than one thing
 BEHIND = {
-    "ok": ("degraded", "refused"),
-    "failed": ("timeout", "abandoned"),
-    "censored": ("cut", "in-doubt", "throttled", "cancelled", "rejected"),
+    word: tuple(name for name in names if name != word)
+    for word, names in (("ok", GOOD), ("failed", FAILED), ("censored", LEFT_OUT))
 }
 #: categories that can move, hide or reverse what stands beside them: controls, formats, surrogates, separators
 UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

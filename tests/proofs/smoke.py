@@ -6,7 +6,6 @@ SIGKILL of the conductor must leave no process after two seconds, and a director
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -20,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from chaos.guard import tagged
-from loadtests.backend.defects import DEFECTS
 from loadtests.manifest import run_id
+from tests.live.planted import planted, table
 from tests.proofs.ledger import Case, commit, prove, publish
 
 GAUNTLET = Path(sys.executable).parent / "gauntlet"
@@ -34,32 +33,7 @@ SHOWN = (
 )  # fmt: skip
 CLEAN_SEEDS = tuple(range(1, 11))
 KILLS = 10
-RUN_LIMIT_S = 300
 CLEAN_WITHIN_S = 2.0
-
-
-def _run(seed: int, defect: str = "") -> dict[str, Any]:
-    folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
-    command = [str(GAUNTLET), "run", "smoke", "--seed", str(seed), "--out", str(folder / "run")]
-    command += ["--defect", defect] if defect else []
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
-    try:
-        verdict = json.loads((folder / "run" / "verdict.json").read_text())
-    except OSError:
-        return {"ok": False, "exit": done.returncode, "stderr": done.stderr[-500:]}
-    ids = sorted(check["id"] for check in verdict["checks"] if check["verdict"] == "invalid")
-    failed = sorted(f"{gate['metric']} {gate['rule']}" for gate in verdict["gates"] if gate["verdict"] == "fail")
-    result = {"exit": done.returncode, "ids": ids, "gates": failed, "sentence": verdict["sentence"][:200]}
-    if defect:
-        wanted = sorted(DEFECTS[defect].ids["reference"])
-        ok = done.returncode == 99 and ids == wanted and bool(ids or failed)
-    else:
-        ok = done.returncode == 0 and not ids and not failed
-    if ok:
-        shutil.rmtree(folder)
-    else:
-        result["kept"] = str(folder)
-    return {**result, "ok": ok}
 
 
 def _kill(number: int) -> dict[str, Any]:
@@ -95,25 +69,21 @@ def _kill(number: int) -> dict[str, Any]:
 def main() -> int:
     at = commit()
     jobs = int(os.environ.get("JOBS", "2"))
-    cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: _run(seed)) for seed in CLEAN_SEEDS]
-    cases += [(f"{name}-{seed}", lambda name=name, seed=seed: _run(seed, name)) for seed in SEEDS for name in SHOWN]
+    cases: list[Case] = [(f"clean-{seed}", lambda seed=seed: planted("smoke", seed)) for seed in CLEAN_SEEDS]
+    cases += [
+        (f"{name}-{seed}", lambda name=name, seed=seed: planted("smoke", seed, name))
+        for seed in SEEDS
+        for name in SHOWN
+    ]
     results = prove("smoke", cases, jobs)
     # One at a time, because here time is measured.
     kills = prove("smoke-kills", [(f"kill-{n}", lambda n=n: _kill(n)) for n in range(1, KILLS + 1)], 1)
     wrong = sorted(name for name, result in {**results, **kills}.items() if not result["ok"])
-    table = {
-        name: {
-            "ids": sorted(DEFECTS[name].ids["reference"]),
-            "found": sum(results[f"{name}-{seed}"]["ok"] for seed in SEEDS),
-            "of": len(SEEDS),
-        }
-        for name in SHOWN
-    }
     publish(
         "smoke",
         at,
         {
-            "seeds": list(SEEDS), "clean_seeds": list(CLEAN_SEEDS), "defects": table,
+            "seeds": list(SEEDS), "clean_seeds": list(CLEAN_SEEDS), "defects": table(SHOWN, SEEDS, results),
             "clean_go": sum(results[f"clean-{seed}"]["ok"] for seed in CLEAN_SEEDS), "wrong": wrong,
             "kills": {
                 "runs": KILLS, "clean": sum(result["ok"] for result in kills.values()),

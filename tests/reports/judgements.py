@@ -235,7 +235,6 @@ def go() -> Judgement:
         books=books(frame),
         generator=GeneratorHealth(fit=True, loop_lag_p99_ms=3.1, cpu_p95=0.41, rows_lost=0, reasons=()),
         events=event_lines(frame),
-        funnel=(),
         not_checked=tuple(f"{id_} (not yet built)" for id_ in NOT_BUILT),
         phases=PHASES,
         cleanup="no toxic, proxy or process left",

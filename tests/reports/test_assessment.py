@@ -198,6 +198,26 @@ def test_unexercised_a_checker_does_not_say_valid(rows: Rows, id_: str) -> None:
     assert one.reason.startswith("no ")
 
 
+def test_of_a_backend_that_denies_every_resume_nobody_knows_whether_its_claims_are_honest(rows: Rows) -> None:
+    """A declared loss claims no continuity: a thousand of them are no sample of honesty."""
+    denied = having("flags", 0, RowKind.CLAIM)(rows)
+    assert np.count_nonzero(denied["kind"] == RowKind.CLAIM) == USERS // 2
+    one = check(judged(denied), "honesty")
+    assert (one.verdict, one.required, one.samples, one.violations) == ("unknown", True, 0, 0)
+    assert check(judged(rows), "honesty").samples == USERS // 2
+
+
+def test_events_that_name_no_turn_are_no_sample_of_phantom(rows: Rows) -> None:
+    """What our own client assigned to the turn in flight cannot name a wrong one."""
+    assumed = having("flags", int(Flag.ASSUMED_TURN), EVENT)(rows)
+    one = check(judged(assumed), "phantom")
+    assert (one.verdict, one.samples, one.reason) == ("unknown", 0, "no events of turns")
+    half = rows.copy()
+    events = np.flatnonzero(half["kind"] == EVENT)
+    half["flags"][events[::2]] |= int(Flag.ASSUMED_TURN)
+    assert check(judged(half), "phantom").samples == len(events) // 2
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.3, 0.36, 0.4, 0.42, 0.5, 0.7, 0.9, 0.999])
 def test_truncated_nothing_is_invalid_but_the_harness_and_nothing_is_a_go(rows: Rows, share: float) -> None:
     """What is not there is no finding; that it is not there is the harness's."""

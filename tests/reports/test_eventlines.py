@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.findings import BY_NAME, Finding
 from loadtests.rundir import RunData, read_run, windows_of
-from reports.eventlines import event_lines, reached
+from reports.eventlines import event_lines
 from reports.frames import phases_of, turns_frame
 from reports.judgement import EventLine, GateResult
 from reports.placed import Placed
@@ -86,9 +86,3 @@ def test_a_gate_without_a_percentile_has_a_budget_all_the_same(data: RunData, tu
         "done"
     ]
     assert (line.budget_ms, line.budget_percent) == (2000.0, None)
-
-
-def test_how_many_turns_reached_each_event(data: RunData, turns: pd.DataFrame) -> None:
-    name = data.contract.name_of("done")
-    steps = dict(reached(data, turns.assign(**{f"event:{name}": float("nan")})))
-    assert steps == {"sent": len(turns), **dict.fromkeys([r.name for r in data.contract.demanded], len(turns)), name: 0}

@@ -62,7 +62,8 @@ def test_a_good_run_is_go_with_balanced_books_and_every_demanded_event(tmp_path:
     assert books.balanced
     assert [line.name for line in judged.events] == [rule.name for rule in REFERENCE.demanded]
     assert {(line.seen, line.missing) for line in judged.events} == {(books.sent, 0)}
-    assert [count for _, count in judged.funnel] == [books.sent] * (1 + len(judged.events))
+    steps = [step.turns for step in judged.analytics.funnel if step.demanded]
+    assert steps == [books.sent] * (1 + len(judged.events))
     (fault,) = judged.faults
     assert (fault.effect, fault.disconnected, fault.unrecovered) == ("confirmed", 15, 0)
     assert fault.recovery_s == pytest.approx(0.22)

@@ -11,9 +11,9 @@ import pytest
 
 import reports.replay
 from loadtests.findings import BY_NAME, Finding
-from loadtests.history import DTYPE, UNKNOWN_TURN, End, RowKind
+from loadtests.history import DTYPE, UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.rundir import read_run
-from reports.replay import as_rows, is_of_a_turn, replay
+from reports.replay import as_rows, is_of_a_turn, of_own_turns, replay
 from tests.reports.rundirs import Frames, Plan, write_run
 from tests.reports.stories import MS, ROLES, START_NS, Story
 
@@ -72,6 +72,27 @@ def test_beyond_its_memory_only_the_counts_grow(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reports.replay, "KEPT_FINDINGS", 2)
     again = replay(read_run(write_run(tmp_path / "run", replace(SMALL, spoil=duplicated))))
     assert (len(again.findings), again.counts["worker-0"]["redelivered"]) == (2, 4)
+
+
+def test_no_kind_of_finding_crowds_out_another() -> None:
+    """A leak after thousands of warnings is still found, with its witness."""
+    story = Story()
+    for session in range(2):
+        story.connect(session, 10)
+    story.send(0, 1, 100)
+    story.event(0, 1, 101, "started")
+    many = reports.replay.KEPT_FINDINGS + 3
+    for i in range(many):
+        story.event(0, 1, 102 + i / 1000, "thinking", flags=int(Flag.DEPRECATED))
+    story.event(0, 1, 200, "thinking", foreign=1)
+    story.end(0, 1, 210, End.CUT_BY_STOP)
+    for session in range(2):
+        story.leave(session, 5_000)
+    again = story.replayed()
+    assert again.counts["rows"] == {"deprecated": many, "foreign": 1}
+    assert Counter(finding.kind.name for finding in again.findings) == {"deprecated": many - 3, "foreign": 1}
+    leak = story.check("leak")
+    assert (leak.verdict, leak.violations, len(leak.witnesses)) == ("invalid", 1, 1)
 
 
 def test_turns_are_counted_as_the_client_saw_them_end() -> None:
@@ -138,6 +159,17 @@ def test_a_finding_that_names_no_turn_of_its_session_is_of_none() -> None:
         return Finding(BY_NAME["foreign"], 0, turn, 0, 0)
 
     assert [is_of_a_turn(finding(turn)) for turn in (0, 1, UNKNOWN_TURN)] == [False, True, False]
+
+
+def test_events_of_own_turns_are_told_from_whatever_else_a_row_may_be() -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.send(0, 1, 100)
+    story.event(0, 1, 101, "thinking")
+    for turn, foreign in ((0, -1), (UNKNOWN_TURN, -1), (1, 0), (1, 7)):
+        story.event(0, turn, 102, "thinking", foreign=foreign)
+    rows = story.read()
+    assert rows[of_own_turns(rows)]["received"].tolist() == [START_NS + 101 * MS]
 
 
 def test_rows_of_any_make_are_one_array() -> None:

@@ -68,6 +68,12 @@ def test_what_was_answered_otherwise_was_answered(end: End) -> None:
     assert not fed(BEFORE + some(30, AFTER_MS, end=end)).restored().broken
 
 
+@pytest.mark.parametrize("end", [End.THROTTLED, End.REJECTED, End.ABANDONED])
+def test_who_is_turned_away_or_given_up_after_the_last_fault_is_not_served_as_before(end: End) -> None:
+    found = fed(BEFORE + some(30, AFTER_MS, 1.0, end)).restored()
+    assert (found.samples, found.bad, found.broken, found.unknown) == (30, 30, True, "")
+
+
 @pytest.mark.parametrize("end", [End.CANCELLED, End.IN_DOUBT])
 def test_what_is_neither_good_nor_bad_is_no_sample(end: End) -> None:
     assert fed(BEFORE + some(30, AFTER_MS, 9_000, end)).restored().samples == 0

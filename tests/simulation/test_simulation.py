@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.conductor import selftest
-from loadtests.simulation.plan import SCENES, STORM
+from loadtests.simulation.plan import SCENES
 
 ROOT = Path(__file__).parents[2]
 RUNS = 40
@@ -48,7 +48,7 @@ def test_clean_storms_give_no_alarm_and_leave_no_fault_idle(contract: str) -> No
     assert clean.turns >= RUNS * 8 * 4
 
 
-@pytest.mark.parametrize("scene", [name for name in SCENES if name != STORM])
+@pytest.mark.parametrize("scene", SCENES)
 def test_the_clean_twin_of_every_scene_is_clean(scene: str) -> None:
     for contract in selftest.CONTRACTS:
         for seed in (1, 2):

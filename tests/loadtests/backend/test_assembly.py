@@ -205,6 +205,16 @@ def test_who_comes_back_is_everybody_s_business_under_a_broadcast(make_stage: An
     assert [f["stream_id"] for f in other.events] == [link.stream]
 
 
+def test_who_has_missed_nothing_is_broadcast_by_its_last_event(make_stage: Any) -> None:
+    stage = make_stage("broadcast-on-reconnect")
+    other, link = stage.join("bob"), stage.join()
+    stage.ask(link)
+    stage.run()
+    stage.cut(link)
+    stage.resume(stage.join(), link.stream, len(link.events))
+    assert [f["seq"] for f in other.events] == [len(link.events)]
+
+
 def test_a_flush_that_repeats_sends_each_kept_event_twice(make_stage: Any) -> None:
     stage = make_stage("flush-repeats")
     cut_in_the_middle(stage, "ann", cursor=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.backend.defects import DEFECTS, Site
+from loadtests.backend.defects import DEFECTS
 from loadtests.backend.eventlog import Claim, Entry
 from loadtests.backend.planting import EARLY_S, QUIET_S, REFUSED_S, SPARED_CONNECTIONS, Planter, defect_named
 from loadtests.backend.script import Script, Step
+from loadtests.backend.spoilt_turns import Site
 from loadtests.errors import ConfigError
 
 STEPS: Script = tuple(
@@ -76,7 +77,7 @@ def entries(count: int) -> tuple[Entry, ...]:
 )
 def test_every_resume_that_missed_something_is_spoilt(defect: str, missed: int, sent: list[int]) -> None:
     had, *rest = entries(missed + 1)
-    claim = Claim(resumed=True, stream="s", after=1, head=missed + 1, missed=tuple(rest), last_had=had)
+    claim = Claim(resumed=True, stream="s", after=1, head=missed + 1, missed=tuple(rest), had=(had,))
     planter = Planter(DEFECTS[defect], seed=1)
     for _ in range(10):
         assert [e.seq for e in planter.replay(claim)] == sent

@@ -21,10 +21,7 @@ def claim(had: int, *missed: str) -> Claim:
         Entry(stream="s", seq=n, user="u", thread="t", kind=kind, at_s=0.0, frame=b"")
         for n, kind in enumerate(kinds, 1)
     )
-    return Claim(
-        resumed=True, stream="s", after=had, head=len(kinds), missed=entries[had:], had=entries[:had],
-        last_had=entries[had - 1] if had else None,
-    )  # fmt: skip
+    return Claim(resumed=True, stream="s", after=had, head=len(kinds), missed=entries[had:], had=entries[:had])
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def test_another_contract_that_knows_the_frames_is_named(texts: list[str], words
     assert words in what_fits_better(load("netra"), texts)
 
 
+def test_a_frame_that_is_shown_cut_is_tried_on_other_contracts_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = json.dumps({"reasoning": "x" * 400, "type": "RUN_STARTED", "runId": "r", "threadId": "t"})
+    with pytest.raises(PreflightError) as caught:
+        seen(monkeypatch, fit="misfit", frames=[{"text": whole[:300], "whole": whole}])
+    assert "known to ag-ui" in str(caught.value)
+    assert whole not in str(caught.value)
+
+
 def test_text_of_a_server_cannot_move_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for report in ({"fit": "misfit", "frames": [{"text": "\x1b[2J\r\n"}]}, {"fit": "refused", "problem": "\x1b[2J"}):
         with pytest.raises(PreflightError) as caught:

@@ -100,8 +100,13 @@ def test_a_whole_text_is_a_text_or_is_not_there(frame: bytes, text: str | None) 
     ],
 )
 def test_an_outcome_is_told_by_value_else_by_event_else_by_role(event: str, frame: bytes, outcome: str) -> None:
-    assert OUTCOMES[ONE.outcome(index(event), frame)] == outcome
+    assert OUTCOMES[ONE.outcome(index(event), frame)[0]] == outcome
     assert ONE.says_outcome
+
+
+def test_an_outcome_that_the_contract_does_not_list_is_told_and_silence_is_none() -> None:
+    frames = [raw(status="done"), raw(), raw(status=["done"]), raw(status="unheard of")]
+    assert [ONE.outcome(index("over"), frame)[1] for frame in frames] == [True, True, True, False]
 
 
 def test_a_contract_that_says_nothing_of_it_leaves_it_to_the_role() -> None:
@@ -113,7 +118,7 @@ def test_a_contract_that_says_nothing_of_it_leaves_it_to_the_role() -> None:
         {},
         {},
     )
-    assert [OUTCOMES[one.outcome(one.by_name[name].index, b"{}")] for name in ("over", "broken")] == ["ok", "failed"]
+    assert [OUTCOMES[one.outcome(one.by_name[name].index, b"{}")[0]] for name in ("over", "broken")] == ["ok", "failed"]
 
 
 def test_outcomes_are_numbered_as_rows_number_them() -> None:

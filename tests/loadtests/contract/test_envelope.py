@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.contract.envelope import Opener, on_wire, type_paths
-from loadtests.contract.schema import ContractFile, Envelope, Event, Send
+from loadtests.contract.envelope import Opener, on_wire, places_of, told_by, type_paths, typed_as
+from loadtests.contract.schema import ContractFile, Envelope, Event, Send, Versions
 
 NETRA = Envelope(wrappers={"wrap": ["event", "data.event"]}, merge=["payload", "data"], recovered="recovered")
 
@@ -51,3 +51,29 @@ def test_a_field_without_names_is_not_on_the_wire() -> None:
         contract=1, name="n", send=Send(template={}), events={"e": Event()}, fields={"turn": [], "tool": ["t", "u"]}
     )
     assert on_wire(file) == {"tool": ("t", "u")}
+
+
+@pytest.mark.parametrize(("path", "fields"), [("v", {"version": ("v",)}), ("", {})])
+def test_a_version_is_told_where_events_say_one(path: str, fields: dict[str, tuple[str, ...]]) -> None:
+    file = ContractFile(
+        contract=1, name="n", send=Send(template={}), events={"e": Event()}, fields={"tool": ["t"]},
+        versions=Versions(path=path, accepted=["1"] if path else []),
+    )  # fmt: skip
+    assert told_by(file) == {"tool": ("t",), **fields}
+
+
+def test_a_plain_name_may_stand_in_any_container_and_a_dotted_one_in_its_place_alone() -> None:
+    assert [places_of(NETRA, path) for path in ("a", "data.a")] == [("a", "payload.a", "data.a"), ("data.a",)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind", "told"),
+    [
+        ("type", "a.b", [("type", "a.b")]),
+        (["t", "d.k"], "next.Answer", [("t", "next"), ("d.k", "Answer")]),
+        (["t", "d.k"], "next.a.b", [("t", "next"), ("d.k", "a.b")]),
+        (["t", "d.k"], "over", [("t", "over")]),
+    ],
+)
+def test_a_type_is_told_part_by_part(paths: str | list[str], kind: str, told: list[tuple[str, str]]) -> None:
+    assert typed_as(Envelope(type=paths), kind) == told

@@ -92,6 +92,15 @@ def test_a_parcel_may_close_behind_itself() -> None:
     assert scene.backend.lost_ones == [(0, True)]
 
 
+def test_an_answer_to_our_own_close_is_no_goodbye() -> None:
+    scene = Scene()
+    scene.upgrade()
+    scene.backend.links[0].close(1000, "")
+    scene.say_close(1000)
+    scene.run(100)
+    assert scene.backend.lost_ones == [(0, True)]
+
+
 def test_pings_find_out_who_is_gone() -> None:
     scene = Scene(ping_ms=1_000.0, pong_ms=500.0)
     scene.upgrade()

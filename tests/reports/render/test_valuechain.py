@@ -39,6 +39,19 @@ def test_if_all_that_were_lost_stopped_at_one_step_it_says_all() -> None:
     )
 
 
+def test_a_part_of_the_lost_that_is_no_majority_is_not_called_most() -> None:
+    judgement = no_go()
+    stopped = tuple(
+        replace(
+            step,
+            stopped={"timeout": 13} if step.role == "tool-open" else {"timeout": 12} if step.role == "sent" else {},
+        )
+        for step in judgement.analytics.funnel
+    )
+    said = plain(lead(replace(judgement, analytics=replace(judgement.analytics, funnel=stopped))))
+    assert "13 of the others came no further than tool_executing (timeout 13)." in said
+
+
 def test_a_single_lost_turn_and_time_between_chunks_are_said_as_people_would() -> None:
     made = go().analytics
     steps = tuple(

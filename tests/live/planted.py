@@ -1,0 +1,50 @@
+"""Whole runs of one scenario, with a planted defect or without any, held against the table of defects."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loadtests.backend.defects import DEFECTS
+from tests.live.gauntlet import gauntlet
+
+__all__ = ["planted", "table"]
+
+RUN_LIMIT_S = 300.0
+
+
+def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]:
+    """One run: NO-GO with exactly the ids of the defect's row, or GO without any; what went wrong is kept."""
+    folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
+    options = ("--defect", defect) if defect else ()
+    ended = gauntlet("run", scenario, "--seed", str(seed), *options, cwd=folder, timeout_s=RUN_LIMIT_S)
+    try:
+        verdict, ids = ended.verdict, sorted(ended.ids)
+    except OSError:
+        return {"ok": False, "exit": ended.code, "stderr": ended.err[-500:], "kept": str(folder)}
+    failed = sorted(f"{gate['metric']} {gate['rule']}" for gate in verdict["gates"] if gate["verdict"] == "fail")
+    result = {"exit": ended.code, "ids": ids, "gates": failed, "sentence": verdict["sentence"][:200]}
+    if defect:
+        ok = ended.code == 99 and ids == sorted(DEFECTS[defect].ids["reference"]) and bool(ids or failed)
+    else:
+        ok = ended.code == 0 and not ids and not failed
+    if ok:
+        shutil.rmtree(folder)
+    else:
+        result["kept"] = str(folder)
+    return {**result, "ok": ok}
+
+
+def table(names: Sequence[str], seeds: Sequence[int], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """For each defect its ids, and in how many seeds it was found; results go by ``name-seed``."""
+    return {
+        name: {
+            "ids": sorted(DEFECTS[name].ids["reference"]),
+            "found": sum(results[f"{name}-{seed}"]["ok"] for seed in seeds),
+            "of": len(seeds),
+        }
+        for name in names
+    }
