@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.contract.compile import Contract
-from loadtests.contract.decoder import UNDECLARED_OUTCOME
+from loadtests.contract.decoder import UNDECLARED_OUTCOME, UNNUMBERED_CHUNK
 from loadtests.flight import Flight
 from loadtests.history import OUTCOMES, End, Flag
 from loadtests.turn import DONE, FAILED
@@ -34,17 +34,23 @@ class Content:
         self._contract = contract
         self._roles = roles
         ends = {i for i, role in enumerate(roles) if role in (DONE, FAILED)} if contract.says_outcome else set()
-        self.indices = frozenset({*contract.stream_of, *contract.final_of, *ends, contract.answer_event} - {0})
+        self.indices = frozenset(
+            {*contract.stream_of, *contract.final_of, *contract.foretold, *ends, contract.answer_event} - {0}
+        )
 
-    def read(self, flight: Flight, index: int, raw: bytes) -> tuple[int, int, int]:
-        """The row's ``code``, flags, and schema bits."""
+    def read(self, flight: Flight, index: int, raw: bytes, cursor: int = -1, key: int = 0) -> tuple[int, int, int]:
+        """The row's ``code``, flags, and schema bits. ``cursor``, ``key``: by which an event is known if it comes again."""
         contract, code, flags, bits, ended = self._contract, 0, 0, 0, OK
         if index in contract.stream_of:
-            code = self._chunk(flight, index, raw)
+            code, bits = self._chunk(flight, index, raw, cursor, key)
+        if index in contract.foretold:
+            flight.foretold = contract.foretold[index]
         if index in contract.final_of and self._differs(flight, index, raw):
             flags |= TEXT_DIFFERS
         if self._roles[index] in (DONE, FAILED):
             outcome, listed = contract.outcome(index, raw)
+            if flight.foretold >= 0 and self._roles[index] == DONE:
+                outcome = flight.foretold
             code, ended = outcome + 1, END_OF[outcome]
             if not listed:
                 bits = UNDECLARED_OUTCOME
@@ -54,17 +60,22 @@ class Content:
                 flags |= POOR_ANSWER
         return code, flags, bits
 
-    def _chunk(self, flight: Flight, index: int, raw: bytes) -> int:
+    def _chunk(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int]:
         stream = self._contract.stream_of[index]
         number, text = stream.read(raw)
-        numbered = stream.numbered and number is not None and 0 <= number < MOST_CHUNKS
         texts = flight.texts = flight.texts or {}
         pieces = texts.setdefault(stream.number, {})
-        place = number if numbered and number is not None else len(pieces)
-        if len(pieces) < MOST_CHUNKS and flight.chars <= MOST_CHARS and place not in pieces:
-            pieces[place] = text  # the first of a kind: a repeated chunk is a finding of its own
+        place, code, bits = (cursor if cursor >= 0 else len(pieces)), 0, 0
+        if stream.numbered:
+            if number is None or number < 0:  # taken for the next one, so that this is all that is wrong with it
+                bits, number = UNNUMBERED_CHUNK, max(pieces, default=stream.start - 1) + 1
+            if number < MOST_CHUNKS:
+                place, code = number, number + 1
+        # The first of a kind: a repeated chunk is a finding of its own.
+        if len(pieces) < MOST_CHUNKS and flight.chars <= MOST_CHARS and place not in pieces and not flight.met(key):
+            pieces[place] = text
             flight.chars += len(text)
-        return place + 1 if numbered else 0
+        return code, bits
 
     def _differs(self, flight: Flight, index: int, raw: bytes) -> bool:
         final = self._contract.final_of[index]

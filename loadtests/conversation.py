@@ -229,9 +229,22 @@ class Conversation:
             line.send(outbox.pop(0))
 
     def beat(self) -> None:
-        """To be called a few times a second: what the contract sends while nothing else is said."""
-        if self.session.ready and self.session.keep_alive(self._now_ns()):
+        """To be called a few times a second: what the contract sends while nothing else is said, and whether it is answered."""
+        session, now_ns = self.session, self._now_ns()
+        if not session.ready:
+            return
+        if session.unanswered(now_ns):  # nobody is there; whoever waits comes back by another connection
+            self._closing = True
+            self._line.abort()
+            if session.open:
+                session.closed(now_ns, 1000, "no answer to a ping", ours=True, never_ready=True)
+        elif session.keep_alive(now_ns):
             self._send()
+
+    def returned(self, at_ns: int) -> None:
+        """The client had not looked for a while: what is under way has the recovery budget from now, as after a cut."""
+        if self.session.flights:
+            self._cut_ns, self._events_at_cut = at_ns, self.session.events_in_flight
 
     # Turns
 

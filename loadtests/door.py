@@ -19,7 +19,7 @@ import gevent
 import gevent.socket
 import gevent.ssl
 
-from loadtests.contract.prelude import CallError, Request, request, taken
+from loadtests.contract.prelude import SHOWN, CallError, Request, request, taken
 from loadtests.contract.schema import Call
 from loadtests.dial import Dial
 from loadtests.errors import ConfigError
@@ -33,7 +33,6 @@ LEAST_CALL_S = 0.1
 STEP = "prelude"
 MOST_BODY_BYTES = 64 * 1024
 MOST_BYTES = 2 * MOST_BODY_BYTES  # with everything before and between: a server may go on with headers for ever
-SHOWN = {"thread"}  # an id that witnesses need
 
 
 class Door:

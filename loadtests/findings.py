@@ -21,8 +21,6 @@ class Kind:
     checker: str
     text: str
     warning: bool = False
-    #: a fault on the session's own cohort may explain it; how near it must be is the judge's to say
-    excused_by_fault: bool = False
 
 
 class Finding(NamedTuple):
@@ -64,6 +62,7 @@ _TABLE = (
     ("silent", "silence", "a message was accepted and nothing ever came"),
     ("silent-cut", "silence", "a message got no event, and its connection was cut"),
     ("never-ready", "silence", "connected and never ready"),
+    ("unanswered", "silence", "a ping of the client was not answered"),
     ("redelivered", "duplicate", "one event was delivered twice"),
     ("chunk-repeated", "duplicate", "a chunk of a streamed text came twice"),
     ("chunk-missing", "loss", "a chunk of a streamed text never came"),
@@ -81,10 +80,8 @@ _TABLE = (
     ("abnormal-close", "close", "the connection broke without a close, or with an error code"),
 )
 _WARNINGS = {"deprecated", "version-deprecated"}
-_EXCUSED = {"silent", "silent-cut", "never-ready", "abnormal-close", "cancel-ignored"}
 
 KINDS: tuple[Kind, ...] = tuple(
-    Kind(code, name, checker, text, name in _WARNINGS, name in _EXCUSED)
-    for code, (name, checker, text) in enumerate(_TABLE)
+    Kind(code, name, checker, text, name in _WARNINGS) for code, (name, checker, text) in enumerate(_TABLE)
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -21,7 +21,7 @@ class Flight:
     """One message and what came of it so far."""
 
     __slots__ = (
-        "behind", "cancelled", "chars", "events", "expect", "frames", "intended", "message", "number", "resent",
+        "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message", "number", "resent",
         "sent", "tail", "texts", "turn_id",
     )  # fmt: skip
 
@@ -38,11 +38,24 @@ class Flight:
         #: of all chunks that are held
         self.chars = 0
         self.cancelled = 0
+        #: number of the outcome that an event has said of the end to come; -1: none has
+        self.foretold = -1
         #: stream -> its chunks so far, by number, or in the order in which they came
         self.texts: dict[int, dict[int, str]] | None = None
+        #: ids of the chunks among them that have one
+        self.keys: set[int] | None = None
         #: the first frames and the last ones, as much of each as may be kept: (row, time, bytes, size)
         self.frames: list[tuple[int, int, bytes, int]] = []
         self.tail: deque[tuple[int, int, bytes, int]] | None = None
+
+    def met(self, key: int) -> bool:
+        """Whether a chunk of this id has come before; 0: it has none."""
+        if not key:
+            return False
+        keys = self.keys = self.keys or set()
+        known = key in keys
+        keys.add(key)
+        return known
 
     def keep_late(self, row: int, at_ns: int, raw: bytes) -> None:
         """A frame behind the first ones, or one too long to be kept whole."""

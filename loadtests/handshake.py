@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import at_path
-from loadtests.contract.prelude import MOST_TAKEN
+from loadtests.contract.prelude import MOST_TAKEN, SHOWN
 
 __all__ = ["Handshake", "json_of"]
 
@@ -30,6 +31,7 @@ class Handshake:
         "_awaited",
         "_defaults",
         "_heard",
+        "_learn",
         "_own",
         "_ready_type",
         "_step",
@@ -39,10 +41,18 @@ class Handshake:
         "values",
     )
 
-    def __init__(self, contract: Contract, wall: Callable[[], str], defaults: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        wall: Callable[[], str],
+        defaults: Mapping[str, str],
+        learn: Callable[[str], None] | None = None,
+    ) -> None:
         self._steps = contract.steps
         self._ready_type = contract.file.handshake.ready
         self._wall = wall
+        #: is told what was taken, at once: it must not be shown
+        self._learn = learn
         names = {name for step in self._steps if step.send is not None for name in step.send.names}
         self._defaults = {**dict.fromkeys(names, ""), **defaults}
         #: what a step or the welcome waits for, as far as it has come
@@ -64,6 +74,12 @@ class Handshake:
         """A frame; what a later step expects may come before its turn."""
         if kind in self._awaited:
             self._heard.setdefault(kind, raw)
+            if self._learn is not None:
+                data = json_of(raw)
+                takes = (step.take for step in self._steps if step.expect == kind)
+                for name, path in chain.from_iterable(take.items() for take in takes):
+                    if name not in SHOWN and (text := _word(data, path)):
+                        self._learn(text)
 
     def advance(self, at_ns: int, outbox: list[bytes]) -> bytes | None:
         """As many steps as can be done now. The welcome, if all is done: its frame, or nothing where none is needed.
@@ -92,9 +108,15 @@ class Handshake:
     def _take(self, names: Mapping[str, str], raw: bytes) -> bool:
         data = json_of(raw) if names else None
         for name, path in names.items():
-            value = at_path(data, path)
-            text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-            if not 0 < len(text) <= MOST_TAKEN:
+            text = _word(data, path)
+            if not text:
                 return False
             self.values[name] = text
         return True
+
+
+def _word(data: Any, path: str) -> str:
+    """What stands at a path and can be taken; else nothing."""
+    value = at_path(data, path)
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if len(text) <= MOST_TAKEN else ""

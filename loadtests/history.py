@@ -86,7 +86,7 @@ class Flag(IntFlag):
     ASSUMED_TURN = 64  # the frame names no turn; the one in flight was taken
     OTHER_STREAM = 128
     STALE = 256  # names a turn of an earlier run
-    NEVER_READY = 512
+    NEVER_READY = 512  # we closed, because the welcome, or where it had been ready the answer to a ping, did not come
     FATAL = 1024
     MID_TURN = 2048  # closed while a turn was in flight
     TEXT_DIFFERS = 4096  # the text as a whole is not what came in chunks

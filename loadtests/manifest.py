@@ -17,7 +17,16 @@ from typing import Any
 
 from loadtests.history import SCHEMA
 
-__all__ = ["complete", "new_nonce", "new_run_dir", "read_manifest", "run_id", "stamp", "write_manifest"]
+__all__ = [
+    "complete",
+    "new_nonce",
+    "new_run_dir",
+    "read_manifest",
+    "run_id",
+    "scenario_digest",
+    "stamp",
+    "write_manifest",
+]
 
 PACKAGES = (
     "chat-gauntlet",
@@ -31,6 +40,7 @@ PACKAGES = (
     "msgspec",
 )
 FILE = "manifest.json"
+SCENARIO = "scenario.yaml"
 
 
 def new_nonce() -> str:
@@ -58,6 +68,15 @@ def run_id(run_dir: Path) -> str:
     return f"{run_dir.resolve().name}-{hashlib.sha256(where.encode()).hexdigest()[:8]}"
 
 
+def scenario_digest(run_dir: Path) -> str:
+    """Of the file as it lies there: half of it can be a scenario too, one without some of its gates.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return hashlib.sha256((run_dir / SCENARIO).read_bytes()).hexdigest()[:12]
+
+
 def write_manifest(run_dir: Path, facts: Mapping[str, Any]) -> None:
     """The start of a run: everything but how it ended."""
     manifest = {
@@ -73,6 +92,7 @@ def write_manifest(run_dir: Path, facts: Mapping[str, Any]) -> None:
         },
         "versions": {name: _version(name) for name in PACKAGES},
         "exit": None,
+        "scenario_digest": scenario_digest(run_dir) if (run_dir / SCENARIO).is_file() else None,
         **facts,
     }
     keys = ("scenario", "contract_digest", "plan_digest", "users", "pace_ms", "phases", "target")

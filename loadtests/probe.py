@@ -110,7 +110,9 @@ class Probe:
         self._found: list[str] = []
         record = _Memory()
         rules = Rules(compiled, frozenset(record.intern(name) for name in compiled.file.agents.root))
-        self._session = Session(compiled, rules, Identity(nonce, PROBE_SESSION), record, self._finding, _wall, token)
+        self._session = Session(
+            compiled, rules, Identity(nonce, PROBE_SESSION), record, self._finding, _wall, token, secrets.learn
+        )
         self._woken = Bell()
         self._session.wake = self._woken.ring
         self._connection: Connection | None = None

@@ -126,6 +126,7 @@ class LoadProcess:
             self._found,
             _wall,
             token or "",
+            self._secrets.learn,
         )
         rng = random.Random(f"retry:{a.seed}:{number}")
         one = Chat(

@@ -89,17 +89,63 @@ class Session:
     """One virtual user's conversation over all its connections."""
 
     __slots__ = (
-        "_answer_type", "_cohort", "_content", "_dated", "_decode", "_findings_at_end", "_handshake", "_intern",
-        "_known", "_labels", "_mark", "_message_prefix", "_next_stream", "_nonce", "_number", "_own_tag", "_put",
-        "_reads", "_replies", "_roles", "_rules", "_said_ns", "_slowest_ns", "_thread", "_turn_prefix", "_versions",
-        "connection", "contract", "dialled_ns", "emit", "expects_answer", "findings", "flight", "flights", "heard", "identity",
-        "last_end", "open", "outbox", "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
+        "_answer_type",
+        "_cohort",
+        "_content",
+        "_dated",
+        "_decode",
+        "_findings_at_end",
+        "_handshake",
+        "_heeds",
+        "_intern",
+        "_known",
+        "_labels",
+        "_late",
+        "_mark",
+        "_message_prefix",
+        "_next_stream",
+        "_nonce",
+        "_number",
+        "_own_tag",
+        "_pinged_ns",
+        "_put",
+        "_reads",
+        "_replies",
+        "_roles",
+        "_rules",
+        "_said_ns",
+        "_slowest_ns",
+        "_thread",
+        "_turn_prefix",
+        "_versions",
+        "connection",
+        "contract",
+        "dialled_ns",
+        "emit",
+        "expects_answer",
+        "findings",
+        "flight",
+        "flights",
+        "heard",
+        "identity",
+        "last_end",
+        "open",
+        "outbox",
+        "ready",
+        "record",
+        "stream",
+        "tag",
+        "tracker",
+        "turns",
+        "wake",
+        "wall",
     )  # fmt: skip
 
     def __init__(
         self, contract: Contract, rules: Rules, identity: Identity, record: Record, emit: Callable[[Finding], None],
-        wall: Callable[[], str], token: str = "",
+        wall: Callable[[], str], token: str = "", learn: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
+        """``learn``: is told what the handshake gives in confidence."""
         self.contract = contract
         self.identity = identity
         self.record = record
@@ -126,8 +172,10 @@ class Session:
         self.flights: dict[int, Flight] = {}
         #: the latest of them
         self.flight: Flight | None = None
-        self._handshake = Handshake(contract, wall, {"thread": self._thread, "token": token})
+        self._handshake = Handshake(contract, wall, {"thread": self._thread, "token": token}, learn)
         self._said_ns = 0
+        #: since when the answer to a ping is awaited; and it was overdue when last looked at
+        self._pinged_ns, self._late = 0, False
         #: a frame came on the present connection, or on the last one
         self.heard = False
         #: what the shell's greenlet waits for: ready, a turn's end, a lost connection
@@ -142,6 +190,9 @@ class Session:
         self._decode = contract.decode
         self._answer_type = contract.file.resume.answer if contract.resumes else ""
         self._replies = contract.replies
+        beat = contract.keepalive
+        #: types of frames that are more than events to the session
+        self._heeds = frozenset({*contract.replies, *({beat.expect} if beat is not None and beat.expect else ())})
         self._roles = rules.roles
         self._versions: dict[str, int] = {}
         self._content = Content(contract, rules.roles)
@@ -176,9 +227,12 @@ class Session:
         )
         if self.ready:
             flags |= Flag.RESUMED  # on a CLOSE row: it had been ready
-        row = self._row(RowKind.CLOSE, at_ns, code=code, text=reason, flags=int(flags))
+        # From when a welcome that had been given was followed by silence.
+        since_ns = self._pinged_ns if never_ready and self.ready else 0
+        row = self._row(RowKind.CLOSE, at_ns, code=code, text=reason, flags=int(flags), intended=since_ns)
         self.tracker.closed(row, at_ns, code, ours=ours, ready=self.ready, never_ready=never_ready, mid_turn=mid_turn)
-        self.open = self.ready = self.expects_answer = False
+        self.open = self.ready = self.expects_answer = self._late = False
+        self._pinged_ns = 0
         self.outbox.clear()
         if mid_turn and self.contract.file.turn.interrupted == "abandoned" and not ours:
             self.give_up(at_ns, End.ABANDONED)
@@ -200,6 +254,8 @@ class Session:
         record, flight, known = self.record, self.flight, self._known
         record.frames_received += 1
         flags, foreign, unknown, code, labels = 0, -1, 0, 0, self._labels
+        place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
+        key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
         self.heard = True
         if standing or recovered:
             flags = (RECOVERED if recovered else 0) | STANDING_FLAGS[standing]
@@ -211,7 +267,7 @@ class Session:
         if flight is not None:
             turn, intended, sent = flight.number, flight.intended, flight.sent
             if index in self._reads:
-                code, more, bits = self._content.read(flight, index, raw)
+                code, more, bits = self._content.read(flight, index, raw, place, key)
                 flags |= more
                 schema |= bits
         else:
@@ -224,8 +280,6 @@ class Session:
         agent_id = (known(agent) or self._intern(agent)) if agent else 0
         tool_id = (known(tool) or self._intern(tool)) if tool else 0
         execution_id = _short(execution) if execution else 0
-        place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
-        key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
         size = len(raw)
         number = self._put(
             EVENT, self._cohort, flags, index, schema, self._number, self.connection, turn, raw_id, agent_id, tool_id,
@@ -235,6 +289,12 @@ class Session:
         self.tracker.event(
             number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key, code
         )
+        if not self.ready:  # before any frame is kept, for it may hold what must not be shown
+            if not self.expects_answer:
+                self._handshake.hear(kind, raw)
+                self._shake_hands(at_ns)
+            elif kind == self._answer_type:
+                self._answered(raw, at_ns)
         if flight is not None:
             if self._roles[index] != OTHER:
                 flight.events += 1
@@ -247,15 +307,15 @@ class Session:
                 self._end(flight, at_ns, self._end_of(flight, current.outcome))
         elif self.findings > before or index == 0:
             record.keep(self._number, turn, number, at_ns, "in", raw)
-        if not self.ready:
-            if not self.expects_answer:
-                self._handshake.hear(kind, raw)
-                self._shake_hands(at_ns)
-            elif kind == self._answer_type:
-                self._answered(raw, at_ns)
+        if kind in self._heeds:
+            self._heed(kind)
+
+    def _heed(self, kind: str) -> None:
         if kind in self._replies:
             self.outbox.append(self._replies[kind].render(self._told()))
             self.wake()
+        if self.contract.keepalive is not None and kind == self.contract.keepalive.expect:
+            self._pinged_ns = 0
 
     def _end_of(self, flight: Flight, outcome: int) -> End:
         """How the turn ended. Whoever stops a turn that nobody asked to be stopped, or wants to replace, has failed it."""
@@ -347,8 +407,18 @@ class Session:
         if beat is None or at_ns - self._said_ns < beat.every_ms * NS_PER_MS:
             return False
         self._said_ns = at_ns
+        if beat.expect and not self._pinged_ns:
+            self._pinged_ns, self._late = at_ns, False
         self.outbox.append(beat.message.render(self._told()))
         return True
+
+    def unanswered(self, at_ns: int) -> bool:
+        """A ping has not been answered in time. Only the second look says so: what has come must have been read by then."""
+        beat = self.contract.keepalive
+        if beat is None or not self._pinged_ns or at_ns - self._pinged_ns < beat.every_ms * NS_PER_MS:
+            return False
+        late, self._late = self._late, True
+        return late
 
     def _told(self) -> dict[str, Any]:
         """What templates that belong to no turn may say."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from loadtests.contract.decoder import UNDECLARED_OUTCOME
 from loadtests.findings import BY_NAME, Finding, Kind
 from loadtests.history import UNKNOWN_TURN, End, Flag
-from loadtests.turn import CONSEQUENCES, DONE, FAILED, OTHER, STARTED, Rules, TurnTracker
+from loadtests.turn import CONSEQUENCES, DONE, FAILED, OTHER, Rules, TurnTracker
 
 __all__ = ["SessionTracker"]
 
@@ -30,6 +30,7 @@ CLAIMED_OVER_HOLE = BY_NAME["claimed-over-hole"]
 CLAIMED_BEHIND = BY_NAME["claimed-behind"]
 PARTIAL_REPLAY = BY_NAME["partial-replay"]
 NEVER_READY = BY_NAME["never-ready"]
+UNANSWERED = BY_NAME["unanswered"]
 CLOSED_EARLY = BY_NAME["closed-early"]
 ABNORMAL_CLOSE = BY_NAME["abnormal-close"]
 SCHEMA_KINDS = (BY_NAME["not-json"], BY_NAME["no-type"], BY_NAME["wrong-type"])
@@ -113,7 +114,7 @@ class SessionTracker:
         broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
         if broken is None and not tracker.ended and not self.several:
             return None
-        return self._in_turn(tracker, broken, None, row, at_ns, event, event)
+        return self._in_turn(tracker, broken, None, row, at_ns, event, flags, event)
 
     def _unusual(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
@@ -165,7 +166,7 @@ class SessionTracker:
                     broken = broken or (TEXT_DIFFERS, row)
                 elif flags & F_POOR_ANSWER and not tracker.lacks_text:
                     broken = broken or (POOR_ANSWER, row)
-            return self._in_turn(tracker, broken, found, row, at_ns, event, detail)
+            return self._in_turn(tracker, broken, found, row, at_ns, event, flags, detail)
         if event and turn and self.rules.roles[event] != OTHER:
             found = found or AFTER_END  # of a turn so old that only its being over is remembered
         if found is not None:
@@ -173,10 +174,12 @@ class SessionTracker:
         return found
 
     def _in_turn(
-        self, tracker: TurnTracker, broken: tuple[Kind, int] | None, found: Kind | None, row: int, at_ns: int, event: int, detail: int
+        self, tracker: TurnTracker, broken: tuple[Kind, int] | None, found: Kind | None, row: int, at_ns: int, event: int,
+        flags: int, detail: int,
     ) -> Kind | None:  # fmt: skip
         """What counts of what a frame breaks (``found``) and what its turn says of it (``broken``)."""
-        if self.several:
+        # What was stored ran at some earlier time.
+        if self.several and not (flags & F_RECOVERED and self.rules.recovers):
             self._overlap(tracker, row, at_ns, event)
         consequence = tracker.holed and broken is not None and broken[0] in CONSEQUENCES
         if broken is not None and not consequence and (found is None or found is WENT_BACK):
@@ -188,18 +191,19 @@ class SessionTracker:
         return found
 
     def _overlap(self, tracker: TurnTracker, row: int, at_ns: int, event: int) -> None:
-        """A turn that begins had to wait for an earlier one; that one was not over if it shows more. (Its end may be lost.)"""
+        """Whichever turn begins second had to wait for the first; that one was not over if it shows more. (Its end may be lost.)"""
         role = self.rules.roles[event]
         if role == OTHER:
             return
-        ends = role in (DONE, FAILED)
-        if tracker.overtaken is not None and not (ends and self.rules.supersedes):  # to end is what it must do then
-            first, later = tracker.overtaken
-            tracker.overtaken = None
-            self._report(OVERLAPPED, later, first, at_ns)
-        if role == STARTED:
+        if tracker.overtaken is not None:
+            first, other = tracker.overtaken
+            # To end is what it must do if a later message supersedes it.
+            if not (role in (DONE, FAILED) and self.rules.supersedes and other > tracker.number):
+                tracker.overtaken = None
+                self._report(OVERLAPPED, other, first, at_ns)
+        if row == tracker.begin_row:
             for one in self.turns.values():
-                if one.number < tracker.number and one.under_way and not one.holed:
+                if one is not tracker and one.under_way and not one.holed:
                     one.overtaken = one.overtaken or (row, tracker.number)
 
     def _cursor(self, row: int, at_ns: int, cursor: int, tracker: TurnTracker | None, turn: int) -> Kind | None:
@@ -285,7 +289,7 @@ class SessionTracker:
             if not one.over:
                 one.cut, one.resent = True, False
         if never_ready:
-            self._report(NEVER_READY, 0, row, at_ns)
+            self._report(UNANSWERED if ready else NEVER_READY, 0, row, at_ns)
         if ours:
             return
         if code == CLEAN_CLOSE:

@@ -6,7 +6,7 @@ when the turn is settled.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from loadtests.contract.compile import Contract
 from loadtests.findings import BY_NAME, Kind
@@ -74,11 +74,12 @@ class Rules:
             allowed[state].update({event: allowed[after] for event, after in steps.items()})
         self.states = tuple(allowed.values())
         self.start = allowed[contract.file.order.start]
-        #: what the tracker asks of every event: its bit, its role, whether it has a place in the order
-        self.steps = tuple((1 << i, role, self.ordered[i]) for i, role in enumerate(self.roles))
+        pairs = {**contract.opens, **contract.closes}
+        #: what the tracker asks of every event: its bit, its role, whether it has a place in the order, its pair
+        self.steps = tuple((1 << i, role, self.ordered[i], pairs.get(i, -1)) for i, role in enumerate(self.roles))
         closers = set(contract.closes)
         self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
-        self.pair_of = {**contract.opens, **contract.closes}
+        self.demanded_bits = sum(1 << index for index in self.demanded)
         #: events that say more than that something was received: an ``ack`` is not acceptance
         self.telling = sum(1 << i for i, role in enumerate(self.roles) if role != OTHER)
         self.paired_agents = contract.file.agents.paired
@@ -95,30 +96,28 @@ class Rules:
         self.normal_closes = frozenset(contract.file.closes.normal)
 
 
-class _Open(NamedTuple):
-    pair: int
-    execution: int
-    tool: int
-    row: int
+#: (pair, execution, tool, row)
+_Open = tuple[int, int, int, int]
 
 
 class TurnTracker:
     """State of one turn. Agents, tools and executions are numbers; 0 means that the frame names none."""
 
     __slots__ = (
-        "agents", "allowed", "cancel_row", "chunks", "closed", "cut", "declared", "early", "end_row", "ended",
-        "given_up", "holed", "missing", "number", "opened", "outcome", "overtaken", "pending", "resent", "root",
-        "rules", "seen", "send_row", "sent_again", "settled", "twice",
+        "agents", "allowed", "begin_row", "cancel_row", "chunks", "closed", "cut", "declared", "displaced", "early",
+        "elected", "end_row", "ended", "given_up", "holed", "missing", "number", "opened", "outcome", "overtaken",
+        "pending", "resent", "root", "rules", "seen", "send_row", "sent_again", "settled", "twice",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, number: int, send_row: int) -> None:
         self.rules = rules
         self.number = number
         self.send_row = send_row
-        self.end_row = -1
+        self.begin_row = self.end_row = -1
         self.allowed = rules.start
         self.seen = 0
-        self.root = 0
+        #: whose end is the turn's; and whose start stands for it, until an agent that the contract names has started
+        self.root = self.elected = 0
         self.cancel_row = -1
         self.outcome = O_OK
         self.ended = self.cut = self.resent = self.sent_again = self.given_up = self.settled = False
@@ -128,17 +127,19 @@ class TurnTracker:
         self.holed = self.declared = False
         self.opened: list[_Open] = []
         self.early: list[_Open] = []
-        #: executions that were closed
-        self.closed: set[int] | None = None
-        #: a later turn that began while this one was under way: its first row and number
+        #: (pair, execution) of what was closed
+        self.closed: set[tuple[int, int]] | None = None
+        #: another turn that began while this one was under way: its first row and number
         self.overtaken: tuple[int, int] | None = None
-        #: nested agent -> how often it began and has not completed
+        #: agent that the contract does not name -> how often it began and has not completed
         self.agents: dict[int, int] | None = None
         #: content event -> (number of the next chunk, numbers that are missing before it)
         self.chunks: dict[int, tuple[int, set[int]]] | None = None
         #: an event that came too early, and the event indices one of which should have come before it
         self.pending = -1
         self.missing: Allowed | None = None
+        #: rows out of order that showed by a row with a finding of its own
+        self.displaced: list[int] | None = None
 
     @property
     def over(self) -> bool:
@@ -165,10 +166,13 @@ class TurnTracker:
     ) -> tuple[Kind, int] | None:
         """Feed one approved event of this turn; returns the first rule it breaks, with the witness row."""
         rules = self.rules
-        bit, role, ordered = rules.steps[event]
-        if role == STARTED and self.sent_again and self.seen & bit and self._is_root(agent) and not recovered:
-            self.twice = True
-            return EXECUTED_TWICE, row
+        bit, role, ordered, pair = rules.steps[event]
+        if role == STARTED:
+            if self.begin_row < 0:
+                self.begin_row = row
+            elif self.sent_again and self.seen & bit and not recovered and self._restarts(agent):
+                self.twice = True
+                return EXECUTED_TWICE, row
         if self.twice:
             self.ended = self.ended or (role in (DONE, FAILED) and self._is_root(agent))
             return None
@@ -182,9 +186,9 @@ class TurnTracker:
         found = None
         if role >= OPEN:
             if role == OPEN:
-                found = self._open(_Open(rules.pair_of.get(event, -1), execution, tool, row), recovered)
+                found = self._open((pair, execution, tool, row), recovered)
             elif role == CLOSE:
-                found = self._close(_Open(rules.pair_of.get(event, -1), execution, tool, row))
+                found = self._close((pair, execution, tool, row))
             elif role == CONTENT:
                 found = self._chunk(row, event, code - 1) if code else None
             elif self._is_root(agent):
@@ -192,16 +196,32 @@ class TurnTracker:
                 self.outcome = code - 1 if code else O_OK if role == DONE else O_FAILED
             elif rules.paired_agents:
                 found = self._nested(row, agent, -1)
-        elif nested and rules.paired_agents:
-            found = self._nested(row, agent, 1)
+        elif role == STARTED and agent:
+            self._starts(row, agent, nested=nested)
         if ordered:
             after = self.allowed.get(event)
             if after is not None and self.missing is None:
                 self.allowed = after
             else:
                 misplaced = self._step(row, event, recovered, nested=nested)
-                found = found or misplaced
+                if found is None:
+                    found = misplaced
+                elif misplaced is not None and misplaced[1] != found[1]:  # each row is told what it breaks first
+                    self.displaced = [*(self.displaced or ()), misplaced[1]]
         return found
+
+    def _restarts(self, agent: int) -> bool:
+        """Whom the contract names, and who comes after one that was taken for the root, starts for the first time."""
+        return self._is_root(agent) and not (self.elected and agent in self.rules.roots)
+
+    def _starts(self, row: int, agent: int, *, nested: bool) -> None:
+        if agent in self.rules.roots:
+            self.elected = 0
+            return
+        if not nested:
+            self.elected = agent
+        if self.rules.paired_agents:  # the elected one too: it turns out to be nested when a named one appears
+            self._nested(row, agent, 1)
 
     def _nested(self, row: int, agent: int, step: int) -> tuple[Kind, int] | None:
         agents = self.agents = {} if self.agents is None else self.agents
@@ -261,34 +281,38 @@ class TurnTracker:
         return found
 
     def _open(self, one: _Open, recovered: int) -> tuple[Kind, int] | None:
-        for i, early in enumerate(self.early):
-            if early.pair == one.pair and _match(early, one):
-                del self.early[i]
-                return None if recovered and self.rules.recovers else (CLOSE_WITHOUT_OPEN, early.row)
+        if self.early:
+            for i, early in enumerate(self.early):
+                if _match(early, one):
+                    del self.early[i]
+                    return None if recovered and self.rules.recovers else (CLOSE_WITHOUT_OPEN, early[3])
         self.opened.append(one)
         return None
 
     def _close(self, one: _Open) -> tuple[Kind, int] | None:
         opened = self.opened
-        if one.execution:
+        pair, execution, tool, row = one
+        if execution:
+            key = pair, execution
             if self.closed is None:
-                self.closed = set()
-            elif one.execution in self.closed:
-                return CLOSE_WITHOUT_OPEN, one.row  # this one is over: the openings left are others'
-            self.closed.add(one.execution)
-        if len(opened) == 1 and opened[0].execution == one.execution and opened[0].pair == one.pair:
+                self.closed = {key}
+            elif key not in self.closed:
+                self.closed.add(key)
+            elif not any(candidate[:2] == key for candidate in opened):
+                return CLOSE_WITHOUT_OPEN, row  # this one is over: the openings left are others'
+        if len(opened) == 1 and opened[0][0] == pair and opened[0][1] == execution:
             opened.clear()
             return None
         for i, candidate in enumerate(opened):
-            if candidate.pair == one.pair and _match(candidate, one):
+            if _match(candidate, one):
                 del opened[i]
                 return None
         # By id nothing fits: the id is wrong if a tool of that name is open, else there was no opening (yet). Where events
         # are missing, or out of order, the opening is among them.
         for i, candidate in enumerate(() if self.holed else opened):
-            if candidate.pair == one.pair and (candidate.tool == one.tool or not one.tool):
+            if candidate[0] == pair and (candidate[2] == tool or not tool):
                 del opened[i]
-                return WRONG_EXECUTION, one.row
+                return WRONG_EXECUTION, row
         self.early.append(one)
         return None
 
@@ -297,22 +321,35 @@ class TurnTracker:
         self.settled = True
         if self.holed or self.twice:
             return []  # whatever is missing is a consequence of the hole, which is a finding of its own
-        if self.declared:
-            return self._unfinished()
-        found: Verdicts = [(CLOSE_WITHOUT_OPEN, early.row, 0) for early in self.early]
-        if self.completed:
+        found: Verdicts = []
+        if self.displaced:
+            found += [(MISPLACED, row, 0) for row in self.displaced]
+        if self.early and not self.declared:
+            found += [(CLOSE_WITHOUT_OPEN, row, 0) for _, _, _, row in self.early]
+        if self.completed and not self.declared:
+            found += self._lacking()
+        return found + self._unfinished() if self.given_up else found
+
+    def _lacking(self) -> Verdicts:
+        """What must have been there by the end."""
+        found: Verdicts = []
+        missing: list[int] = []
+        if self.seen & self.rules.demanded_bits != self.rules.demanded_bits:
             missing = [event for event in self.rules.demanded if not self.seen >> event & 1]
             found += [(ROLE_MISSING, self.end_row, event) for event in missing]
-            found += [(OPEN_WITHOUT_CLOSE, one.row, 0) for one in self.opened]
-            found += [(AGENT_UNFINISHED, self.end_row, agent) for agent, left in (self.agents or {}).items() if left]
-            found += [(CHUNK_MISSING, self.end_row, min(lost)) for _, lost in (self.chunks or {}).values() if lost]
-            if self.pending >= 0 and not (self.missing and missing and set(missing) & set(self.missing)):
-                found.append((MISPLACED, self.pending, 0))
-        return found + self._unfinished()
+        if self.opened:
+            found += [(OPEN_WITHOUT_CLOSE, row, 0) for _, _, _, row in self.opened]
+        if self.agents:
+            left = (agent for agent, times in self.agents.items() if times and agent != self.elected)
+            found += [(AGENT_UNFINISHED, self.end_row, agent) for agent in left]
+        if self.chunks:
+            found += [(CHUNK_MISSING, self.end_row, min(lost)) for _, lost in self.chunks.values() if lost]
+        if self.pending >= 0 and not (self.missing and set(missing) & set(self.missing)):
+            found.append((MISPLACED, self.pending, 0))
+        return found
 
     def _unfinished(self) -> Verdicts:
-        if not self.given_up:
-            return []
+        """What is said of a turn that the client gave up."""
         if self.cancel_row >= 0 and not self.cut and self.seen & self.rules.telling:
             return [(CANCEL_IGNORED, self.cancel_row, 0)]  # also where it ended at last
         if self.ended:
@@ -326,7 +363,9 @@ class TurnTracker:
 
 
 def _match(a: _Open, b: _Open) -> bool:
-    """By execution id if both carry one, else by tool name if both carry one, else by count."""
-    if a.execution and b.execution:
-        return a.execution == b.execution
-    return a.tool == b.tool if a.tool and b.tool else True
+    """Of one pair; and by execution id if both carry one, else by tool name if both carry one, else by count."""
+    if a[0] != b[0]:
+        return False
+    if a[1] and b[1]:
+        return a[1] == b[1]
+    return a[2] == b[2] if a[2] and b[2] else True

@@ -36,7 +36,7 @@ class Step:
     """One step on the way of a turn: all events of a role. Latencies since the intended send, of the turns that reached it."""
 
     role: str
-    #: the role's events that came or must come
+    #: the role's events that came or must come; if there are none, its declared stream's
     names: tuple[str, ...]
     demanded: bool
     turns: int
@@ -115,13 +115,13 @@ def analyse(data: RunData, turns: pd.DataFrame) -> Analytics:
 
 
 def funnel(turns: pd.DataFrame, contract: Contract) -> tuple[Step, ...]:
-    """Sent, then each role in the contract's order, then done; roles that neither came nor must come are left out."""
+    """Sent, then each role in the contract's order, then done; one that only may come has its step too, and be it with none."""
     demanded = {rule.role for rule in contract.demanded}
     roles = [role for role in dict.fromkeys(rule.role for rule in contract.events) if role not in (*NO_STEPS, LAST)]
     columns = {role: [f"{EVENT}{name}" for name in contract.names(role)] for role in (*roles, LAST)}
     first = {role: _first(turns, names) for role, names in columns.items()}
     first[LAST] = turns["total_ms"].where(first[LAST].notna() & _first(turns, _failures(contract)).isna())
-    steps = [role for role in (*roles, LAST) if role in demanded or first[role].notna().any()]
+    steps = [*roles, LAST]
     reached = np.column_stack([np.ones(len(turns), dtype=bool), *(first[role].notna() for role in steps)])
     furthest = len(steps) - reached[:, ::-1].argmax(axis=1)
     out = [Step(
@@ -179,7 +179,7 @@ def _failures(contract: Contract) -> list[str]:
 def _names(turns: pd.DataFrame, contract: Contract, role: str) -> tuple[str, ...]:
     rules = [rule for rule in contract.events if rule.role == role]
     came = [rule.name for rule in rules if rule.demanded or turns.get(f"{EVENT}{rule.name}", pd.Series()).notna().any()]
-    return tuple(came)
+    return tuple(came or [rule.name for rule in rules if rule.index in contract.stream_of])
 
 
 def _stopped(turns: pd.DataFrame, here: np.ndarray[Any, Any]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from loadtests import retry
 from loadtests.contract.compile import Contract
+from loadtests.findings import BY_NAME
 from loadtests.history import End, RowKind, Window
 from loadtests.retry import Policy
 from reports import policies
@@ -86,7 +87,7 @@ def assess(contract: Contract, rows: Rows, strings: Sequence[str], setting: Sett
     case = Case(
         contract=contract, windows=windows, placed=placed, recovered=recovered, missteps=replayed.missteps, herds=found_herds,
         policy=policy, herd_share=ALL if client is None else client.herd_share, control=control, restored=restored,
-        peers=dead_peers(views, replayed.opened_ns, replayed.closed_ns, budget_ns), trouble=_trouble(setting, replayed),
+        peers=dead_peers(views, replayed.opened, replayed.closed, budget_ns), trouble=_trouble(setting, replayed),
         start_ns=setting.start_ns,
     )  # fmt: skip
     return Assessment(
@@ -131,6 +132,7 @@ def _evidence(
         ordered_turns=replayed.ordered, pair_events=tally.pair_events, good_turns=ends[End.OK] + ends[End.DEGRADED],
         begun_turns=replayed.begun, turns=ends.total() - ends[End.CUT_BY_STOP] - ends[End.IN_DOUBT],
         connections=int(tally.kinds[RowKind.OPEN]), numbered=tally.numbered, keyed=tally.keyed,
+        chunks=tally.chunks, numbered_chunks=tally.numbered_chunks,
         claims=tally.resumed if contract.resumes else 0, named=tally.named, sessions=len(tally.sessions),
         outages=len(recovered), throttled_turns=ends[End.THROTTLED], doubtful=replayed.doubtful,
         resent=int(tally.kinds[RowKind.RESEND]), control_meant=control.meant, control_turns=control.samples,
@@ -166,7 +168,8 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
     placed = case.placed
     found = placed.by_checker.get(checker.id, [])
     counted = [one for one in found if not one.finding.kind.warning]
-    kinds = Counter(one.finding.kind.name for one in found)
+    kinds = Counter(placed.kinds[checker.id])
+    serious = {kind: count for kind, count in kinds.items() if not BY_NAME[kind].warning}
     witnesses: list[Witness] = []
     shown: Counter[str] = Counter()
     for finding, fault in found:
@@ -174,8 +177,9 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
         if shown[finding.kind.name] <= MOST_WITNESSES:
             witnesses.append(placed.witness(finding, fault))
     reason = "; ".join(dict.fromkeys(one.finding.kind.text for one in counted))
-    scope = placed.scope(counted)
-    violations = len(counted)
+    scope = placed.scope(counted, serious)
+    violations = sum(serious.values())
+    warnings = kinds.total() - violations
     if own is not None and own.violations:
         violations += own.violations
         kinds.update(own.kinds)
@@ -184,11 +188,11 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
         scope = scope or own.scope
     samples, required = checker.samples(evidence), checker.required(evidence)
     verdict, why = _verdict(checker, samples, violations, setting, own, required=required)
-    excused = placed.excused.get(checker.id, 0)
+    excused = placed.excused[checker.id]
     fine = f"{excused} explained by a fault on the session's own cohort" if excused else ""
     return Check(
         id=checker.id, subject=checker.subject, verdict=verdict, required=required, samples=samples, violations=violations,
-        kinds=dict(kinds), warnings=len(found) - len(counted), reason=why or reason or fine, witnesses=tuple(witnesses), scope=scope,
+        kinds=dict(kinds), warnings=warnings, reason=why or reason or fine, witnesses=tuple(witnesses), scope=scope,
     )  # fmt: skip
 
 

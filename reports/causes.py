@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loadtests.findings import BY_NAME, KINDS
-from reports.placed import Placed
 from reports.replay import is_of_a_turn
+from reports.sieve import Placed
 
 __all__ = ["FIRST", "Group", "grouped"]
 
@@ -23,7 +23,7 @@ FIRST: tuple[str, ...] = (
     "claimed-behind", "claimed-over-hole", "partial-replay", "hole-at-cut", "hole",
     "executed-twice", "overlapped", "redelivered",
     "not-json", "no-type", "unapproved", "legacy", "version-unknown", "wrong-type", "field-missing", "undeclared-outcome",
-    "never-ready", "closed-early", "abnormal-close",
+    "never-ready", "unanswered", "closed-early", "abnormal-close",
     "second-end", "after-end", "went-back", "misplaced",
     "wrong-execution", "close-without-open", "agent-unbegun", "chunk-repeated", "chunk-missing",
     "never-executed", "silent-cut", "silent", "cancel-ignored", "never-ended",

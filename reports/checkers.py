@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loadtests.contract.compile import Contract
+from loadtests.contract.content import StreamRule
 from loadtests.history import Window
 from loadtests.retry import Policy
 from reports import policies
@@ -85,6 +86,23 @@ def _always(_: Evidence) -> bool:
 def declares_client(e: Evidence) -> bool:
     """Whether the contract says how the product's own client comes back (law 3)."""
     return e.contract.file.client is not None
+
+
+def _promised_streams(contract: Contract) -> list[StreamRule]:
+    """Those of which every turn that ends well must show a chunk; of another none may come, and nothing is wrong."""
+    return [contract.stream_of[rule.index] for rule in contract.demanded if rule.index in contract.stream_of]
+
+
+def _tells_repeats(e: Evidence) -> bool:
+    """Something that events must carry tells one of them from its like. An id that they may carry is no promise."""
+    ids = any("event_id" in rule.fields for rule in e.contract.events)
+    return e.contract.has_cursor or ids or any(one.numbered for one in _promised_streams(e.contract))
+
+
+def _tells_gaps(e: Evidence) -> bool:
+    """Something tells that events or chunks are missing: their numbers, or the whole of which they are pieces."""
+    whole = {one.stream for one in e.contract.final_of.values()}
+    return e.contract.has_cursor or any(one.numbered or one.number in whole for one in _promised_streams(e.contract))
 
 
 def _declared_cuts(e: Evidence) -> bool:
@@ -172,8 +190,9 @@ CHECKERS: tuple[Checker, ...] = (
     Checker("pairing", "backend", lambda e: bool(e.contract.file.pairs), lambda e: e.pair_events, "events of pairs"),
     Checker("terminal", "backend", _always, lambda e: e.begun_turns, "turns that began"),
     Checker("silence", "backend", _always, lambda e: e.turns + e.connections, "messages and connections"),
-    Checker("duplicate", "backend", lambda e: e.contract.has_cursor, lambda e: e.numbered or e.keyed, "events with a number or id"),
-    Checker("loss", "backend", lambda e: e.contract.has_cursor, lambda e: e.numbered, "numbered events"),
+    Checker("duplicate", "backend", _tells_repeats, lambda e: e.numbered or e.keyed or e.numbered_chunks,
+            "events with a number or id"),
+    Checker("loss", "backend", _tells_gaps, lambda e: e.numbered or e.chunks, "numbered events, or chunks of a text"),
     Checker("honesty", "backend", lambda e: e.contract.resumes and e.cuts, lambda e: e.claims, "claims of continuity", needs_effect=True),
     Checker("leak", "backend", lambda e: e.users > 1, lambda e: e.events if e.sessions > 1 else 0, "events, with two sessions or more"),
     Checker("phantom", "backend", _always, lambda e: e.named, "events of turns"),

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from loadtests.contract.compile import Contract
 from loadtests.history import Flag
+from loadtests.retry import REFUSALS
 
-__all__ = ["OVERLAP_NS", "REFUSALS", "ClientAccount", "Misstep", "Outage"]
+__all__ = ["OVERLAP_NS", "ClientAccount", "Misstep", "Outage"]
 
 NS_PER_MS = 1_000_000
 KEPT_ATTEMPTS = 24
@@ -21,8 +22,6 @@ KEPT_TURNS = 24
 OVERLAP_NS = 250 * NS_PER_MS
 #: an attempt this near to a planned message was made for its sake, and not by the retry policy
 PROMPT_NS = 25 * NS_PER_MS
-#: HTTP answers after which a client must not come back, besides the contract's close codes
-REFUSALS = frozenset({401, 403})
 OURS, NEVER_READY, WAS_READY = int(Flag.OURS), int(Flag.NEVER_READY), int(Flag.RESUMED)
 
 

@@ -29,6 +29,9 @@ class Evidence:
     connections: int
     numbered: int
     keyed: int
+    #: chunks of declared streams, and those of them that say their number
+    chunks: int
+    numbered_chunks: int
     claims: int
     named: int
     sessions: int
@@ -66,12 +69,22 @@ class Evidence:
 class Tally:
     """Counts that need no state, block by block."""
 
-    __slots__ = ("_pairs", "events", "keyed", "kinds", "named", "numbered", "pair_events", "resumed", "sessions")
+    __slots__ = (
+        "_numbered", "_pairs", "_streams", "chunks", "events", "keyed", "kinds", "named", "numbered", "numbered_chunks", "pair_events",
+        "resumed", "sessions",
+    )  # fmt: skip
 
     def __init__(self, contract: Contract) -> None:
         self._pairs = np.isin(contract.roles, ["tool-open", "tool-close"])
+        places = range(len(contract.roles))
+        self._streams = np.array([place in contract.stream_of for place in places])
+        self._numbered = np.array(
+            [place in contract.stream_of and contract.stream_of[place].numbered for place in places]
+        )
         self.kinds = np.zeros(max(RowKind) + 1, np.int64)
-        self.events = self.numbered = self.keyed = self.named = self.pair_events = self.resumed = 0
+        self.events = self.numbered = self.keyed = self.named = self.pair_events = self.resumed = self.chunks = (
+            self.numbered_chunks
+        ) = 0
         #: sessions that got an event
         self.sessions: set[int] = set()
 
@@ -84,5 +97,9 @@ class Tally:
         self.numbered += int(np.count_nonzero(rows["cursor"][mine] >= 0))
         self.keyed += int(np.count_nonzero(rows["key"][mine]))
         self.named += int(np.count_nonzero((rows["turn"][mine] > 0) & (flags[mine] & Flag.ASSUMED_TURN == 0)))
-        self.pair_events += int(np.count_nonzero(self._pairs[np.minimum(rows["event"][mine], len(self._pairs) - 1)]))
+        events = np.minimum(rows["event"][mine], len(self._pairs) - 1)
+        self.pair_events += int(np.count_nonzero(self._pairs[events]))
+        if self._streams.any():
+            self.chunks += int(np.count_nonzero(self._streams[events]))
+            self.numbered_chunks += int(np.count_nonzero(self._numbered[events] & (rows["code"][mine] > 0)))
         self.sessions.update(np.unique(rows["session"][mine]).tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from loadtests.history import COHORTS, Flag, RowKind, Window, attribute, phase_at
 from loadtests.rundir import RunData
 from reports.endings import ENDINGS
+from reports.recovery import Recovery
 from reports.replay import of_own_turns
 from reports.streams import with_chunks
 
@@ -184,37 +186,20 @@ def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[s
     return frame.drop(columns=["close_code", "failed_code", "close_text", "failed_text"])
 
 
-def outages_frame(connections: pd.DataFrame, windows: list[Window], data: RunData) -> pd.DataFrame:
-    """One row for each time that a served session lost its connection: from the later of its close and the fault's heal
-    until it was ready again. ``censored``: the run ended before the recovery budget was over.
+def outages_frame(recovered: Iterable[Recovery], connections: pd.DataFrame, data: RunData) -> pd.DataFrame:
+    """One row for each time that a served session lost its connection, as ``reports.recovery`` says: from the later of its close
+    and the fault's heal until it was ready again. ``phase`` is that in which the lost connection was made.
     """
-    budget_s = data.contract.file.turn.recovery_ms / 1000
-    stops = {int(r["session"]): data.seconds(int(r["received"])) for r in data.rows[data.rows["kind"] == RowKind.STOP]}
-    last_s = data.seconds(int(data.rows["received"].max(initial=data.start_ns)))
-    spans = [
-        (w.id, w.cohort, data.seconds(w.start_ns), data.seconds(w.end_ns) if w.end_ns is not None else last_s)
-        for w in windows
-    ]
-    out = []
-    cut = connections[connections["ready_s"].notna() & connections["close_s"].notna() & ~connections["ours"]]
-    by_session = {session: part.sort_values("connection") for session, part in connections.groupby("session")}
-    for one in cut.to_dict("records"):
-        later = by_session[one["session"]]
-        back = later[(later["connection"] > one["connection"]) & later["ready_s"].notna()]["ready_s"]
-        since, fault = one["close_s"], ""
-        for id_, cohort, start_s, end_s in spans:
-            # A close just before the journal's mark belongs to the window: the mark is written before the call.
-            if cohort == one["cohort"] and start_s <= one["close_s"] <= end_s + budget_s:
-                since, fault = max(one["close_s"], end_s), id_
-        end_s = stops.get(one["session"], last_s)
-        ready_s = float(back.iloc[0]) if len(back) else np.nan
-        out.append(
-            {
-                "session": one["session"], "cohort": one["cohort"], "close_s": one["close_s"], "fault": fault, "code": one["code"],
-                "ready_s": ready_s, "recovery_s": max(0.0, ready_s - since) if len(back) else np.nan,
-                "censored": not len(back) and end_s - since < budget_s, "phase": one["phase"], "close_row": int(one["close_row"]),
-            }
-        )  # fmt: skip
+    phases = dict(zip(connections["close_row"].dropna().astype(int), connections["phase"], strict=False))
+    out = [
+        {
+            "session": one.outage.session, "cohort": one.outage.cohort, "close_s": data.seconds(one.outage.close_ns), "fault": one.window,
+            "code": one.outage.code, "ready_s": np.nan if one.outage.ready_ns is None else data.seconds(one.outage.ready_ns),
+            "recovery_s": np.nan if one.took_ns is None else one.took_ns / NS_PER_S, "censored": one.censored,
+            "phase": phases.get(one.outage.close_row, ""), "close_row": one.outage.close_row,
+        }
+        for one in recovered
+    ]  # fmt: skip
     columns = ["session", "cohort", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]
     frame = pd.DataFrame(out, columns=[*columns, "close_row"])
     kinds = {"censored": bool, "recovery_s": float, "close_s": float, "ready_s": float, "close_row": int}

@@ -47,7 +47,6 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
     windows, phases = windows_of(data), phases_of(data)
     turns = turns_frame(data, windows, phases)
     connections = connections_frame(data, windows, phases)
-    outages = outages_frame(connections, windows, data)
     health = health_frame(data)
     planned = planned_turns(data, turns, phases)
     account = books(data, turns, planned)
@@ -60,7 +59,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         views=tuple(views_of(data.journal)),
     )  # fmt: skip
     assessed = assess(data.contract, data.rows, data.strings, setting, replayed)
-    checks = assessed.checks
+    checks, outages = assessed.checks, outages_frame(assessed.recovered, connections, data)
     measured = Measured(
         turns=turns, connections=connections, outages=outages, planned=planned,
         findings={check.id: check.violations for check in checks}, phases=frozenset(name for name, _, _ in phases),
@@ -83,7 +82,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         faults=fault_results(data, windows, turns, outages, connections),
         books=account,
         generator=generator,
-        events=event_lines(data, turns, assessed.placed.by_checker.get("order", ()), results),
+        events=event_lines(data, turns, replayed.out_of_order, results),
         not_checked=_not_checked(checks, results),
         phases=tuple((name, data.seconds(start), data.seconds(end)) for name, start, end in phases),
         cleanup=_cleanup(data),

@@ -138,7 +138,9 @@ class GeneratorHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLine:
-    """One of the contract's demanded events over all turns; latencies since the intended send, milliseconds."""
+    """One of the contract's demanded events over all turns; latencies since the intended send, milliseconds. ``judged_ms`` is what
+    the gate saw that ``budget_ms`` comes from: the same percentile over the turns that it selects, ``judged`` in its own words.
+    """
 
     name: str
     role: str
@@ -152,6 +154,8 @@ class EventLine:
     #: percentile that the budget speaks of, 95 or so
     budget_percent: float | None
     verdict: GateVerdict | Literal["broken", "seen"]
+    judged_ms: float | None = None
+    judged: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +173,8 @@ class Cause:
     #: the checker or the gate's metric that it is about, and the kind of finding; empty where there is none
     id: str = ""
     kind: str = ""
-    #: how many turns it touched, and the fault window in which, or in whose grace, all of it stands
+    #: how many turns it touched (at least, where there are more findings than are kept), and the fault window in which, or in
+    #: whose grace, all of it stands
     turns: int = 0
     window: str = ""
     #: what ``consequences`` says, for programs: (checker id, kind of finding, how many)

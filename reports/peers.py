@@ -5,16 +5,58 @@ Only a view from the server's side shows this; the journal's records of type ``p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
-__all__ = ["PeerFinding", "View", "dead_peers", "views_of"]
+__all__ = ["STEP_NS", "Moments", "PeerFinding", "View", "dead_peers", "views_of"]
 
 #: between a connection's upgrade or close and the count that knows of it
 SLACK_NS = 1_000_000_000
+#: moments within one step are told apart from no other; far less than any slack
+STEP_NS = 50_000_000
+
+
+class Moments:
+    """When something happened, however often: as many counts as a run has steps, and not as it has connections."""
+
+    __slots__ = ("_counts", "total")
+
+    def __init__(self, at_ns: Iterable[int] = ()) -> None:
+        self._counts: Counter[int] = Counter()
+        self.total = 0
+        for one in at_ns:
+            self.add(one)
+
+    def __len__(self) -> int:
+        """How much memory it takes."""
+        return len(self._counts)
+
+    def add(self, at_ns: int) -> None:
+        self._counts[at_ns // STEP_NS] += 1
+        self.total += 1
+
+    def sums(self) -> _Sums:
+        steps = sorted(self._counts)
+        return _Sums(steps, [0, *accumulate(self._counts[step] for step in steps)])
+
+
+class _Sums:
+    """How many up to a time: ``surely``, without those of its own step; ``maybe``, with them."""
+
+    __slots__ = ("_steps", "_until")
+
+    def __init__(self, steps: list[int], until: list[int]) -> None:
+        self._steps, self._until = steps, until
+
+    def surely(self, at_ns: int) -> int:
+        return self._until[bisect_left(self._steps, at_ns // STEP_NS)]
+
+    def maybe(self, at_ns: int) -> int:
+        return self._until[bisect_left(self._steps, at_ns // STEP_NS + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +85,13 @@ def views_of(journal: Iterable[Mapping[str, Any]]) -> list[View]:
     ]
 
 
-def dead_peers(
-    views: Iterable[View], opened_ns: Sequence[int], closed_ns: Sequence[int], release_ns: int
-) -> list[PeerFinding]:
+def dead_peers(views: Iterable[View], opened: Moments, closed: Moments, release_ns: int) -> list[PeerFinding]:
     """A session may be held for ``release_ns`` after its connection is gone, and must be held while it is there."""
-    opened, closed = np.sort(np.asarray(opened_ns, np.int64)), np.sort(np.asarray(closed_ns, np.int64))
-
-    def before(times: np.ndarray[Any, np.dtype[np.int64]], at_ns: int) -> int:
-        return int(np.searchsorted(times, at_ns, side="right"))
-
+    came, went = opened.sums(), closed.sums()
     found = []
     for view in views:
-        most = before(opened, view.at_ns) - before(closed, view.at_ns - release_ns)
-        least = before(opened, view.at_ns - SLACK_NS) - before(closed, view.at_ns + SLACK_NS)
+        most = came.maybe(view.at_ns) - went.surely(view.at_ns - release_ns)
+        least = came.surely(view.at_ns - SLACK_NS) - went.maybe(view.at_ns + SLACK_NS)
         if view.sessions > most:
             text = f"the backend holds {view.sessions} sessions, and {most} clients are or lately were connected"
             found.append(PeerFinding("kept-dead", view.at_ns, text))

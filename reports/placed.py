@@ -1,44 +1,20 @@
-"""Findings with their place in the run: phase, fault window, reach; and which of them a fault explains. Pure."""
+"""Findings with their place in the run: phase, fault window, reach, and the words for them. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from loadtests.contract.compile import Contract
-from loadtests.findings import Finding
-from loadtests.history import RowKind, Window, attribute, phase_at
+from loadtests.findings import BY_NAME, Finding
+from loadtests.history import RowKind, Window, phase_at
 from reports.judgement import Witness
 from reports.replay import Replayed, Rows, is_of_a_turn
+from reports.sieve import Placed
 
-__all__ = ["Phases", "Placed", "PlacedFindings", "explains"]
+__all__ = ["Phases", "PlacedFindings"]
 
 Phases = Sequence[tuple[str, int, int]]
-
-
-class Placed(NamedTuple):
-    """A finding and the fault window in which, or in whose grace, it happened; empty: clear of all."""
-
-    finding: Finding
-    fault: str
-
-
-#: a sent message has arrived within this time, or never will
-ON_ITS_WAY_NS = 1_000_000_000
-
-
-def explains(window: Window, place: str, kind: str) -> bool:
-    """Does a fault on the session's own cohort explain this? Nothing that began after the heal is, but a broken connection:
-    what a fault did to the network may show only when it is undone.
-    """
-    if kind == "abnormal-close":
-        return window.disconnects and place in {"during", "grace"}
-    if kind == "silent-cut":
-        return window.disconnects and place == "during"
-    if kind == "cancel-ignored":  # in time is what it had to be, and any fault costs time
-        return place == "during"
-    return kind in {"silent", "never-ready"} and window.swallows and place == "during"
 
 
 class PlacedFindings:
@@ -52,47 +28,43 @@ class PlacedFindings:
         self._windows, self._phases, self._start_ns = windows, phases, start_ns
         self._replayed = replayed
         self._sent = int(replayed.tally.kinds[RowKind.SEND])
-        self._grace_ns = contract.file.turn.recovery_ms * 1_000_000
         self.by_checker: dict[str, list[Placed]] = defaultdict(list)
-        self.excused: dict[str, int] = defaultdict(int)
-        for i, finding in enumerate(replayed.findings):
-            start_ns, end_ns = replayed.spans.get(i) or self._moment(finding)
-            cohort, kind = self.cohort(finding.session), finding.kind
-            # Several may overlap, and any of them may explain it.
-            places = [(one, attribute(start_ns, end_ns, cohort, (one,), self._grace_ns).place) for one in windows]
-            if any(explains(window, place, kind.name) for window, place in places):
-                self.excused[kind.checker] += 1
-            else:
-                when = attribute(start_ns, end_ns, cohort, windows, self._grace_ns)
-                self.by_checker[kind.checker].append(Placed(finding, when.id))
+        for one in replayed.sieve.placed:
+            self.by_checker[one.finding.kind.checker].append(one)
+        #: of all, kept or not: by checker and kind; and how many a fault explains, by checker
+        self.kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, count in replayed.sieve.counts.items():
+            self.kinds[BY_NAME[name].checker][name] = count
+        self.excused: Counter[str] = Counter()
+        for name, count in replayed.sieve.excuses.items():
+            self.excused[BY_NAME[name].checker] += count
 
     def cohort(self, session: int) -> str:
         account = self._replayed.clients.get(session)
         return account.cohort if account else ""
 
-    def _moment(self, finding: Finding) -> tuple[int, int]:
-        end_ns = int(self._rows["received"][finding.row])
-        if finding.kind.name == "never-ready":
-            return end_ns - self._contract.file.handshake.timeout_ms * 1_000_000, end_ns
-        if finding.kind.name == "silent":  # a fault that comes while the message is on its way may swallow it
-            return end_ns, end_ns + ON_ITS_WAY_NS
-        return end_ns, end_ns
-
-    def scope(self, found: Sequence[Placed]) -> str:
-        """How many, where: what a reader wants to know before a single witness."""
+    def scope(self, found: Sequence[Placed], kinds: Mapping[str, int] | None = None) -> str:
+        """How many, where: what a reader wants to know before a single witness. ``kinds``: how many there are of each kind, where
+        more may be than are kept.
+        """
         if not found:
             return ""
         touched = {(finding.session, finding.turn) for finding, _ in found if is_of_a_turn(finding)}
         users = {finding.session for finding, _ in found}
-        cohorts = sorted({self.cohort(user) for user in users} - {"direct", ""})
+        times = max(len(found), sum((kinds or {}).values()))
+        places = {(self.cohort(finding.session), fault) for finding, fault in found}
+        if times > len(found):
+            places = places.union(*(self._replayed.sieve.places[kind] for kind in kinds or {}))
+        cohorts = sorted({cohort for cohort, _ in places} - {"direct", ""})
+        least = "at least " if times > len(found) else ""
         parts = [
-            f"{len(found)} times" if len(found) > 1 else "once",
-            *([f"in {len(touched)} of {self._sent} turns"] if touched else []),
-            f"{len(users)} user{'s' if len(users) > 1 else ''} hit",
+            f"{times} times" if times > 1 else "once",
+            *([f"in {least}{len(touched)} of {self._sent} turns"] if touched else []),
+            f"{least}{len(users)} user{'s' if len(users) > 1 else ''} hit",
             *([" and ".join(cohorts)] if cohorts else []),
         ]
-        faults = sorted({fault for _, fault in found if fault})
-        clear = any(not fault for _, fault in found)
+        faults = sorted({fault for _, fault in places if fault})
+        clear = any(not fault for _, fault in places)
         if faults:
             parts.append(("clear of faults and " if clear else "only ") + f"in or after {', '.join(faults)}")
         elif self._windows:
@@ -132,5 +104,5 @@ class PlacedFindings:
             case "field-missing":
                 fields = contract.events[int(row["event"]) - 1].fields if row["event"] else ()
                 lacking = [field for bit, field in enumerate(fields) if int(row["schema"]) >> (3 + bit) & 1]
-                return f"{finding.kind.text}: {', '.join(lacking)} in {event}"
+                return f"{finding.kind.text}: {', '.join(lacking) or 'the number of the chunk'} in {event}"
         return f"{finding.kind.text}: {event}" if event else finding.kind.text

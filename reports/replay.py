@@ -5,7 +5,6 @@ Memory grows with sessions and outages, not with events; of turns only a few num
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +21,13 @@ from loadtests.turn import Rules
 from reports.clients import ClientAccount, Misstep
 from reports.endings import BY_CLIENT, CENSORED
 from reports.evidence import Tally
+from reports.peers import Moments
+from reports.sieve import Sieve
 from reports.steadiness import DROPPED, Steadiness
 
 __all__ = ["Replayed", "Rows", "as_rows", "is_of_a_turn", "of_own_turns", "replay", "replay_rows"]
 
 Rows = np.ndarray[Any, np.dtype[Any]]
-KEPT_FINDINGS = 5_000  # of a kind, so that none crowds out another; beyond these only counts grow
 BLOCK_ROWS = 4096
 #: what happened between a turn's send and its end, and not at one moment of it
 OF_A_WHOLE_TURN = frozenset(
@@ -40,17 +40,15 @@ OF_A_WHOLE_TURN = frozenset(
 
 @dataclass(slots=True)
 class Replayed:
-    """``counts``: findings by kind name and worker; ``unfinished``: sessions whose end is not in the history; ``spans``: from
-    when a deed could begin to when it was done, by the finding's place in ``findings``, where its row is not all of it.
+    """``counts``: findings by kind name and worker, explained by a fault or not; ``unfinished``: sessions whose end is not in the
+    history; ``out_of_order``: findings of that checker by event.
     """
 
     tally: Tally
     steadiness: Steadiness
-    findings: list[Finding] = field(default_factory=list)
-    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    sieve: Sieve
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    #: findings that are held, by kind name
-    kept: Counter[str] = field(default_factory=Counter)
+    out_of_order: Counter[int] = field(default_factory=Counter)
     unfinished: int = 0
     clients: dict[int, ClientAccount] = field(default_factory=dict)
     missteps: list[Misstep] = field(default_factory=list)
@@ -61,9 +59,14 @@ class Replayed:
     doubtful: int = 0
     #: turns that ended by an event which the rows do not hold
     unheard: int = 0
-    opened_ns: array[int] = field(default_factory=lambda: array("q"))
-    closed_ns: array[int] = field(default_factory=lambda: array("q"))
+    opened: Moments = field(default_factory=Moments)
+    closed: Moments = field(default_factory=Moments)
     last_ns: int = 0
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those that no fault explains, the first of each kind, in the order of their rows' workers."""
+        return [one.finding for one in self.sieve.placed]
 
 
 def replay(data: RunData, windows: Sequence[Window] = ()) -> Replayed:
@@ -77,7 +80,7 @@ def replay_rows(
 ) -> Replayed:  # fmt: skip
     """One pass over rows, in the order of their workers. ``strings``: what their numbers mean."""
     grace_ns = contract.file.turn.recovery_ms * 1_000_000
-    result = Replayed(Tally(contract), Steadiness(windows, grace_ns))
+    result = Replayed(Tally(contract), Steadiness(windows, grace_ns), Sieve(contract, windows))
     roots = frozenset(i for i, text in enumerate(strings) if i and text in contract.file.agents.root)
     rules = Rules(contract, roots)
     for worker, first, last in zip(workers, first_row, [*first_row[1:], len(rows)], strict=False):
@@ -92,9 +95,12 @@ class _Worker:
 
     def __init__(self, contract: Contract, rules: Rules, result: Replayed, counts: Counter[str]) -> None:
         self._contract, self._rules, self._result, self._counts = contract, rules, result, counts
+        self._rows: Rows
         self._trackers: dict[int, SessionTracker] = {}
         self._stopped: set[int] = set()
         self._asked: dict[int, int] = {}
+        #: since when a connection that the client gave up was silent
+        self._asked_ns = 0
         self._telling = rules.telling
         self._rare: dict[int, Callable[..., None]] = {
             RowKind.SEND: self._send,
@@ -114,6 +120,7 @@ class _Worker:
 
     def read(self, rows: Rows, first: int, last: int) -> None:
         result, trackers, rare = self._result, self._trackers, self._rare
+        self._rows = rows
         event = int(RowKind.EVENT)
         for start in range(first, last, BLOCK_ROWS):
             block = rows[start : min(start + BLOCK_ROWS, last)]
@@ -148,16 +155,17 @@ class _Worker:
     def _emit(self, finding: Finding) -> None:
         kind, result = finding.kind.name, self._result
         self._counts[kind] += 1
-        if result.kept[kind] >= KEPT_FINDINGS:
-            return
-        result.kept[kind] += 1
+        account, row, span = result.clients[finding.session], self._rows[finding.row], None
         if kind in OF_A_WHOLE_TURN:
-            result.spans[len(result.findings)] = result.clients[finding.session].span(finding.turn, finding.at_ns)
+            span = account.span(finding.turn, finding.at_ns)
         elif kind == "silent-cut":  # from the send to the cut
-            account = result.clients[finding.session]
             start_ns, _ = account.span(finding.turn, finding.at_ns)
-            result.spans[len(result.findings)] = start_ns, account.until_cut(finding.turn, start_ns)
-        result.findings.append(finding)
+            span = start_ns, account.until_cut(finding.turn, start_ns)
+        elif kind == "unanswered":  # from the ping to the hang-up
+            span = self._asked_ns, finding.at_ns
+        if finding.kind.checker == "order":
+            result.out_of_order[int(row["event"])] += 1
+        result.sieve.add(finding, account.cohort, int(row["received"]), span)
 
     # One row each; what a row does not need is not named.
 
@@ -177,7 +185,7 @@ class _Worker:
         self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, _flags: int, _code: int,
         connection: int, *_: int,
     ) -> None:  # fmt: skip
-        self._result.opened_ns.append(at_ns)
+        self._result.opened.add(at_ns)
         account.opened(row, at_ns, connection)
         tracker.opened(connection)
 
@@ -190,9 +198,10 @@ class _Worker:
         account.ready(at_ns)
 
     def _close(
-        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, flags: int, code: int, *_: int
+        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, flags: int, code: int, *rest: int
     ) -> None:  # fmt: skip
-        self._result.closed_ns.append(at_ns)
+        self._result.closed.add(at_ns)
+        self._asked_ns = rest[-1] or at_ns
         account.closed(row, at_ns, code, flags)
         tracker.closed(
             row, at_ns, code, ours=bool(flags & Flag.OURS), ready=bool(flags & Flag.RESUMED),

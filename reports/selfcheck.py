@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.history import RowKind, Window
+from loadtests.manifest import scenario_digest
 from loadtests.rundir import RunData
 from reports.judgement import Books
 from reports.replay import Replayed
@@ -32,6 +33,9 @@ def problems(data: RunData, windows: list[Window], books: Books, replayed: Repla
     digest = data.manifest.get("contract_digest")
     if same_contract and digest is not None and digest != data.contract.digest:
         found.append("contract.yaml is not the contract that ran")
+    ran = data.manifest.get("scenario_digest")
+    if ran is not None and ran != scenario_digest(data.path):
+        found.append("scenario.yaml is not the scenario that ran")
     found += _accounts(data, replayed, same_contract)
     if not books.balanced:
         found.append(

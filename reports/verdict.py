@@ -42,11 +42,12 @@ def causes(
     findings all come from another's stands beneath it.
     """
     found: list[tuple[int, Cause]] = []
-    beneath = _beneath(groups)
+    partly = _partly_kept(checks, groups)
+    beneath = _beneath(groups) - {BY_NAME[kind].checker for kind in partly}
     for check in checks:
         if check.verdict == "invalid":
             if check.id not in beneath:
-                found.append((0 if check.subject == "harness" else 1, _invalid(check, groups)))
+                found.append((0 if check.subject == "harness" else 1, _invalid(check, groups, partly)))
         elif check.verdict == "unknown":
             title = f"{check.id}: cannot say"
             found.append((4 if check.subject == "backend" else 0, Cause(title=title, detail=check.reason, id=check.id)))
@@ -69,7 +70,21 @@ def _beneath(groups: Sequence[Group]) -> set[str]:
     return {id_ for group in groups for id_, _, _ in group.consequences} - {group.id for group in groups}
 
 
-def _invalid(check: Check, groups: Sequence[Group]) -> Cause:
+def _partly_kept(checks: Sequence[Check], groups: Sequence[Group]) -> set[str]:
+    """Kinds of which there are more than stand in groups: what came of the others nobody knows."""
+    held: Counter[str] = Counter()
+    for group in groups:
+        held[group.kind] += group.count
+        held.update({kind: count for _, kind, count in group.consequences})
+    return {
+        kind
+        for check in checks
+        for kind, count in check.kinds.items()
+        if kind in BY_NAME and not BY_NAME[kind].warning and count > held[kind]
+    }
+
+
+def _invalid(check: Check, groups: Sequence[Group], partly: set[str]) -> Cause:
     mine = [group for group in groups if group.id == check.id]
     followed: Counter[tuple[str, str]] = Counter()
     for group in mine:
@@ -81,18 +96,21 @@ def _invalid(check: Check, groups: Sequence[Group]) -> Cause:
     return Cause(
         title=f"{check.id}: {check.reason}",
         detail=_where(check),
-        consequences=tuple(f"{id_}: {BY_NAME[kind].text}{_times(count)}" for id_, kind, count in counted),
+        consequences=tuple(
+            f"{id_}: {BY_NAME[kind].text}{_times(count, 'at least ' if kind in partly else '')}"
+            for id_, kind, count in counted
+        ),
         witnesses=check.witnesses,
         id=check.id,
         kind=mine[0].kind if mine else max(check.kinds, key=lambda kind: check.kinds[kind], default=""),
         turns=sum(group.turns for group in mine),
-        window=windows.pop() if len(windows) == 1 else "",
+        window=windows.pop() if len(windows) == 1 and not partly & check.kinds.keys() else "",
         counted=counted,
     )
 
 
-def _times(count: int) -> str:
-    return f", {_spaced(count)} times" if count > 1 else ""
+def _times(count: int, least: str) -> str:
+    return f", {least}{_spaced(count)} times" if count > 1 else ""
 
 
 def _gates_of(gates: Sequence[GateResult], reason: str) -> tuple[str, ...]:

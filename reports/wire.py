@@ -8,16 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from loadtests.history import UNKNOWN_TURN, Flag, RowKind
+from loadtests.history import UNKNOWN_TURN, VERSION_LABEL, Flag, RowKind
 from loadtests.rundir import RunData
 
-__all__ = ["MOST", "VERSION", "Type", "Version", "types", "versions"]
+__all__ = ["MOST", "Type", "Version", "types", "versions"]
 
 Standing = Literal["approved", "deprecated", "legacy", "not approved"]
 #: how many types are listed; those that are not approved come first
 MOST = 40
-#: how a row's label says which version an event had
-VERSION = "version:"
 ORDER: tuple[Standing, ...] = ("not approved", "legacy", "deprecated", "approved")
 KEPT = Flag.UNAPPROVED | Flag.LEGACY | Flag.DEPRECATED
 
@@ -80,7 +78,7 @@ def types(data: RunData) -> tuple[tuple[Type, ...], int]:
 def versions(data: RunData) -> tuple[Version, ...]:
     """Versions by when they came first; empty where events have none."""
     rows = data.rows
-    numbers = {number: text for number, text in enumerate(data.strings) if VERSION in text}
+    numbers = {number: text for number, text in enumerate(data.strings) if VERSION_LABEL in text}
     mine = rows[(rows["kind"] == RowKind.EVENT) & np.isin(rows["labels"], list(numbers))]
     frame = pd.DataFrame(
         {
@@ -103,7 +101,7 @@ def versions(data: RunData) -> tuple[Version, ...]:
 
 
 def _version(labels: str) -> str:
-    return labels.partition(VERSION)[2].partition(",")[0]
+    return labels.partition(VERSION_LABEL)[2].partition(",")[0]
 
 
 def _standing(flags: int, event: int) -> Standing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from loadtests.backend.engine import ExecutionEngine
@@ -22,6 +22,7 @@ from loadtests.errors import ConfigError
 __all__ = ["POLICIES", "AgentService", "Policy", "Reception", "policy_of"]
 
 RECENT = 64
+LEAST_LEFT = 3  # steps of a turn, for a planted defect to show in them
 
 #: what happens to a message that comes while a turn of its thread is under way
 Policy = Literal["queue", "reject", "parallel", "supersede"]
@@ -95,7 +96,9 @@ class AgentService:
             self._spoilt.remove(key)
             return self._admit(Run(turn, ask))
         busy = bool(self._threads.running(turn))
-        if busy and (self._policy == "reject" or self._threads.is_full(turn)):
+        if busy and self._threads.is_full(turn):
+            return "rejected"
+        if busy and self._policy == "reject" and not self._planter.strikes("rejection", turn.run):
             return "rejected"
         if key not in self._spoilt and self._planter.strikes("message", turn.run):
             self._spoilt.add(key)
@@ -119,7 +122,10 @@ class AgentService:
         self._threads.enter(run)
         if self._policy == "supersede":
             for old in running:
-                self._stop(old)
+                # It shows itself only while there is more to come than its end, which may be on its way already.
+                goes_on = len(old.script) - old.at >= LEAST_LEFT and self._planter.strikes("supersession", old.turn.run)
+                if not goes_on:
+                    self._stop(old)
         self._begin(run)
         return "running"
 
@@ -189,11 +195,24 @@ class AgentService:
         if run.epoch != epoch:
             return
         try:
-            self._notifier.emit(run.turn, run.script[run.at])
+            self._notifier.emit(run.turn, self._mixed(run))
         except UnapprovedEventError:
             log.exception("turn %s goes on without that event", run.turn.run)
         run.at += 1
         self._go_on(run)
+
+    def _mixed(self, run: Run) -> Step:
+        """The step to come; under a planted defect another turn of the thread gets it."""
+        step = run.script[run.at]
+        others = [other for other in self._threads.running(run.turn) if other is not run and other.at]
+        if (
+            self._policy == "parallel"
+            and others
+            and step.role == "tool-close"
+            and self._planter.strikes("mixture", run.turn.run)
+        ):
+            return replace(step, run_id=others[0].turn.run)
+        return step
 
     def _release(self, run: Run) -> None:
         following = self._threads.leave(run)

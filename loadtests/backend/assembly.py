@@ -11,7 +11,7 @@ from dataclasses import replace
 from loadtests.backend.agents import AgentService, policy_of
 from loadtests.backend.defects import Defect
 from loadtests.backend.engine import ExecutionEngine
-from loadtests.backend.eventlog import ANONYMOUS, EventLog, Storage
+from loadtests.backend.eventlog import ANONYMOUS, Claim, EventLog, Storage
 from loadtests.backend.frames import FrameWriter, Shape
 from loadtests.backend.manager import Link, Parcel, WebSocketManager
 from loadtests.backend.messages import MessageHandlerService
@@ -84,11 +84,13 @@ class Backend:
             self.manager,
             self.planter,
             registry.root.name,
-            policy_of(concurrent or contract.file.turn.concurrent),
+            policy_of(concurrent or (defect.concurrent if defect else "") or contract.file.turn.concurrent),
         )
+        self._root = registry.root.name
         self._messages = MessageHandlerService(
-            contract, world, self.frames, self.log, self.agents, self._resume, self._shared_by_user
-        )
+            contract, world, self.frames, self.log, self.agents, self._resume, self._shared_by_user,
+            lambda link: self.planter.strikes("ping", link.stream),
+        )  # fmt: skip
         for turn in self.log.unended():
             self.agents.give_up(turn)
 
@@ -161,6 +163,10 @@ class Backend:
     def _resume(self, link: Link, stream: str, after: int) -> None:
         """Answer, replay, then live events: in one go, so that nothing can come between."""
         claim = self.log.claim(stream, link.user, after, whole=self.planter.reads_all)
+        if claim.resumed and self.planter.aims("denial", f"{stream}:{after}"):
+            if self._is_open_ended(claim):
+                self.planter.hit()
+            claim = replace(claim, resumed=False, reason="unknown stream")
         if claim.resumed and (upto := self.planter.rewind(claim)) is not None:
             self.log.rewind(stream, upto)
             claim = replace(claim, head=upto, missed=(), had=())
@@ -184,6 +190,13 @@ class Backend:
         own = claim.missed[0] if claim.missed else claim.last_had
         if own is not None:
             self._broadcast(link, parcel_of(own))
+
+    def _is_open_ended(self, claim: Claim) -> bool:
+        """Whether the client has seen the beginning of a turn, and not its end."""
+        last = claim.last_had
+        return last is not None and not (
+            self._roles.get(last.kind) in {"done", "failed"} and self._root.encode() in last.frame
+        )
 
     def _names(self, *roles: Role) -> frozenset[str]:
         return frozenset(name for name, role in self._roles.items() if role in roles)

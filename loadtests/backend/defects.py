@@ -15,20 +15,23 @@ from loadtests.backend import spoilt_turns as turns
 from loadtests.backend.script import Wants
 from loadtests.backend.spoilt_replays import ReplayHook, RewindHook
 from loadtests.backend.spoilt_turns import CancelHook, ScriptHook
+from loadtests.contract.schema import Concurrent
 
 __all__ = ["DEFECTS", "Defect", "Need", "Place", "found_by"]
 
 #: Where a defect hooks in: a turn's script, its cancel, the loss of its connection, a message, its resend, a second
-#: message, a resume (its replay, the log behind it, what else it sets off), a flush of kept events, a connection, the
-#: whole server, its sockets.
+#: message (which must wait, be rejected, run beside the first or take its place), a resume (whether it is granted, its
+#: replay, the log behind it, what else it sets off), a flush of kept events, a ping, a connection, the whole server, its
+#: sockets.
 Place = Literal[
-    "script", "cancel", "cut", "message", "resend", "queue", "replay", "log", "overtake", "broadcast", "flush", "connection",
-    "admission", "house", "socket",
+    "script", "cancel", "cut", "message", "resend", "queue", "rejection", "mixture", "supersession", "denial", "replay", "log",
+    "overtake", "broadcast", "flush", "ping", "connection", "admission", "house", "socket",
 ]  # fmt: skip
 #: What a run must hold for the defect to show; empty: turns, of more than one session.
 Need = Literal[
-    "", "cut", "slow connection", "cancel", "second message", "expectation", "half-open connection", "slow consumer"
-]
+    "", "cut", "slow connection", "cancel", "second message", "expectation", "half-open connection", "slow consumer",
+    "quiet session",
+]  # fmt: skip
 
 PLAIN = Wants(whole=True, nested=False)
 WHOLE = Wants(whole=True)
@@ -54,6 +57,8 @@ class Defect:
     share: float | None = None
     #: what a turn must be like to be spoilt
     wants: Wants = WHOLE
+    #: what the contract must promise of a second message, and the backend do; empty: whatever they do
+    concurrent: Concurrent = ""
     #: shows only where the envelope does not wrap one type in another, since what is wrapped may have types of its own
     unwrapped: bool = False
     #: the replay needs all that the log has of the stream
@@ -113,6 +118,33 @@ _ROWS = (
         ids=found_by("order", ""),
         where="queue",
         needs="second message",
+        share=1.0,
+    ),
+    Defect(
+        name="accepts-anyway",
+        sentence="a message that should be rejected is executed beside the turn under way",
+        ids=found_by("order", ""),
+        where="rejection",
+        needs="second message",
+        concurrent="reject",
+        share=1.0,
+    ),
+    Defect(
+        name="goes-on-superseded",
+        sentence="a turn whose place a new message has taken goes on all the same",
+        ids=found_by("order", ""),
+        where="supersession",
+        needs="second message",
+        concurrent="supersede",
+        share=1.0,
+    ),
+    Defect(
+        name="mixes-turns",
+        sentence="of two turns side by side the one gets the other's tool result",
+        ids=found_by("pairing", ""),
+        where="mixture",
+        needs="second message",
+        concurrent="parallel",
         share=1.0,
     ),
     Defect(
@@ -217,6 +249,23 @@ _ROWS = (
         share=0.25,
     ),
     Defect(
+        name="rejects-all",
+        sentence="every message is answered by an honest failure; only a gate can tell",
+        ids=found_by(""),
+        script=turns.rejected,
+        wants=Wants(),
+        share=1.0,
+    ),
+    Defect(
+        name="throttles-after-cut",
+        sentence="once a connection was cut, every turn is throttled, for ever",
+        ids=found_by("restored", "complete schema"),
+        needs="cut",
+        script=turns.throttled_after_cut,
+        wants=Wants(),
+        share=1.0,
+    ),
+    Defect(
         name="slow-after-cut",
         sentence="once a connection was cut, every turn takes 2 s longer, for ever",
         ids=found_by("restored"),
@@ -292,6 +341,20 @@ _ROWS = (
         share=1.0,
     ),
     Defect(
+        name="goes-away",
+        sentence="the connection is closed as by a server that goes away, and the turn under way is gone with it",
+        ids=found_by("terminal"),
+        script=turns.goes_away,
+    ),
+    Defect(
+        name="never-resumes",
+        sentence="every resume is denied, and what was under way never ends for who asked",
+        ids=found_by("terminal", ""),
+        where="denial",
+        needs="cut",
+        share=1.0,
+    ),
+    Defect(
         name="cancel-ignored",
         sentence="a turn that was told to stop works on for 6.5 s more, and completes",
         ids=found_by("terminal", ""),
@@ -343,6 +406,19 @@ _ROWS = (
         sentence="a tool's result lacks its results",
         ids=found_by("schema"),
         script=turns.missing_field,
+    ),
+    Defect(
+        name="undeclared-outcome",
+        sentence="a turn's end says an outcome that the contract does not list",
+        ids=found_by("schema"),
+        script=turns.undeclared_outcome,
+    ),
+    Defect(
+        name="unnumbered-chunk",
+        sentence="a chunk of the answer does not say its number",
+        ids=found_by("schema", ""),
+        script=turns.chunk_unnumbered,
+        wants=STREAMED,
     ),
     Defect(
         name="half-frame",
@@ -436,6 +512,14 @@ _ROWS = (
         sentence="a message is acknowledged and thrown away, and no event ever comes",
         ids=found_by("silence"),
         where="message",
+    ),
+    Defect(
+        name="unanswered-ping",
+        sentence="a client's ping is not answered",
+        ids=found_by("silence", ""),
+        where="ping",
+        needs="quiet session",
+        share=1.0,
     ),
     Defect(
         name="never-ready",

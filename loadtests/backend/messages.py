@@ -56,6 +56,7 @@ class MessageHandlerService:
         agents: AgentService,
         resume: Callable[[Link, str, int], None],
         shared_by_user: Callable[[Link], bool],
+        is_deaf: Callable[[Link], bool] = lambda _: False,
     ) -> None:
         file, control = contract.file, contract.file.control
         self._world = world
@@ -64,6 +65,8 @@ class MessageHandlerService:
         self._agents = agents
         self._resume = resume
         self._shared_by_user = shared_by_user
+        #: whether a planted defect leaves its ping without an answer
+        self._is_deaf = is_deaf
         self._pong, self._heartbeat_ack = control.pong, control.heartbeat_ack
         #: by the event that the contract has for it, else as any other error
         self._rejected = next((n for n, o in file.outcomes.events.items() if o == "rejected"), control.error)
@@ -161,7 +164,8 @@ class MessageHandlerService:
         self._say(link, self._frames.history(self._answers[message["type"]], thread, events, self._world.now_s()))
 
     def _on_ping(self, link: Link, _message: Message, _payload: Message) -> None:
-        self._say(link, self._frames.control(self._pong, self._world.now_s()))
+        if not self._is_deaf(link):
+            self._say(link, self._frames.control(self._pong, self._world.now_s()))
 
     def _on_heartbeat(self, link: Link, _message: Message, _payload: Message) -> None:
         self._say(link, self._frames.control(self._heartbeat_ack, self._world.now_s()))

@@ -17,11 +17,13 @@ __all__ = [
     "calls_back_first",
     "chunk_lost",
     "chunk_repeated",
+    "chunk_unnumbered",
     "clean_close",
     "delivered_twice",
     "ends_twice",
     "fails_after_end",
     "goes_astray",
+    "goes_away",
     "half_frame",
     "ignores_cancel",
     "late_end",
@@ -36,6 +38,7 @@ __all__ = [
     "never_thinks",
     "overtaken_when_slow",
     "phantom_run",
+    "rejected",
     "silent",
     "slow_after_cut",
     "stopped",
@@ -43,7 +46,9 @@ __all__ = [
     "text_differs",
     "thinks_after_cancel",
     "thinks_after_end",
+    "throttled_after_cut",
     "unapproved_type",
+    "undeclared_outcome",
     "unknown_version",
     "unpaired_tool",
     "wrong_execution",
@@ -52,7 +57,7 @@ __all__ = [
 LATE_MS = 6_500.0
 SLOW_MS = 2_000.0
 LAG_MS = 150.0  # of a message, from which on its connection counts as slow
-NORMAL_CLOSURE = 1000
+NORMAL_CLOSURE, GOING_AWAY = 1000, 1001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +240,34 @@ def silent(_script: Script, _site: Site) -> Script:
 
 def clean_close(script: Script, _site: Site) -> Script:
     return _change(script, _find(script, "tool-open"), close_code=NORMAL_CLOSURE)
+
+
+def goes_away(script: Script, _site: Site) -> Script:
+    at = _find(script, "tool-open")
+    return (*script[:at], replace(script[at], close_code=GOING_AWAY))
+
+
+def rejected(script: Script, site: Site) -> Script:
+    body = {"status": "failed", "error": "no agent is free"}
+    return (Step(delay_ms=script[0].delay_ms, role="failed", agent=site.root, body=body),)
+
+
+def throttled_after_cut(script: Script, site: Site) -> Script | None:
+    if not site.cuts:
+        return None
+    body = {"status": "throttled", "final_response": "too many requests for now"}
+    return (script[0], replace(script[0], role="done", body=body))
+
+
+def undeclared_outcome(script: Script, _site: Site) -> Script:
+    return _change(script, len(script) - 1, body={**script[-1].body, "status": "abridged"})
+
+
+def chunk_unnumbered(script: Script, _site: Site) -> Script | None:
+    if not (chunks := _chunks(script)):
+        return None
+    at = chunks[len(chunks) // 2]
+    return _change(script, at, body={k: v for k, v in script[at].body.items() if k != "chunk_index"})
 
 
 def chunk_lost(script: Script, _site: Site) -> Script | None:

@@ -51,9 +51,19 @@ def selftest(
     if only_clean:
         raise typer.Exit(_exit(ok=ok))
     typer.echo(f"{'defect':<24} {'contract':<10} {'found':>7}  {'must be found by':<22} {'wrong ids':<20} false alarms")
+    cells = []
     for cell in proof.matrix(defects, contracts, seeds):
+        cells.append(cell)
         ok = ok and cell.ok
         _show_cell(cell)
+    rare = proof.rare_faults(cells)
+    if rare:
+        typer.echo(
+            "faults of single scenes: " + ", ".join(f"{kind} {done}/{count}" for kind, (done, count) in rare.items())
+        )
+    for kind in [kind for kind, (done, _) in rare.items() if not done]:
+        ok = False
+        typer.echo(f"  no {kind} ever did anything: play more seeds")
     raise typer.Exit(_exit(ok=ok))
 
 
@@ -68,13 +78,21 @@ def _show_figures(clean: Figures) -> None:
     each_ms = clean.seconds / clean.runs * 1000
     typer.echo(
         f"{clean.contract}: {clean.runs} clean runs, {clean.sessions} sessions, {clean.turns} turns, {clean.events} events in "
-        f"{clean.seconds:.1f} s of one core ({each_ms:.0f} ms each); {clean.reconnecting / clean.runs:.0%} with a reconnect, "
-        f"{len(clean.false_alarms)} false alarms"
+        f"{clean.seconds:.1f} s of one core ({each_ms:.0f} ms each); {clean.reconnecting_share:.0%} with a reconnect, "
+        f"{clean.small} smaller than promised, {len(clean.false_alarms)} false alarms"
     )
     typer.echo(
         "  faults: "
-        + ", ".join(f"{kind} {clean.effective[kind]}/{count}" for kind, count in sorted(clean.faults.items()))
+        + ", ".join(
+            f"{kind} {clean.effective[kind]}/{clean.faults[kind]}" for kind in sorted({*clean.kinds, *clean.faults})
+        )
     )
+    if clean.reconnecting_share < proof.LEAST_RECONNECTING:
+        typer.echo(
+            f"  fewer than {proof.LEAST_RECONNECTING:.0%} with a reconnect: too few sessions come back to prove anything"
+        )
+    if clean.small:
+        typer.echo("  runs smaller than promised: they prove less than they seem to")
     for kind in clean.idle_faults:
         typer.echo(f"  no {kind} ever did anything: play more runs")
     for seed, ids in list(clean.false_alarms.items())[:5]:
@@ -114,7 +132,7 @@ def _one(seed: int, defect: str, contract_name: str) -> bool:
         typer.echo(
             f"  {at_ms:10.3f} ms  session {one.session} turn {one.turn} row {one.row}  {one.kind.checker}: {one.kind.name}"
         )
-    ids = proof.found(played, proof.compiled(contract_name)) - proof.possible(defect)
+    ids = proof.found(played, proof.compiled(contract_name, proof.promised(defect))) - proof.possible(defect)
     must = proof.expected(defect, contract_name) if played.planted else frozenset()
     typer.echo(f"planted {played.planted}, history {played.digest}")
     typer.echo(f"found: {', '.join(sorted(ids)) or 'nothing'}; must be found: {', '.join(sorted(must)) or 'nothing'}")

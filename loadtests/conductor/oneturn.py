@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtests.errors import ConfigError
+from loadtests.findings import Finding
 from loadtests.history import COHORTS, OUTCOMES, End, Flag, RowKind, attribute
 from loadtests.plaintext import printable
 from loadtests.rundir import RunData, frames, read_run, windows_of
@@ -19,8 +20,6 @@ __all__ = ["list_turns", "show_turn"]
 MOST_LISTED = 30
 SOME = 12
 SHOWN_CHARACTERS = 600
-#: places where a fault may be the cause
-EXPLAINED = ("during", "grace")
 #: what a row says of a frame, beside its name
 MARKED = (
     Flag.RECOVERED, Flag.STALE, Flag.OTHER_STREAM, Flag.TEXT_DIFFERS, Flag.BAD_VERSION, Flag.OLD_VERSION, Flag.POOR_ANSWER,
@@ -42,18 +41,13 @@ def list_turns(run: Path, console: Console) -> None:
     from reports.replay import replay
 
     data = read_run(run)
-    findings = replay(data).findings
+    findings = replay(data, windows_of(data)).findings  # without what a fault explains
     table = Table("turn", "why", title=f"{run.name}: turns worth a look")
     seen: set[tuple[int, int]] = set()
-    windows, grace_ns = windows_of(data), data.contract.file.turn.recovery_ms * 1_000_000
     for finding in findings:
-        at_ns, cohort = int(data.rows["received"][finding.row]), COHORTS[data.rows["cohort"][finding.row]]
-        explained = attribute(at_ns, at_ns, cohort, windows, grace_ns).place in EXPLAINED
-        if finding.kind.excused_by_fault and explained:
-            continue
         if finding.turn and (finding.session, finding.turn) not in seen and len(seen) < MOST_LISTED:
             seen.add((finding.session, finding.turn))
-            table.add_row(f"{finding.session}.{finding.turn}", f"{finding.kind.checker}: {finding.kind.text}")
+            table.add_row(f"{finding.session}.{finding.turn}", _said(finding))
     ends = data.rows[(data.rows["kind"] == RowKind.END) & (data.rows["intended"] > 0)]
     took = (ends["received"] - ends["intended"]) / 1e6
     for i in np.argsort(took)[::-1][:5]:
@@ -104,11 +98,14 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
     rows, (begin, end) = data.rows, span
     texts = {(f["worker"], f["row"]): f for f in frames(run)}
     worker_of = [data.workers[max(0, int(np.searchsorted(data.first_row, i, side="right")) - 1)] for i in mine]
-    found: dict[int, list[str]] = {}
-    for finding in replay(data).findings:
-        found.setdefault(finding.row, []).append(f"{finding.kind.checker}: {finding.kind.text}")
-    cohort = COHORTS[rows["cohort"][mine[0]]]
     windows = windows_of(data)
+    sieve = replay(data, windows).sieve
+    found: dict[int, list[Text]] = {}
+    for finding, _ in sieve.placed:
+        found.setdefault(finding.row, []).append(Text(f"✗ {_said(finding)}", style="bold red"))
+    for finding in sieve.excused:
+        found.setdefault(finding.row, []).append(Text(f"○ {_said(finding)}; a fault explains it", style="dim"))
+    cohort = COHORTS[rows["cohort"][mine[0]]]
     grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
     when = attribute(begin, end, cohort, windows, grace_ns)
     console.print(
@@ -129,7 +126,7 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
         at_ms = (int(row["received"]) - begin) / 1e6
         console.print(Text(f"{at_ms:>10,.1f} ms  row {i:<7} {printable(_what(data, row))}"))
         for one in found.get(int(i), []):
-            console.print(Text(f"{'':>15}✗ {one}", style="bold red"))
+            console.print(Text(f"{'':>15}") + one)
         if frame := texts.get((worker, int(i) - data.first_row[data.workers.index(worker)])):
             # A frame has a line of its own: beside the rest it would leave no room for either on a narrow terminal.
             console.print(Text(f"{'':>15}{printable(frame['text'])[:SHOWN_CHARACTERS]}", style="dim"))
@@ -137,6 +134,10 @@ def _print(data: RunData, run: Path, name: str, mine: np.ndarray, span: tuple[in
         (w, int(i) - data.first_row[data.workers.index(w)]) in texts for i, w in zip(mine, worker_of, strict=True)
     ):
         console.print("frames were not kept: only turns with findings, the slowest, and a sample are", markup=False)
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.kind.checker}: {finding.kind.text}"
 
 
 def _what(data: RunData, row: np.void) -> str:

@@ -18,6 +18,7 @@ from loadtests.backend.defects import DEFECTS
 from loadtests.configfile import nearest
 from loadtests.contract import load
 from loadtests.contract.compile import Contract
+from loadtests.contract.schema import Concurrent
 from loadtests.errors import ConfigError
 from loadtests.history import RowKind
 from loadtests.simulation import Played, plan_of, play
@@ -31,25 +32,27 @@ if TYPE_CHECKING:
     from reports.replay import Replayed, Rows
 
 __all__ = [
-    "CONTRACTS", "WIRE", "Cell", "Figures", "command", "compiled", "expected", "figures", "found", "judged", "matrix", "names",
-    "possible", "scene_of", "twin",
+    "CONTRACTS", "LEAST_RECONNECTING", "WIRE", "Cell", "Figures", "command", "compiled", "expected", "figures", "found", "judged",
+    "matrix", "names", "possible", "promised", "rare_faults", "scene_of", "twin",
 ]  # fmt: skip
 
 WIRE = "reference"  # what the reference backend speaks; the others are what its clients hold it to
 CONTRACTS = ("reference", "netra")
 MOST_TRIES = 4  # a plan may give a defect no occasion; so many plans are tried for one that does
 LEAST_SESSIONS, LEAST_TURNS, LEAST_FAULTS = 8, 4, 2
+LEAST_RECONNECTING = 0.8  # of clean runs
 #: a turn in flight when nobody is let in any more is never ended, if its contract does not wait for so long
 #: what a log has forgotten its answers may have forgotten too
 _MAY = {
     "refuses-return": frozenset({"terminal"}),
     "claims-behind": frozenset({"complete"}),
     "stream-reset-ignored": frozenset({"complete"}),
+    "never-resumes": frozenset({"complete"}),
 }
 #: what a run must hold for a defect to show -> scene; else by the checker that must find it
 _BY_NEED = {
     "half-open connection": "ghosts", "slow consumer": "sluggish", "slow connection": "late", "cancel": "stops",
-    "second message": "seconds", "cut": "cuts",
+    "second message": "seconds", "cut": "cuts", "quiet session": "quiet",
 }  # fmt: skip
 _BY_ID = {"dead-peers": "ghosts", "restored": "long", "control": "sluggish"}
 
@@ -73,6 +76,9 @@ class Cell:
     false_alarms: int = 0
     #: the first seed that shows what is not right; -1: none
     witness: int = -1
+    #: kind -> windows, and windows that did something
+    faults: Counter[str] = field(default_factory=Counter)
+    effective: Counter[str] = field(default_factory=Counter)
 
     @property
     def ok(self) -> bool:
@@ -90,7 +96,7 @@ class Figures:
     sessions: int = 0
     turns: int = 0
     events: int = 0
-    #: runs in which a session came back, and that were as large as promised
+    #: runs in which a session came back, and that were smaller than promised
     reconnecting: int = 0
     small: int = 0
     #: kind -> windows, and windows that did something
@@ -104,13 +110,23 @@ class Figures:
     @property
     def idle_faults(self) -> tuple[str, ...]:
         """Kinds of faults that never did anything: what they prove is nothing."""
+        return tuple(name for name in self.kinds if not self.effective[name])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of faults that clean runs are to have."""
         resumes = compiled(self.contract).resumes
-        wanted = [kind.name for kind in FAULTS.values() if not kind.rare and (resumes or not kind.needs_resume)]
-        return tuple(name for name in wanted if not self.effective[name])
+        return tuple(kind.name for kind in FAULTS.values() if not kind.rare and (resumes or not kind.needs_resume))
+
+    @property
+    def reconnecting_share(self) -> float:
+        return self.reconnecting / self.runs if self.runs else 0.0
 
     @property
     def ok(self) -> bool:
-        return self.runs > 0 and not self.false_alarms and not self.idle_faults
+        """Without an alarm, and with all that makes its absence worth something."""
+        told = self.small == 0 and self.reconnecting_share >= LEAST_RECONNECTING and not self.idle_faults
+        return self.runs > 0 and told and not self.false_alarms
 
 
 def names(defect: str = "") -> tuple[str, ...]:
@@ -151,18 +167,25 @@ def scene_of(defect: str) -> str:
 
 
 @cache
-def compiled(name: str) -> Contract:
-    """A built-in contract, compiled once."""
-    return load(name)
+def compiled(name: str, concurrent: Concurrent = "") -> Contract:
+    """A built-in contract, compiled once; with another promise of what becomes of a second message, if it gives one."""
+    return load(name).promising(concurrent)
 
 
-def twin(seed: int, contract_name: str, scene: str = STORM, defect: str = "") -> Played:
+def promised(defect: str) -> Concurrent:
+    """What must be promised of a second message for the defect to break it; empty: nothing of the kind."""
+    return DEFECTS[defect].concurrent if defect in DEFECTS else ""
+
+
+def twin(seed: int, contract_name: str, scene: str = STORM, defect: str = "", concurrent: Concurrent = "") -> Played:
     """One run of a scene; without a defect it is the clean twin of all that have one."""
-    contract = compiled(contract_name)
+    concurrent = concurrent or promised(defect)
+    contract = compiled(contract_name, concurrent)
     plan = plan_of(seed, contract, scene, defect)
     if plan.shape == "wrapped" and defect in DEFECTS and DEFECTS[defect].unwrapped:
         plan = replace(plan, shape="flat")
-    return play(plan, contract, compiled(WIRE))
+    # Where a second message is promised nothing, the backend has nothing to keep.
+    return play(plan, contract, compiled(WIRE, concurrent if contract.file.turn.concurrent else ""))
 
 
 def command(defect: str, contract: str, seed: int) -> str:
@@ -174,7 +197,7 @@ def command(defect: str, contract: str, seed: int) -> str:
 def matrix(defects: Iterable[str], contracts: Iterable[str], seeds: int, first: int = 1) -> Iterator[Cell]:
     """Every defect under every contract, with so many seeds that gave it an occasion, beside clean twins."""
     for name in contracts:
-        clean: dict[tuple[str, int], bool] = {}
+        clean: dict[tuple[str, Concurrent, int], bool] = {}
         for defect in defects:
             cell = Cell(defect, name, expected(defect, name))
             tries = seeds * MOST_TRIES if cell.expected else seeds
@@ -184,20 +207,23 @@ def matrix(defects: Iterable[str], contracts: Iterable[str], seeds: int, first: 
             yield cell
 
 
-def _try(cell: Cell, seed: int, clean: dict[tuple[str, int], bool]) -> None:
-    contract, scene = compiled(cell.contract), scene_of(cell.defect)
+def _try(cell: Cell, seed: int, clean: dict[tuple[str, Concurrent, int], bool]) -> None:
+    scene, concurrent = scene_of(cell.defect), promised(cell.defect)
+    contract = compiled(cell.contract, concurrent)
     played = twin(seed, cell.contract, scene, cell.defect)
     ids = found(played, contract) - possible(cell.defect)
     must = cell.expected if played.planted else frozenset()
     cell.runs += 1
+    _count_faults(cell, played)
     cell.seeds += played.planted > 0
     cell.detected += played.planted > 0 and must <= ids
     cell.wrong.update(ids - must)
     cell.missed.update(must - ids)
-    if (scene, seed) not in clean:
-        clean[scene, seed] = not found(twin(seed, cell.contract, scene), contract)
-    cell.false_alarms += not clean[scene, seed]
-    if (ids != must or not clean[scene, seed]) and cell.witness < 0:
+    key = scene, concurrent, seed
+    if key not in clean:
+        clean[key] = not found(twin(seed, cell.contract, scene, concurrent=concurrent), contract)
+    cell.false_alarms += not clean[key]
+    if (ids != must or not clean[key]) and cell.witness < 0:
         cell.witness = seed
 
 
@@ -225,9 +251,24 @@ def _count(out: Figures, played: Played) -> None:
     out.reconnecting += bool((rows["connection"][kinds == RowKind.READY] > 1).any())
     whole = int(np.count_nonzero(np.bincount(sends, minlength=played.plan.users) >= LEAST_TURNS))
     out.small += whole < LEAST_SESSIONS or len(played.plan.faults) < LEAST_FAULTS
+    _count_faults(out, played)
+
+
+def _count_faults(out: Cell | Figures, played: Played) -> None:
     for fault in played.plan.faults:
         out.faults[fault.kind] += 1
         out.effective[fault.kind] += played.touched[fault.id] > 0
+
+
+def rare_faults(cells: Iterable[Cell]) -> dict[str, tuple[int, int]]:
+    """Kinds of faults that only the scenes of some defects have: how often each did something, of how many windows."""
+    done, planned = Counter[str](), Counter[str]()
+    for cell in cells:
+        done += cell.effective
+        planned += cell.faults
+    return {
+        kind.name: (done[kind.name], planned[kind.name]) for kind in FAULTS.values() if kind.rare and planned[kind.name]
+    }
 
 
 def found(played: Played, contract: Contract) -> frozenset[str]:

@@ -19,7 +19,7 @@ from loadtests.contract.content import FinalRule, OutcomeRule, StreamRule, answe
 from loadtests.contract.decoder import FrameDecoder
 from loadtests.contract.envelope import on_wire
 from loadtests.contract.explain import shaped
-from loadtests.contract.schema import ContractFile, GateRule, Role
+from loadtests.contract.schema import Concurrent, ContractFile, GateRule, Role
 from loadtests.contract.template import Template
 from loadtests.errors import ConfigError
 
@@ -55,6 +55,8 @@ class CompiledKeepalive:
 
     message: Template
     every_ms: int
+    #: type of the answer; empty: none is promised
+    expect: str
 
 
 class Contract:
@@ -86,6 +88,8 @@ class Contract:
         #: (event index, frame) of a terminal -> number of its outcome, and whether the file lists what it says; without a
         #: word of the file's the role says it all
         self.outcome, self.says_outcome = rule.outcome, rule.says
+        #: event index -> number of the outcome of the end that follows
+        self.foretold: dict[int, int] = rule.foretold
         #: where the answer to a message stands (0: the file does not say)
         self.answer_event, self.read_answer = answers(file, index_of)
         self.decoder = FrameDecoder(file, self.events)
@@ -125,8 +129,19 @@ class Contract:
         self.replies = {kind: Template(answer, self.taken) for kind, answer in file.control.replies.items()}
         beat = file.control.keepalive
         self.keepalive = (
-            CompiledKeepalive(message=Template(beat.send, self.taken), every_ms=beat.every_ms) if beat else None
+            CompiledKeepalive(message=Template(beat.send, self.taken), every_ms=beat.every_ms, expect=beat.expect)
+            if beat
+            else None
         )
+
+    def promising(self, concurrent: Concurrent) -> Contract:
+        """The same, but for what becomes of a second message; itself, if it promises nothing of the kind."""
+        turn = self.file.turn
+        if not turn.concurrent or concurrent in {"", turn.concurrent}:
+            return self
+        turn = msgspec.structs.replace(turn, concurrent=concurrent)
+        file = msgspec.structs.replace(self.file, turn=turn)
+        return Contract(file, self.source, msgspec.yaml.encode(file).decode())
 
     def label(self, index: int) -> str:
         """The event's name, or a dash for what is not approved."""

@@ -91,6 +91,12 @@ class OutcomeRule:
             for name, event in file.events.items()
             if event.role in BY_ROLE
         }
+        #: event index -> number of the outcome that it says of the end to come
+        self.foretold = {
+            index_of[name]: OUTCOMES.index(outcome)
+            for name, outcome in outcomes.events.items()
+            if file.events[name].role not in BY_ROLE
+        }
         kind = str | int | float | bool
         self._read = Reader(file.envelope, ((outcomes.path, kind),)).read if outcomes.path else None
 

@@ -27,6 +27,7 @@ __all__ = [
     "NO_TYPE",
     "UNAPPROVED",
     "UNDECLARED_OUTCOME",
+    "UNNUMBERED_CHUNK",
     "VERSION_DEPRECATED",
     "VERSION_UNKNOWN",
     "WRONG_TYPE",
@@ -44,6 +45,8 @@ APPROVED, DEPRECATED, LEGACY, UNAPPROVED, VERSION_UNKNOWN, VERSION_DEPRECATED = 
 NOT_JSON, NO_TYPE, WRONG_TYPE, MISSING_SHIFT = 1, 2, 4, 3
 #: the last bit of all: a terminal event says an outcome that the contract does not list
 UNDECLARED_OUTCOME = 1 << 15
+#: the one before: a chunk of a numbered stream does not say its number
+UNNUMBERED_CHUNK = 1 << 14
 
 #: (event index, standing, schema bits, recovered, raw type, ids in the order of IDS)
 Seen = tuple[int, int, int, bool, str, tuple[Any, ...]]

@@ -132,6 +132,8 @@ def _turn(contract: Contract) -> list[str]:
         lines.append("a message in doubt is sent again, and executed once")
     if turn.concurrent:
         lines.append(f"a message while another turn is under way: {turn.concurrent}")
+    if (beat := file.control.keepalive) is not None and beat.expect:
+        lines.append(f"a ping is answered by {beat.expect} within {_time(beat.every_ms)}")
     if file.cancel is not None:
         lines.append(f"can be stopped, and is over within {_time(file.cancel.within_ms)}")
     if file.outcomes.path:

@@ -18,8 +18,10 @@ from loadtests.contract.schema import Call
 from loadtests.contract.template import PLACE, Template
 from loadtests.errors import RigError
 
-__all__ = ["MOST_TAKEN", "CallError", "Request", "fill", "request", "taken"]
+__all__ = ["MOST_TAKEN", "SHOWN", "CallError", "Request", "fill", "request", "taken"]
 
+#: of what is taken, this is no secret: an id that witnesses need
+SHOWN = frozenset({"thread"})
 MOST_TAKEN = 4096  # characters of a value; a ticket may be a signed token, a longer one is none
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -15,6 +15,7 @@ __all__ = [
     "Cancel",
     "Client",
     "Closes",
+    "Concurrent",
     "ContractFile",
     "Control",
     "Cursor",
@@ -42,6 +43,8 @@ FORMAT = 1
 
 #: What an event means to the judge; funnel and metrics go by it, so no event name stands in code.
 Role = Literal["started", "thinking", "tool-open", "tool-close", "done", "failed", "content", "other"]
+#: what becomes of a message that comes while another turn is under way
+Concurrent = Literal["", "queue", "reject", "parallel", "supersede"]
 Milliseconds = Annotated[int, msgspec.Meta(gt=0)]
 
 
@@ -131,7 +134,7 @@ class Turn(_Record, frozen=True):
     recovery_ms: Milliseconds = 10_000
     interrupted: Literal["resumed", "recovered-or-error", "abandoned"] = "recovered-or-error"
     #: what the backend does with a message that comes while a turn of the session is under way; empty: not promised
-    concurrent: Literal["", "queue", "reject", "parallel", "supersede"] = ""
+    concurrent: Concurrent = ""
 
 
 class Envelope(_Record, frozen=True):
@@ -189,7 +192,7 @@ class Outcomes(_Record, frozen=True):
     path: str = ""
     #: value at that path -> outcome
     values: dict[str, Outcome] = {}
-    #: terminal event -> outcome
+    #: event -> outcome; one that is no terminal says it of the end that follows
     events: dict[str, Outcome] = {}
 
 
@@ -209,10 +212,11 @@ class Answer(_Record, frozen=True):
 
 
 class Keepalive(_Record, frozen=True):
-    """What the client sends while nothing else is said, and the type that answers it."""
+    """What the client sends while nothing else is said."""
 
     send: dict[str, Any]
     every_ms: Milliseconds
+    #: type of the frame that answers it, before the next one would be due; empty: no answer is promised
     expect: str = ""
 
 

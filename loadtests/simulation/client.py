@@ -15,13 +15,14 @@ from loadtests.conversation import Conversation, Dial, Failure, Hangup, Pause, W
 from loadtests.framing import masked_text
 from loadtests.session import Session
 from loadtests.simulation.clock import Clock
-from loadtests.simulation.link import HELLO_END
+from loadtests.simulation.head import HELLO_END
 from loadtests.simulation.network import Road
 from loadtests.simulation.wire import Wire
 
 __all__ = ["Client"]
 
 CLOSE_WAIT_MS = 1_000.0
+BEAT_MS = 1_000.0  # seldomer than live, where it costs nothing
 NS_PER_S = 1_000_000_000
 HTTP_CODES = range(100, 600)
 
@@ -113,6 +114,14 @@ class Client:
         self._steps = None
         self.done = True
         self.conversation.cut()
+
+    def beat(self) -> None:
+        """From now on, until it is done, it keeps its connection alive."""
+        if self.done:
+            return
+        if not self.session.flights:
+            self.conversation.beat()
+        self.clock.after_ms(BEAT_MS, self.beat)
 
     def _resume_soon(self, answer: Failure | None) -> None:
         self._awaits = None

@@ -17,11 +17,11 @@ from websockets.server import ServerProtocol
 from loadtests.backend.assembly import Backend
 from loadtests.backend.manager import Parcel
 from loadtests.simulation.clock import Clock
+from loadtests.simulation.head import HELLO_END, Head
 from loadtests.simulation.network import Socket
 
-__all__ = ["HELLO_END", "UNAVAILABLE", "UPGRADED", "Habits", "House", "ServerLink", "text_frames"]
+__all__ = ["UNAVAILABLE", "UPGRADED", "Habits", "House", "ServerLink", "text_frames"]
 
-HELLO_END = b"\r\n\r\n"
 UPGRADED, UNAVAILABLE = b"101" + HELLO_END, b"503" + HELLO_END
 MOST_BYTES = 1 << 20
 MOST_WAITING = 1_000
@@ -76,7 +76,7 @@ class ServerLink:
         self.client = -1
         self._host = host
         self._socket = socket
-        self._head = b""
+        self._head = Head()
         self._protocol = ServerProtocol(state=OPEN, max_size=MOST_BYTES)
         self._outbox: deque[Parcel] = deque()
         self._refuses = self._closing = False
@@ -112,10 +112,10 @@ class ServerLink:
         if self.gone:
             return
         if not self.upgraded:
-            head, blank, chunk = (self._head + chunk).partition(HELLO_END)
-            if not blank:
-                self._head = head
+            read = self._head.feed(chunk)
+            if read is None:
                 return
+            head, chunk = read
             if not self._host.backend.admits():
                 self._socket.send(UNAVAILABLE)
                 self._lost()

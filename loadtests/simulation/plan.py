@@ -22,6 +22,7 @@ LEAST_USERS, MOST_USERS = 9, 11
 TURNS, TURNS_UNRESUMED = 5, 7  # a message in doubt that cannot be resent costs the time of several
 LEAST_FAULTS, MOST_FAULTS = 2, 4
 PACE_MS = (3_000, 4_500)
+QUIET_PACE_MS = 45_000
 #: faults begin after everybody has had the time to connect, and end so that all can recover
 FIRST_MS, LAST_MS = 800.0, 14_000.0
 #: of a chain of faults with less than a recovery between them
@@ -200,6 +201,11 @@ def _timed(rng: random.Random, faults: Iterable[tuple[str, float, float]]) -> tu
     )  # fmt: skip
 
 
+def _quiet(plan: Plan, rng: random.Random, *, resumes: bool) -> Plan:
+    """Slow, thin and in pieces, with so much time between two turns that clients ask whether anybody is there."""
+    return replace(_calm(plan, rng, resumes=resumes), turns=4, pace_ms=QUIET_PACE_MS)
+
+
 class _Scene(Protocol):
     def __call__(self, plan: Plan, rng: random.Random, *, resumes: bool) -> Plan: ...
 
@@ -212,6 +218,7 @@ SCENES: dict[str, _Scene] = {
     "ghosts": _ghosts,
     "late": _late,
     "long": _long,
+    "quiet": _quiet,
     "seconds": _seconds,
     "sluggish": _sluggish,
     "stops": _stops,

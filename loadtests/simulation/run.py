@@ -100,7 +100,8 @@ class _Stage:
     def _backend(self, world: World) -> Backend:
         plan = self.plan
         backend = Backend(
-            self._wire, self.storage, world, seed=plan.seed, defect=self._row, defect_share=DEFECT_SHARE, shape=plan.shape
+            self._wire, self.storage, world, seed=plan.seed, defect=self._row, defect_share=DEFECT_SHARE, shape=plan.shape,
+            concurrent=self._wire.file.turn.concurrent,
         )  # fmt: skip
         self._backends.append(backend)
         return backend
@@ -158,6 +159,8 @@ class _Stage:
             end_ns = START_NS + int(plan.turns_end_ms * NS_PER_MS)
             live = client.conversation.live(schedule, START_NS, end_ns, plan.pace_ms, prompter.ask)
             client.start(live)
+            if self.contract.keepalive is not None:
+                client.beat()
         for site in self.sites:
             kind = FAULTS[site.fault.kind]
             clock.after_ms(site.fault.start_ms, partial(kind.begin, site))

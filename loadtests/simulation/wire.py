@@ -15,7 +15,7 @@ from websockets.uri import parse_uri
 
 from loadtests.framing import Splitter
 from loadtests.simulation.clock import Clock
-from loadtests.simulation.link import HELLO_END
+from loadtests.simulation.head import Head
 from loadtests.simulation.network import Road, Socket
 
 __all__ = ["Owner", "Wire"]
@@ -44,7 +44,7 @@ class Wire:
     def __init__(self, owner: Owner, hello: bytes) -> None:
         self._owner = owner
         self._hello = hello
-        self._head = b""
+        self._head = Head()
         self._socket: Socket | None = None
         #: at its end: the beginning of a frame whose end never came
         self.rest = b""
@@ -81,10 +81,10 @@ class Wire:
         if self.over:
             return
         if not self.upgraded:
-            head, blank, chunk = (self._head + chunk).partition(HELLO_END)
-            if not blank:
-                self._head = head
+            read = self._head.feed(chunk)
+            if read is None:
                 return
+            head, chunk = read
             if head != SWITCHING:
                 self._finish(int(head), "refused")
                 return

@@ -106,12 +106,15 @@ class _Screen:
 
     def _events(self, judgement: Judgement) -> None:
         self._table(
-            ("event (ms)", "seen", "miss", "order", "p50", "p95", "p99", "budget", ""),
+            ("event (ms)", "seen", "miss", "order", "p50", "p95", "p99", "judged", "budget", ""),
             (
                 (
                     shown(event.name, 60),
                     *(count(value, GAP) for value in (event.seen, event.missing, event.misplaced)),
-                    *(count(value, GAP) for value in (event.p50_ms, event.p95_ms, event.p99_ms, event.budget_ms)),
+                    *(
+                        count(value, GAP)
+                        for value in (event.p50_ms, event.p95_ms, event.p99_ms, event.judged_ms, event.budget_ms)
+                    ),
                     self._state(event.verdict),
                 )
                 for event in judgement.events

@@ -126,12 +126,15 @@ def _gates(judgement: Judgement) -> str:
 def _events(judgement: Judgement) -> str:
     return _table(
         "Events",
-        ("event", "seen", "missing", "out of order", "p50 ms", "p95 ms", "p99 ms", "budget ms", "status"),
+        ("event", "seen", "missing", "out of order", "p50 ms", "p95 ms", "p99 ms", "judged ms", "budget ms", "status"),
         (
             (
                 _code(event.name),
                 *(count(value) for value in (event.seen, event.missing, event.misplaced)),
-                *(count(value) for value in (event.p50_ms, event.p95_ms, event.p99_ms, event.budget_ms)),
+                *(
+                    count(value)
+                    for value in (event.p50_ms, event.p95_ms, event.p99_ms, event.judged_ms, event.budget_ms)
+                ),
                 _status(event.verdict),
             )
             for event in judgement.events

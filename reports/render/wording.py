@@ -117,9 +117,8 @@ def gate_observed(gate: GateResult, gap: str = NARROW) -> str:
 
 
 def budget_used(event: EventLine) -> float | None:
-    """The percentile that the budget speaks of, as a share of it; None: no budget, or that percentile is not shown."""
-    by_percent = {50.0: event.p50_ms, 95.0: event.p95_ms, 99.0: event.p99_ms}
-    observed, budget = finite(by_percent.get(event.budget_percent or 0.0)), finite(event.budget_ms)
+    """What the gate judged, as a share of its budget; None: no budget, or too many turns in which it never came."""
+    observed, budget = finite(event.judged_ms), finite(event.budget_ms)
     return observed / budget if observed is not None and budget else None
 
 

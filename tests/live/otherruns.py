@@ -1,14 +1,18 @@
-"""Runs against a server of another protocol: the clean one, each of its faults, and what must not begin."""
+"""What every server of another protocol is held to: the clean one, each of its faults, and what must not begin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import ClassVar
+
+import pytest
 
 from tests.live.gauntlet import Ended, gauntlet, scenario, together
 from tests.live.otherworld import served
 
-__all__ = ["CLEAN", "Folder", "hasty", "judged", "refused"]
+__all__ = ["CLEAN", "Folder", "OtherWorld", "hasty", "judged", "refused"]
 
 Folder = Callable[[str], Path]
 
@@ -54,3 +58,40 @@ def refused(server: str, contract: str, folder: Path) -> str:
     assert ended.rows_bytes == 0
     assert "Traceback" not in ended.err
     return ended.err[ended.err.index("gauntlet: ") :]
+
+
+class OtherWorld:
+    """The tests of one protocol; a class of a test module says which.
+
+    ``faults``: fault -> exact ids; without any only a gate tells. ``quick``: those that are played here; ``make prove
+    PART=worlds`` plays all.
+    """
+
+    server: ClassVar[str]
+    contract: ClassVar[str]
+    faults: ClassVar[Mapping[str, AbstractSet[str]]]
+    quick: ClassVar[tuple[str, ...]]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "fault" in metafunc.fixturenames:
+            metafunc.parametrize("fault", self.quick)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runs(cls, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
+        return judged(cls.server, cls.contract, cls.quick, tmp_path_factory.mktemp)
+
+    def test_the_real_server_is_go_without_a_finding(self, runs: Mapping[str, Ended]) -> None:
+        ended = runs[CLEAN]
+        assert (ended.code, ended.ids, ended.failed_gates) == (0, set(), set()), ended
+        assert ended.verdict["books"]["ok"] > 100
+
+    def test_a_fault_is_no_go_with_exactly_its_id(self, runs: Mapping[str, Ended], fault: str) -> None:
+        ended = runs[fault]
+        assert (ended.code, ended.verdict["verdict"]) == (99, "no-go"), ended
+        assert ended.ids == self.faults[fault], ended
+        assert ended.checks["self"]["verdict"] == "valid"
+
+    def test_a_run_that_fails_and_says_so_breaks_gates_and_no_checker(self, runs: Mapping[str, Ended]) -> None:
+        assert "turn.success{fault:none}" in runs["raises"].failed_gates
+        assert runs["raises"].verdict["books"]["outcomes"].keys() & {"ok", "failed"} == {"failed"}

@@ -20,6 +20,10 @@ def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]
     """One run: NO-GO with exactly the ids of the defect's row, or GO without any; what went wrong is kept."""
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
     options = ("--defect", defect) if defect else ()
+    if defect and (promised := DEFECTS[defect].concurrent):
+        contract = folder / "promising.yaml"
+        contract.write_text(f"contract: 1\nname: promising\nextends: reference\nturn: {{concurrent: {promised}}}\n")
+        options += ("--contract", str(contract))
     ended = gauntlet("run", scenario, "--seed", str(seed), *options, cwd=folder, timeout_s=RUN_LIMIT_S)
     try:
         verdict, ids = ended.verdict, sorted(ended.ids)

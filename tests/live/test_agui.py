@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.live.gauntlet import Ended
-from tests.live.otherruns import CLEAN, judged, refused
+from tests.live.otherruns import OtherWorld, refused
 
 pytestmark = pytest.mark.live
 
@@ -29,37 +27,16 @@ FAULTS = {
 }
 
 
-#: played here; ``make prove PART=worlds`` plays all
-QUICK = ("lost-event", "doubled-event", "never-ends", "leaked", "raises")
+class TestAgUi(OtherWorld):
+    server = "agui_server"
+    contract = CONTRACT
+    faults = FAULTS
+    quick = ("lost-event", "doubled-event", "never-ends", "leaked", "raises")
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
-    return judged("agui_server", CONTRACT, QUICK, tmp_path_factory.mktemp)
-
-
-def test_the_real_server_is_go_without_a_finding(runs: Mapping[str, Ended]) -> None:
-    ended = runs[CLEAN]
-    assert (ended.code, ended.ids, ended.failed_gates) == (0, set(), set()), ended
-    assert ended.verdict["books"]["ok"] > 100
-
-
-@pytest.mark.parametrize("fault", QUICK)
-def test_a_fault_is_no_go_with_exactly_its_id(runs: Mapping[str, Ended], fault: str) -> None:
-    ended = runs[fault]
-    assert (ended.code, ended.verdict["verdict"]) == (99, "no-go"), ended
-    assert ended.ids == FAULTS[fault], ended
-    assert ended.checks["self"]["verdict"] == "valid"
-
-
-def test_a_run_that_fails_and_says_so_breaks_gates_and_no_checker(runs: Mapping[str, Ended]) -> None:
-    assert "turn.success{fault:none}" in runs["raises"].failed_gates
-
-
-@pytest.mark.parametrize("contract", ["graphql-transport-ws"])
-def test_a_contract_of_another_protocol_does_not_fit(tmp_path: Path, contract: str) -> None:
+def test_a_contract_of_another_protocol_does_not_fit(tmp_path: Path) -> None:
     """The first frames are shown, and the contract that knows them is named."""
-    text = refused("agui_server", contract, tmp_path)
+    text = refused("agui_server", "graphql-transport-ws", tmp_path)
     assert "contract hasty does not fit" in text
     assert '{"type":"RUN_ERROR"' in text
     assert "--contract ag-ui?" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.gauntlet import Ended
-from tests.live.otherruns import CLEAN, judged, refused
+from tests.live.otherruns import CLEAN, OtherWorld, refused
 
 pytestmark = pytest.mark.live
 
@@ -24,36 +24,20 @@ FAULTS = {
     "wrong-type": {"vocabulary", "complete"},  # it stands in the place of one that is demanded
     "leaked": {"leak"},
     "mute": {"silence"},
+    "raises": set[str](),
 }
 
 
-#: played here; ``make prove PART=worlds`` plays all
-QUICK = ("lost-event", "doubled-event", "never-ends", "leaked")
+class TestGraphQL(OtherWorld):
+    server = "graphql_server"
+    contract = CONTRACT
+    faults = FAULTS
+    quick = ("lost-event", "doubled-event", "never-ends", "leaked", "raises")
 
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Ended]:
-    return judged("graphql_server", CONTRACT, QUICK, tmp_path_factory.mktemp)
-
-
-def test_the_real_server_is_go_without_a_finding(runs: Mapping[str, Ended]) -> None:
-    ended = runs[CLEAN]
-    assert (ended.code, ended.ids, ended.failed_gates) == (0, set(), set()), ended
-    assert ended.verdict["books"]["ok"] > 100
-
-
-@pytest.mark.parametrize("fault", QUICK)
-def test_a_fault_is_no_go_with_exactly_its_id(runs: Mapping[str, Ended], fault: str) -> None:
-    ended = runs[fault]
-    assert (ended.code, ended.verdict["verdict"]) == (99, "no-go"), ended
-    assert ended.ids == FAULTS[fault], ended
-    assert ended.checks["self"]["verdict"] == "valid"
-
-
-def test_the_pings_of_the_server_are_answered(runs: Mapping[str, Ended]) -> None:
-    """It hangs up on who does not answer within two seconds, and nobody was hung up on."""
-    assert runs[CLEAN].checks["close"]["violations"] == 0
-    assert runs[CLEAN].checks["close"]["samples"] >= 20
+    def test_the_pings_of_the_server_are_answered(self, runs: Mapping[str, Ended]) -> None:
+        """It hangs up on who does not answer within two seconds, and nobody was hung up on."""
+        assert runs[CLEAN].checks["close"]["violations"] == 0
+        assert runs[CLEAN].checks["close"]["samples"] >= 20
 
 
 def test_a_contract_of_another_protocol_does_not_fit(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Story:
     ``start think open close done fail content other none`` are events, with ``:tool .execution /agent @cursor ^turn =key
     <foreign !schema +flag $code``; in brackets they are numbered and never delivered. ``send`` begins a turn,
     ``cancel`` asks for its end; ``cut`` (1006),
-    ``gone1011``, ``bye`` and ``mute`` end a connection, ``back`` opens the next; ``kept>7`` and ``lost`` answer a resume.
+    ``gone1011``, ``bye``, ``mute`` and ``deaf`` end a connection, ``back`` opens the next; ``kept>7`` and ``lost`` answer a resume.
     """
 
     def __init__(self, name: str = "reference", session: int = 1) -> None:
@@ -102,6 +102,8 @@ class Story:
             tracker.closed(self.row, at_ns, 1000, ours=True, ready=True, never_ready=False, mid_turn=mid_turn)
         elif word == "mute":
             tracker.closed(self.row, at_ns, 1000, ours=True, ready=False, never_ready=True, mid_turn=mid_turn)
+        elif word == "deaf":
+            tracker.closed(self.row, at_ns, 1000, ours=True, ready=True, never_ready=True, mid_turn=mid_turn)
         elif word.startswith(("cut", "gone")):
             code = int(word[4:] or 1006) if word.startswith("gone") else 1006
             tracker.closed(self.row, at_ns, code, ours=False, ready=self.ready, never_ready=False, mid_turn=mid_turn)

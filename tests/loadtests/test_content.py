@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from loadtests.content import END_OF
+from loadtests.contract.decoder import UNNUMBERED_CHUNK
 from loadtests.history import OUTCOMES, End, Flag, RowKind
 from loadtests.prompts import Expect, Expectation
 from loadtests.rundir import read_run
@@ -196,3 +197,85 @@ def test_a_turn_that_hangs_does_not_take_a_healthy_one_with_it(talk: Talk) -> No
     talk.begin("and?")
     talk.session.give_up(talk.bench.tick(), End.TIMEOUT, 1)
     assert list(talk.session.flights) == [2]
+
+
+def test_a_chunk_without_the_number_that_it_must_have_is_told_and_nothing_else_is(talk: Talk) -> None:
+    talk.begin()
+    chunks(talk.say(*BEFORE), "h").say("content", content="e").say("content", content="l", chunk_index="two")
+    chunks(talk, "lo", first=3).say("done", final_response="hello", status="completed")
+    assert talk.kinds == ["field-missing", "field-missing"]
+    content = talk.bench.contract.by_name[talk.bench.contract.name_of("content")].index
+    assert {row["schema"] for row in rows(talk) if row["event"] == content} == {0, UNNUMBERED_CHUNK}
+
+
+KEYED = "contract: 1\nname: keyed\nextends: netra\nfields: {event_id: [event_id]}\n"
+CURSED = "contract: 1\nname: cursed\nextends: busy\n"
+STREAM = "streams:\n  - {event: partial_result, text: content, final: {event: agent_completed, text: final_response}}\n"
+
+
+@pytest.fixture(params=[KEYED, CURSED], ids=["by-id", "by-number"])
+def unnumbered(tmp_path: Path, request: pytest.FixtureRequest) -> Talk:
+    """A talk whose chunks have no number of their own, but are events with an id, or with a number in the session's stream."""
+    path = tmp_path / "own.yaml"
+    (tmp_path / "busy").write_text(Path(BUSY).read_text())
+    path.write_text(request.param + STREAM)
+    return Bench(tmp_path / "run", str(path)).session().ready()
+
+
+def test_a_chunk_without_a_number_that_comes_twice_is_one_finding(unnumbered: Talk) -> None:
+    talk = unnumbered
+    talk.begin()
+    again = talk.say(*BEFORE, "content", content="he").event("content", content="l")
+    talk.raw(again).raw(again).say("content", content="lo").say("done", final_response="hello", status="completed")
+    assert talk.kinds == ["redelivered"]
+
+
+def test_chunks_without_a_number_are_put_together_by_that_of_their_event(tmp_path: Path) -> None:
+    (tmp_path / "busy").write_text(Path(BUSY).read_text())
+    (tmp_path / "own.yaml").write_text(CURSED + STREAM)
+    talk = Bench(tmp_path / "run", str(tmp_path / "own.yaml")).session().ready()
+    talk.begin()
+    talk.say(*BEFORE)
+    first, second = (talk.event("content", content=text) for text in ("hel", "lo"))
+    talk.raw(second).raw(first).say("done", final_response="hello", status="completed")
+    assert talk.kinds == ["went-back"]
+
+
+def test_a_ping_that_is_answered_may_be_followed_by_another(talk: Talk) -> None:
+    session, now = talk.session, talk.bench.tick()
+    for _ in range(3):
+        now += 200_000_000
+        assert session.keep_alive(now)
+        talk.raw({"type": "pong"})
+        assert not session.unanswered(now + 150_000_000)
+        assert not session.unanswered(now + 150_000_000)
+
+
+def test_a_ping_is_unanswered_when_the_next_is_due_and_the_second_look_shows_no_answer(talk: Talk) -> None:
+    session, now = talk.session, talk.bench.tick()
+    assert session.keep_alive(now + 200_000_000)
+    assert not session.unanswered(now + 299_000_000)
+    assert not session.unanswered(now + 300_000_000)
+    assert session.unanswered(now + 300_000_001)
+    talk.close(1000, ours=True, never_ready=True)
+    assert talk.kinds == ["unanswered"]
+    assert rows(talk, RowKind.CLOSE)[0]["intended"] == now + 200_000_000
+    assert not session.unanswered(now + 400_000_000)
+
+
+def test_an_event_may_say_of_the_end_that_follows_that_it_is_a_failure(tmp_path: Path) -> None:
+    """As in GraphQL: errors come first, and the operation completes all the same."""
+    talk = Bench(tmp_path / "run", "graphql-transport-ws").session()
+    talk.connect().raw({"type": "connection_ack"})
+    for raises, end in ((True, End.FAILED), (False, End.OK)):
+        turn = talk.begin()["id"]
+        names = ("RunStarted", "Thought", "ToolCalled", "ToolReturned")
+        names = names[:3] if raises else (*names, "TextDelta", "Answer")
+        common = {"agent": "a", "reasoning": "hm", "callId": turn, "tool": "t", "output": "o", "index": 0, "text": "x"}
+        for name in names:
+            chat = {"__typename": name, "eventId": f"{turn}{name}", **common}
+            talk.raw({"id": turn, "type": "next", "payload": {"data": {"chat": chat}}})
+        if raises:
+            talk.raw({"id": turn, "type": "next", "payload": {"data": None, "errors": [{"message": "gone"}]}})
+        talk.raw({"id": turn, "type": "complete"})
+        assert (talk.session.last_end, talk.kinds) == (end, [])

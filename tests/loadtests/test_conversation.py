@@ -261,3 +261,25 @@ def test_a_run_killed_during_the_goodbye_is_settled_once(wire: Wire) -> None:
     with pytest.raises(StopIteration):
         steps.send(None)
     assert wire.kinds().count("STOP") == 1
+
+
+QUIET = """
+contract: 1
+name: quiet
+extends: reference
+control: {keepalive: {send: {type: ping}, every_ms: 1000, expect: pong}}
+"""
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_who_does_not_answer_a_ping_is_hung_up_on_and_another_connection_made(tmp_path: Path, answered: bool) -> None:
+    (tmp_path / "quiet.yaml").write_text(QUIET)
+    wire = Wire(Bench(tmp_path / "run", str(tmp_path / "quiet.yaml")))
+    for tenth in range(1, 60):
+        wire.at(tenth * 100, wire.conversation.beat)
+        if answered:
+            wire.at(tenth * 100 + 1, lambda: wire._frame(type="pong"))
+    wire.run(wire.conversation.live(iter([5_000.0]), 0, 6_000 * MS, 10_000, lambda: Ask("hello")))
+    kinds = [finding.kind.name for finding in wire.bench.found]
+    assert (kinds, wire.session.connection) == (([], 1) if answered else (["unanswered"] * 2, 3))
+    assert wire.session.last_end is End.OK

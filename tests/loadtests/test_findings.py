@@ -31,15 +31,5 @@ def test_only_what_is_deprecated_is_a_warning() -> None:
     assert [kind.name for kind in KINDS if kind.warning] == ["deprecated", "version-deprecated"]
 
 
-def test_a_fault_excuses_only_what_a_broken_network_can_cause() -> None:
-    assert {kind.name for kind in KINDS if kind.excused_by_fault} == {
-        "silent",
-        "silent-cut",
-        "never-ready",
-        "abnormal-close",
-        "cancel-ignored",
-    }
-
-
 def test_every_text_is_one_sentence_without_an_end() -> None:
     assert all(kind.text and kind.text[-1] != "." and kind.text[0].islower() for kind in KINDS)

@@ -67,9 +67,19 @@ CLEAN_HISTORIES = {
         B, "send send start^1 think^1 open^1 close^1 done^1 start^2 think^2 open^2 close^2 done^2 stop",
     ),
     "the second is turned away": (B, "send send start^1 fail^2$7 think^1 open^1 close^1 done^1 stop"),
+    "the second before the first, one after the other": (
+        B, "send send start^2 think^2 open^2 close^2 done^2 start^1 think^1 open^1 close^1 done^1 stop",
+    ),
     "two at once where nothing is promised": (
         N, "send send start^1 start^2 think^1 think^2 open^1.a close^1.a open^2.b close^2.b done^1 done^2 stop",
     ),
+    "a nested agent begins before the root": (
+        B, "send start/nest start/supervisor think done/nest open close done/supervisor stop",
+    ),
+    "a nested agent begins before the root, of a message that was sent again": (
+        B, "send gone1001 back kept>0 resend start/nest start/supervisor think done/nest open close done/supervisor stop",
+    ),
+    "a tool tried again under its id": (R, "send start think open:a.1 close:a.1 open:a.1 close:a.1 done stop"),
     "nested agents that begin and complete": (
         B, "send start/supervisor think start/nest start/nest done/nest done/nest open close done/supervisor stop",
     ),
@@ -142,6 +152,7 @@ DIRTY_HISTORIES = {
     "silent under a cut": (R, "send gone1001 back kept>0 timeout stop", "silent-cut"),
     "silent and in doubt": (R, "send gone1001 back kept>0 doubt stop", "silent-cut"),
     "never ready": (R, "mute stop", "never-ready"),
+    "a ping unanswered": (R, f"{CLEAN} deaf stop", "unanswered"),
     # duplicate
     "same number again": (R, "send start think@2 think@2 open close done stop", "redelivered"),
     "same number again after the end is not a second end": (R, f"{CLEAN} done@5 stop", "redelivered"),
@@ -211,6 +222,9 @@ DIRTY_HISTORIES = {
     # several turns
     "second turn begins before the first is over": (
         B, "send send start^1 start^2 think^1 open^1 close^1 done^1 think^2 open^2 close^2 done^2 stop", "overlapped",
+    ),
+    "the first turn begins while the second is under way": (
+        B, "send send start^2 start^1 think^2 think^1 open^2 close^2 done^2 open^1 close^1 done^1 stop", "overlapped",
     ),
     # nested agents
     "nested agent never completes": (
@@ -426,6 +440,7 @@ def told(story: Story) -> list[tuple[str, int, int, int, int]]:
         (R, f"{CLEAN} unready gone1000 stop", [("closed-early", 0, 8, 8, 1000)]),
         (R, "mute stop", [("never-ready", 0, 1, 1, 0)]),
         (B, "send send send start^1 start^2 start^3 think^1 stop", [("overlapped", 2, 5, 7, 0)]),
+        (B, "send send start^2 start^1 think^2 think^1 stop", [("overlapped", 1, 4, 5, 0)]),
         (N, "send start think=a think=a open close done stop", [("redelivered", 1, 4, 4, 0)]),
     ],
 )  # fmt: skip
@@ -535,6 +550,15 @@ DISJOINT = {
     "an answer that lacks a chunk is not called poor": (B, f"{B2} {CHUNK}$1 {CHUNK}$3 done+poor-answer stop", "chunk-missing"),
     "a third turn waits for the second as it did for the first": (
         B, "send start think open close done send send start^2 start^3 think^2 stop", "overlapped",
+    ),
+    "two turns overlap once, whatever begins in them": (
+        B, "send start/supervisor send start/supervisor^2 think^1 start/nest^2 think^1 start/nest^1 think^2 stop", "overlapped",
+    ),
+    "where the first began and the second goes on they have overlapped": (
+        B, "send send start^2 start^1 done^2 stop", "overlapped role-missing role-missing",
+    ),
+    "who begins while the second with a hole may be over": (
+        B, "send send start^2 (think^2) open^2 start^1 close^2 stop", "hole",
     ),
     "what is no part of a turn does not show that it goes on": (
         B, "send send start^1 start^2 other^1 think^2 open^2 close^2 done^2 stop", "",
@@ -655,6 +679,7 @@ def test_events_without_an_id_are_not_each_other_s_repeats() -> None:
         ("supersede", f"think^1 fail{CANCELLED}^1", "overlapped"),
         ("queue", f"fail{CANCELLED}^1", "overlapped"),
         ("queue", "think^1", "overlapped"),
+        ("reject", "think^1", "overlapped"),
     ],
 )
 def test_a_turn_that_is_superseded_may_still_say_that_it_is_over(
@@ -663,3 +688,34 @@ def test_a_turn_that_is_superseded_may_still_say_that_it_is_over(
     """And nothing else; a turn that had to be over before the next may not even say that."""
     story = f"send send start^1 start^2 {late} think^2 open^2 close^2 done^2 stop"
     assert kinds(variant(tmp_path, f"turn: {{concurrent: {concurrent}}}"), story) == expected.split()
+
+
+@pytest.mark.parametrize("concurrent", ["queue", "reject", "supersede"])
+@pytest.mark.parametrize("late", ["think^2 open^2 close^2", "open^2 close^2 think^2"])
+def test_whoever_begins_second_is_told_also_if_its_message_was_sent_first(
+    tmp_path: Path, concurrent: str, late: str
+) -> None:
+    story = f"send send start^2 start^1 {late} done^2 fail^1 stop"
+    assert kinds(variant(tmp_path, f"turn: {{concurrent: {concurrent}}}"), story) == ["overlapped"]
+
+
+def test_under_supersede_the_later_message_need_not_end_because_the_earlier_begins(tmp_path: Path) -> None:
+    story = "send send start^2 think^2 open^2 close^2 start^1 done^2 fail^1 stop"
+    assert kinds(variant(tmp_path, "turn: {concurrent: supersede}"), story) == ["overlapped"]
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "story", "expected"),
+    [
+        ("recovered-or-error", "start^2 start^1+recovered think^2", ""),
+        ("recovered-or-error", "start^1 start^2 think^1+recovered think^2", ""),
+        ("recovered-or-error", "start^1 start^2 think^1+recovered open^1 think^2", "overlapped"),
+        ("recovered-or-error", "start^2 start^1 think^2", "overlapped"),
+        ("resumed", "start^2 start^1+recovered think^2", "overlapped"),
+    ],
+)
+def test_what_was_stored_does_not_show_that_its_turn_runs_now(
+    tmp_path: Path, interrupted: str, story: str, expected: str
+) -> None:
+    contract = variant(tmp_path, f"turn: {{concurrent: queue, interrupted: {interrupted}}}")
+    assert kinds(contract, f"send send {story} stop") == expected.split()

@@ -202,8 +202,17 @@ STREAM_FROM_ONE = changed(
 )  # fmt: skip
 CHUNKY = changed(STRICT, events={"partial_result": {"role": "content", "demanded": True}})
 LENIENT = changed(REFERENCE, events={"agent_started": {"role": "started"}})
+ONLY_START = changed(
+    REFERENCE,
+    events={
+        "agent_thinking": {"role": "thinking"},
+        "tool_executing": {"role": "tool-open"},
+        "agent_completed": {"role": "done"},
+    },
+)
 CONTRACTS = {
     "chunky": CHUNKY,
+    "only": ONLY_START,
     "lenient": LENIENT,
     "reference": REFERENCE,
     "netra": NETRA,
@@ -262,6 +271,12 @@ def ends(tracker: TurnTracker) -> list[tuple[str, int, int]]:
         ("netra", "think+ start open close done", [], []),
         ("reference", "think start/2 done/2 open close done", [], [("role-missing", 6, "agent_started")]),
         ("reference", "think open:1.1 close:1.9 start done", [("wrong-execution", 3), ("misplaced", 1)], []),
+        ("strict", "start think open:1.1 think close:1.9 done", [("wrong-execution", 5)], [("misplaced", 4, "")]),
+        ("strict", "start think open:1.1 think close:1.9 fail", [("wrong-execution", 5)], [("misplaced", 4, "")]),
+        ("strict", "start think open:1.1 think close:1.9 open:2.2 think close:2.8 done",
+         [("wrong-execution", 5), ("wrong-execution", 8)], [("misplaced", 4, ""), ("misplaced", 7, "")]),
+        ("only", "think done", [], [("role-missing", 2, "agent_started")]),
+        ("strict", "start think close:1.1 open:1.1", [("close-without-open", 3)], []),
     ],
 )  # fmt: skip
 def test_what_came_in_the_wrong_place_is_told_once_and_by_its_own_row(
@@ -273,12 +288,22 @@ def test_what_came_in_the_wrong_place_is_told_once_and_by_its_own_row(
     assert [(kind, row, contract.label(detail) if detail else "") for kind, row, detail in ends(tracker)] == at_last
 
 
+@pytest.mark.parametrize(("mark", "kinds"), [("declared", ["misplaced"]), ("holed", []), ("twice", [])])
+def test_a_misplacement_that_was_kept_for_the_end_is_told_unless_a_finding_explains_it(
+    mark: str, kinds: list[str]
+) -> None:
+    tracker = play("strict", "start think open:1.1 think close:1.9 done", first_row=0)
+    setattr(tracker, mark, True)
+    assert [kind for kind, _, _ in ends(tracker)] == kinds
+
+
 def test_the_first_row_of_a_history_is_a_witness_like_any_other() -> None:
     """Rows count from 0, and 0 is not *none*."""
     assert said("reference", "think start open close done", first_row=0)[1] == [("misplaced", 0)]
     assert said("strict", "think think start open close done", first_row=0)[1] == [("misplaced", 0)]
     assert ends(play("lenient", "think open close done", first_row=0)) == [("misplaced", 0, 0)]
     assert ends(play("reference", "start", cancel_row=0, given_up=True)) == [("cancel-ignored", 0, 0)]
+    assert said("reference", "start start", first_row=0, sent_again=True)[1] == [("executed-twice", 1)]
 
 
 @pytest.mark.parametrize(
@@ -297,13 +322,28 @@ def test_the_first_row_of_a_history_is_a_witness_like_any_other() -> None:
         ("start think open.1 close:1 done", [], []),
         ("start think open:1 close done", [], []),
         ("start think close:1.1 open+:1.1 done", [("close-without-open", 3)], []),
+        ("start think open:1.1 close:1.1 open:1.1 close:1.1 done", [], []),
+        ("start think open:1.1 close:1.1 open:1.1 close:1.1 close:1.1 done", [("close-without-open", 7)], []),
+        ("start think open:1.1 close:1.1 open:1.2 close:1.1 close:1.2 done", [("close-without-open", 6)], []),
+        ("start think open:1.1 close:1.1 open:1.2 close:1.2 open:1.3 close:1.2 close:1.3 done",
+         [("close-without-open", 8)], []),
+        ("start think open:1.1 open:1.1 close:1.1 close:1.1 done", [], []),
+        ("start think open:1.1 close:1.9 open:1.9 close:1.9 done", [("wrong-execution", 4)], []),
+        ("start think close:1.1 open:1.1 close:1.1 done", [("close-without-open", 3), ("close-without-open", 5)], []),
     ],
-)
+)  # fmt: skip
 def test_a_tool_is_closed_by_id_else_by_name_else_by_count(
     words: str, at_once: list[tuple[str, int]], at_last: list[tuple[str, int]]
 ) -> None:
     tracker, told = said("reference", words)
     assert (told, [(kind, row) for kind, row, _ in ends(tracker)]) == (at_once, at_last)
+
+
+def test_where_one_tool_is_open_and_nothing_has_an_id_a_close_is_its_whatever_name_it_bears() -> None:
+    """Among several open ones the name decides."""
+    assert ends(play("reference", "start think open:1 close:2 done")) == []
+    several = ends(play("reference", "start think open:1 open:3 close:2 close:3 done"))
+    assert [(kind, row) for kind, row, _ in several] == [("close-without-open", 5), ("open-without-close", 3)]
 
 
 @pytest.mark.parametrize(
@@ -329,11 +369,14 @@ def test_a_stored_opening_may_come_after_its_close_where_cut_turns_are_recovered
         ("start think open close step:1 close:1.9 done", [("close-without-open", 6), ("open-without-close", 5)]),
         ("start think open close stepped.5 open.5 close.6 done", [("close-without-open", 5)]),
         ("start think open step close done", [("open-without-close", 4)]),
+        ("start think step.1 open.1 close.1 stepped.1 done", []),
+        ("start think step.1 stepped.1 open.1 close.1 done", []),
     ],
 )
 def test_one_pair_never_closes_another(words: str, at_last: list[tuple[str, int]]) -> None:
-    tracker, _ = said("two", words)
-    assert [(kind, row) for kind, row, _ in ends(tracker) if kind != "wrong-execution"] == at_last
+    tracker, told = said("two", words)
+    assert [kind for kind, _ in told if kind != "wrong-execution"] == []
+    assert [(kind, row) for kind, row, _ in ends(tracker)] == at_last
 
 
 @pytest.mark.parametrize(
@@ -374,6 +417,17 @@ def test_a_gap_in_chunks_costs_bounded_memory_whatever_its_size() -> None:
         ("start start/2 done/2 done/2 start/2 done/2 think open close done", [("agent-unbegun", 4)], []),
         ("start start/2 fail/2 think open close done", [], []),
         ("start start/2 start/3 done/3 done/2 think open close done", [], []),
+        ("start/2 start done/2 think open close done", [], []),
+        ("start/2 start/2 start done/2 done/2 think open close done", [], []),
+        ("start/2 start done/2 start/2 done/2 think open close done", [], []),
+        ("start/2 start done/2 done/2 think open close done", [("agent-unbegun", 4)], []),
+        ("start/2 start think open close done", [], [("agent-unfinished", 6, 2)]),
+        ("start/2 think done/2 open close done", [], []),
+        ("start/2 think start open close done", [], [("agent-unfinished", 6, 2)]),
+        ("start/2 think/2 open/2 close/2 done/2", [], []),
+        ("start/2 think/2 open/2 close/2 done", [], []),
+        ("start/2 start/0 think/2 open/2 close/2 done", [], []),
+        ("start/2 start/3 think/2 open/2 close/2 done/2", [], [("agent-unfinished", 6, 3)]),
     ],
 )
 def test_a_nested_agent_completes_as_often_as_it_begins(
@@ -434,6 +488,12 @@ def test_in_a_turn_with_a_hole_only_the_named_root_ends_it(words: str, ended: bo
         ("start start done/2", True, False),
         ("start start think open", True, False),
         ("start done start think", True, True),
+        ("start/2 start", False, False),
+        ("start/2 start start", True, False),
+        ("start/2 start start/2", False, False),
+        ("start/2 start/2", True, False),
+        ("start/2 think start", False, False),
+        ("start/0 start", True, False),
     ],
 )
 def test_a_message_that_was_sent_again_runs_once_and_a_second_run_ends_like_the_first(
@@ -442,6 +502,11 @@ def test_a_message_that_was_sent_again_runs_once_and_a_second_run_ends_like_the_
     tracker, told = said("reference", words, sent_again=True)
     assert (tracker.twice, tracker.ended) == (twice, ended)
     assert [kind for kind, _ in told] == ["executed-twice"] * twice
+
+
+def test_where_a_start_is_missing_that_of_a_nested_agent_is_not_the_first_run() -> None:
+    tracker, told = said("reference", "start/2 start think", sent_again=True, holed=True)
+    assert (tracker.twice, told) == (False, [])
 
 
 def test_a_second_start_of_a_message_that_was_sent_once_is_no_second_run() -> None:

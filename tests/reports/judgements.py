@@ -161,6 +161,7 @@ def event_lines(frame: pd.DataFrame) -> tuple[EventLine, ...]:
         lines.append(EventLine(
             name=name, role=role, seen=len(seen), missing=0, misplaced=0, p50_ms=p50, p95_ms=p95, p99_ms=p99,
             budget_ms=budgets.get(name), budget_percent=95.0 if name in budgets else None,
+            judged_ms=p95 if name in budgets else None, judged="{fault:none}" if name in budgets else "",
             verdict=("pass" if p95 < budgets[name] else "fail") if name in budgets else "seen",
         ))  # fmt: skip
     return tuple(lines)

@@ -17,11 +17,15 @@ from loadtests.findings import Finding
 from loadtests.history import COHORTS, End
 from loadtests.journal import Journal
 from loadtests.recorder import Recorder
+from loadtests.rundir import RunData, windows_of
 from loadtests.scenario import Phase, Scenario
 from loadtests.session import Identity, Session
 from loadtests.turn import Rules
+from reports.assessment import Setting, assess
+from reports.recovery import Recovery
+from reports.replay import replay
 
-__all__ = ["MS", "START_NS", "Fault", "Frames", "Plan", "S", "write_run"]
+__all__ = ["MS", "START_NS", "Fault", "Frames", "Plan", "S", "recovered", "write_run"]
 
 MS, S = 1_000_000, 1_000_000_000
 START_NS = 1_000 * S
@@ -261,3 +265,11 @@ def _health(worker: str, total_s: float) -> Iterator[dict[str, Any]]:
             "at_ns": START_NS + second * S, "worker": worker, "loop_lag_p99_ms": 1.0, "loop_lag_max_ms": 2.0, "cpu": 0.2,
             "rss_mb": 60.0, "descriptors": 40,
         }  # fmt: skip
+
+
+def recovered(data: RunData) -> tuple[Recovery, ...]:
+    """A run's outages as its judge sees them."""
+    windows = windows_of(data)
+    return assess(
+        data.contract, data.rows, data.strings, Setting(windows=tuple(windows)), replay(data, windows)
+    ).recovered

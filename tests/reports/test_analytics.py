@@ -23,11 +23,19 @@ def test_the_steps_are_the_contracts_roles_in_its_order_and_the_end_comes_last()
     history = History()
     history.turn(1, 1000, way(5))
     steps = funnel(history.turns(), history.contract)
-    assert [step.role for step in steps] == ["sent", "started", "thinking", "tool-open", "tool-close", "done"]
-    assert [step.names for step in steps] == [(), *((name,) for name in PATH)]
-    assert [step.turns for step in steps] == [1] * 6
-    assert [step.p50_ms for step in steps] == [None, 10.0, 20.0, 30.0, 40.0, 50.0]
-    assert not any(step.stopped or step.skipped for step in steps)
+    assert [step.role for step in steps] == [
+        "sent",
+        "started",
+        "thinking",
+        "tool-open",
+        "tool-close",
+        "content",
+        "done",
+    ]
+    assert [step.names for step in steps] == [(), *((name,) for name in (*PATH[:4], "partial_result", PATH[4]))]
+    assert [step.turns for step in steps] == [1, 1, 1, 1, 1, 0, 1]
+    assert [step.p50_ms for step in steps] == [None, 10.0, 20.0, 30.0, 40.0, None, 50.0]
+    assert not any(step.stopped or (step.skipped and step.demanded) for step in steps)
 
 
 def test_a_turn_that_came_no_further_is_told_by_how_it_ended() -> None:
@@ -67,10 +75,11 @@ def test_an_end_is_an_end_whatever_it_says(how: End) -> None:
     assert steps_of(history)["done"].turns == 1
 
 
-def test_a_role_that_neither_came_nor_must_come_is_no_step_and_one_that_came_is() -> None:
+def test_a_role_that_need_not_come_is_a_step_whether_it_came_or_not() -> None:
     history = History()
     history.turn(1, 1000, way(5))
-    assert "content" not in steps_of(history)
+    step = steps_of(history)["content"]
+    assert (step.turns, step.skipped, step.demanded, step.names) == (0, 1, False, ("partial_result",))
     history.turn(2, 2000, {**way(4), "partial_result": 45.0, "agent_completed": 50.0})
     step = steps_of(history)["content"]
     assert (step.turns, step.skipped, step.demanded, step.names) == (1, 1, False, ("partial_result",))
@@ -79,7 +88,7 @@ def test_a_role_that_neither_came_nor_must_come_is_no_step_and_one_that_came_is(
 
 def test_without_turns_there_is_a_way_and_nobody_on_it() -> None:
     history = History()
-    assert [step.turns for step in funnel(history.turns(), history.contract)] == [0] * 6
+    assert [step.turns for step in funnel(history.turns(), history.contract)] == [0] * 7
     assert [layer.turns for layer in layers(history.turns(), history.contract)] == [0] * 3
     made = analyse(history.data(), history.turns())
     assert (made.stream, made.followed, made.types, made.versions, made.of_types) == (None, (), (), (), 0)

@@ -27,6 +27,7 @@ DOWN = Plan(
 CLIENT = {"retries", "backoff", "herd", "sockets"}
 #: these need more than one cut and half a minute: a message in doubt, a quiet end, a server's view, a large herd
 DEMANDING = {"idempotency", "restored", "dead-peers", "backoff", "herd"}
+MUST_STREAM = "\nevents: {partial_result: {role: content, demanded: true}}"
 NUMBERS = [f.name for f in fields(Evidence) if f.name not in {"contract", "windows"}]
 
 
@@ -68,6 +69,47 @@ def test_what_is_required_follows_from_contract_and_faults(
     """Of a history that is rich in all else."""
     needed = [checker for checker in CHECKERS if checker.required(evidence(contract, windows, 99))]
     assert ids(CHECKERS) - ids(needed) == idle | CLIENT
+
+
+@pytest.mark.parametrize(
+    ("changes", "repeats", "gaps"),
+    [
+        ("", False, False),
+        ("events: {agent_started: {role: started, fields: [event_id]}}", True, False),
+        ("streams: [{event: partial_result, text: content, index: n}]", False, False),
+        ("streams: [{event: partial_result, text: content, index: n}]" + MUST_STREAM, True, True),
+        ("streams: [{event: partial_result, text: content}]" + MUST_STREAM, False, False),
+        (
+            "streams: [{event: partial_result, text: content, final: {event: agent_completed, text: final_response}}]" + MUST_STREAM,
+            False,
+            True,
+        ),
+    ],
+)  # fmt: skip
+def test_what_tells_repeats_and_gaps_requires_who_looks_for_them(
+    tmp_path: Path, changes: str, repeats: bool, gaps: bool
+) -> None:
+    """A cursor is not the only thing that does; what may be absent, as an id on the audited wire, promises nothing."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"contract: 1\nname: mine\nextends: netra\n{changes}\n")
+    rich = evidence(load(str(file)), (), 9)
+    required = ids(checker for checker in CHECKERS if checker.required(rich))
+    assert ("duplicate" in required, "loss" in required) == (repeats, gaps)
+
+
+@pytest.mark.parametrize(
+    ("field", "duplicate", "loss"), [("numbered", 9, 9), ("keyed", 9, 0), ("numbered_chunks", 9, 0), ("chunks", 0, 9)]
+)
+def test_each_way_to_tell_repeats_and_gaps_exercises_who_looks_for_them(field: str, duplicate: int, loss: int) -> None:
+    only = replace(evidence(REFERENCE, (), 0), **{field: 9})
+    samples = {checker.id: checker.samples(only) for checker in CHECKERS}
+    assert (samples["duplicate"], samples["loss"]) == (duplicate, loss)
+
+
+def test_another_world_s_streams_require_what_only_a_cursor_did() -> None:
+    for name, wanted in (("graphql-transport-ws", {"duplicate", "loss"}), ("ag-ui", {"loss"}), ("netra", set())):
+        required = ids(checker for checker in CHECKERS if checker.required(evidence(load(name), (), 9)))
+        assert required & {"duplicate", "loss"} == wanted
 
 
 def test_a_single_session_cannot_leak() -> None:

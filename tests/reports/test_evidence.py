@@ -35,6 +35,16 @@ def test_counts_are_those_of_the_rows_however_they_are_cut() -> None:
         assert (tally.kinds[RowKind.OPEN], tally.kinds[RowKind.SEND], tally.kinds[RowKind.CLAIM]) == (3, 2, 0)
 
 
+def test_chunks_of_streams_are_counted_and_those_with_a_number_apart() -> None:
+    story = told()
+    for code in (0, 1, 2):
+        story.event(0, 1, 150 + code, "content", code=code)
+    story.event(0, 1, 160, "done", code=1)
+    tally = Tally(REFERENCE)
+    tally.add(story.read())
+    assert (tally.chunks, tally.numbered_chunks) == (2 + 3, 2)
+
+
 def test_rows_of_no_kind_and_no_event_count_as_nothing() -> None:
     story = Story()
     story.row(99, 0, 1)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from loadtests.rundir import RunData, read_run, windows_of
 from reports.faultlines import fault_results, unproven
 from reports.frames import connections_frame, outages_frame, phases_of, turns_frame
 from reports.judgement import FaultResult
-from tests.reports.rundirs import Fault, Plan, write_run
+from tests.reports.rundirs import Fault, Plan, recovered, write_run
 
 DOWN = Plan(
     phases=(("warm-up", 1.0), ("steady", 3.0), ("down", 1.0), ("recovery", 4.0)),
@@ -33,7 +33,7 @@ def turns_of(data: RunData) -> pd.DataFrame:
 def result(data: RunData, turns: pd.DataFrame | None = None) -> FaultResult:
     windows, phases = windows_of(data), phases_of(data)
     connections = connections_frame(data, windows, phases)
-    outages = outages_frame(connections, windows, data)
+    outages = outages_frame(recovered(data), connections, data)
     (one,) = fault_results(data, windows, turns_of(data) if turns is None else turns, outages, connections)
     return one
 

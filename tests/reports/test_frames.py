@@ -22,7 +22,7 @@ from reports.frames import (
     turns_frame,
 )
 from tests.reports.plainrows import History
-from tests.reports.rundirs import START_NS, Fault, Frames, Plan, S, write_run
+from tests.reports.rundirs import START_NS, Fault, Frames, Plan, S, recovered, write_run
 
 DOWN = Plan(
     users=8,
@@ -72,7 +72,7 @@ def test_a_cut_session_has_two_connections_and_one_outage_from_the_heal_on(data:
     connections = connections_frame(data, windows, phases)
     assert len(connections) == 8 + 4
     assert connections["ready_s"].notna().all()
-    outages = outages_frame(connections, windows, data)
+    outages = outages_frame(recovered(data), connections, data)
     assert (len(outages), set(outages["fault"]), set(outages["cohort"])) == (4, {"w1"}, {"treated"})
     assert outages["recovery_s"].tolist() == pytest.approx([0.22] * 4)
     assert not outages["censored"].any()
@@ -87,7 +87,7 @@ def test_a_run_that_ends_before_the_recovery_budget_is_over_censors(tmp_path: Pa
     data = read_run(write_run(tmp_path / "run", DOWN))
     keep = data.rows["received"] < START_NS + 5 * S
     data = replace(data, rows=data.rows[keep])
-    outages = outages_frame(connections_frame(data, windows_of(data), phases_of(data)), windows_of(data), data)
+    outages = outages_frame(recovered(data), connections_frame(data, windows_of(data), phases_of(data)), data)
     assert (len(outages), outages["censored"].all(), outages["recovery_s"].isna().all()) == (4, True, True)
 
 
@@ -146,7 +146,7 @@ def test_a_run_without_any_row_gives_empty_tables_and_no_error(tmp_path: Path) -
     data = replace(data, rows=data.rows[:0], first_row=[0], health=[])
     windows, phases = windows_of(data), phases_of(data)
     connections = connections_frame(data, windows, phases)
-    for frame in (turns_frame(data, windows, phases), connections, outages_frame(connections, windows, data),
+    for frame in (turns_frame(data, windows, phases), connections, outages_frame(recovered(data), connections, data),
                   events_frame(data), health_frame(data)):  # fmt: skip
         assert len(frame) == 0
 

@@ -260,12 +260,13 @@ def test_what_one_cause_made_stands_beneath_it(tmp_path: Path) -> None:
 
 
 def test_outages_are_the_same_to_gates_and_checkers(tmp_path: Path) -> None:
+    """Gates look at a table, made from what the checkers look at."""
     data = read_run(write_run(tmp_path / "run", replace(DOWN, phases=(*DOWN.phases[:3], ("recovery", 20.0)))))
     windows, phases = windows_of(data), phases_of(data)
-    frame = outages_frame(connections_frame(data, windows, phases), windows, data)
     found = assess(
         data.contract, data.rows, data.strings, Setting(windows=tuple(windows)), replay(data, windows)
     ).recovered
+    frame = outages_frame(found, connections_frame(data, windows, phases), data)
     mine = sorted(
         (one.outage.session, one.window, round((one.took_ns or 0) / 1e9, 6), one.outage.close_row) for one in found
     )

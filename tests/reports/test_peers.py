@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.peers import View, dead_peers, views_of
+from reports.peers import STEP_NS, Moments, View, dead_peers, views_of
 from tests.reports.stories import Story
 
 S = 1_000_000_000
@@ -22,20 +22,39 @@ OPENED, CLOSED, RELEASE = [1 * S, 2 * S, 3 * S], [20 * S], 5 * S
         (10, 2, ["dropped-live"]),
         (10, 4, ["kept-dead"]),
         (3.5, 2, []),
-        (4, 2, ["dropped-live"]),
+        (4, 2, []),
+        (4.05, 2, ["dropped-live"]),
         (19.5, 2, []),
         (24.9, 3, []),
-        (25.0, 3, ["kept-dead"]),
-        (25.0, 2, []),
+        (25.0, 3, []),
+        (25.05, 3, ["kept-dead"]),
+        (25.05, 2, []),
     ],
 )
 def test_a_count_is_held_against_what_was_connected(at_s: float, sessions: int, kinds: list[str]) -> None:
-    found = dead_peers([View(round(at_s * S), sessions)], OPENED, CLOSED, RELEASE)
+    found = dead_peers([View(round(at_s * S), sessions)], Moments(OPENED), Moments(CLOSED), RELEASE)
     assert [one.kind for one in found] == kinds
 
 
+def test_connections_cost_no_memory_but_what_their_time_costs_and_all_are_counted() -> None:
+    """A server that closes each at once: a hundred thousand in two seconds."""
+    opened = Moments(i * 20_000 for i in range(100_000))
+    assert len(opened) == 2 * S // STEP_NS
+    assert [one.kind for one in dead_peers([View(9 * S, 100_000)], opened, Moments(), RELEASE)] == []
+    assert [one.kind for one in dead_peers([View(9 * S, 100_001)], opened, Moments(), RELEASE)] == ["kept-dead"]
+    assert [one.kind for one in dead_peers([View(9 * S, 99_999)], opened, Moments(), RELEASE)] == ["dropped-live"]
+
+
+def test_moments_of_one_step_accuse_nobody() -> None:
+    """Which came first is not known; each view takes the likelier story."""
+    at_ns = 7 * S + STEP_NS // 2
+    sums = Moments([at_ns - 1, at_ns, at_ns + 1]).sums()
+    assert (sums.surely(at_ns), sums.maybe(at_ns)) == (0, 3)
+    assert (sums.maybe(at_ns - STEP_NS), sums.surely(at_ns + STEP_NS)) == (0, 3)
+
+
 def test_without_a_single_connection_nobody_may_be_held() -> None:
-    assert [one.kind for one in dead_peers([View(S, 1)], [], [], RELEASE)] == ["kept-dead"]
+    assert [one.kind for one in dead_peers([View(S, 1)], Moments(), Moments(), RELEASE)] == ["kept-dead"]
 
 
 @pytest.mark.parametrize("record", [{}, {"at_ns": "x", "sessions": 1}, {"at_ns": 1}, {"at_ns": 1, "sessions": None}])

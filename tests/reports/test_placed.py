@@ -1,4 +1,4 @@
-"""What a fault explains, as a table: too much, and a defect is missed; too little, and a healthy backend is blamed."""
+"""Where findings stand in a run, and the words for them."""
 
 from __future__ import annotations
 
@@ -6,45 +6,9 @@ import pytest
 
 from loadtests.findings import KINDS, Finding
 from loadtests.history import End, Flag, RowKind, Window
-from reports.placed import Placed, PlacedFindings, explains
+from reports.placed import PlacedFindings
+from reports.sieve import Placed
 from tests.reports.stories import REFERENCE, ROLES, START_NS, S, Story, window
-
-DOWN = Window("w1", "down", "treated", "down", 0, 1, {}, disconnects=True, swallows=True)
-JAM = Window("w1", "jam", "treated", "jam", 0, 1, {}, disconnects=False, swallows=True)
-LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=False, swallows=False)
-
-
-@pytest.mark.parametrize(
-    ("kind", "window", "place", "explained"),
-    [
-        ("abnormal-close", DOWN, "during", True),
-        ("abnormal-close", DOWN, "grace", True),
-        ("abnormal-close", JAM, "during", False),
-        ("abnormal-close", LATENCY, "during", False),
-        ("silent-cut", DOWN, "during", True),
-        ("silent-cut", DOWN, "grace", False),
-        ("silent-cut", LATENCY, "during", False),
-        ("silent", JAM, "during", True),
-        ("silent", JAM, "grace", False),
-        ("silent", DOWN, "grace", False),
-        ("silent", LATENCY, "during", False),
-        ("never-ready", DOWN, "during", True),
-        ("never-ready", DOWN, "grace", False),
-        ("never-ready", LATENCY, "during", False),
-        ("cancel-ignored", JAM, "during", True),
-        ("cancel-ignored", JAM, "grace", False),
-        ("cancel-ignored", LATENCY, "during", True),
-        ("never-ended", JAM, "during", False),
-        ("hole", DOWN, "during", False),
-        ("foreign", DOWN, "during", False),
-        ("closed-early", DOWN, "during", False),
-    ],
-)
-def test_a_fault_explains_only_what_it_can_have_done(kind: str, window: Window, place: str, explained: bool) -> None:
-    assert explains(window, place, kind) is explained
-
-
-# -- placed in a run ---------------------------------------------------------------------------------------------------
 
 FAULT = window(10_000, 12_000)
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import reports.replay
+import reports.sieve
 from loadtests.findings import BY_NAME, Finding
 from loadtests.history import DTYPE, UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.rundir import read_run
 from reports.replay import as_rows, is_of_a_turn, of_own_turns, replay
 from tests.reports.rundirs import Frames, Plan, write_run
-from tests.reports.stories import MS, ROLES, START_NS, Story
+from tests.reports.stories import MS, ROLES, START_NS, Story, window
 
 
 def duplicated(_: int, turn: int, frames: Frames) -> Frames:
@@ -69,7 +70,7 @@ def test_sessions_whose_end_is_not_in_the_rows_are_counted_and_not_settled(tmp_p
 
 
 def test_beyond_its_memory_only_the_counts_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports.replay, "KEPT_FINDINGS", 2)
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 2)
     again = replay(read_run(write_run(tmp_path / "run", replace(SMALL, spoil=duplicated))))
     assert (len(again.findings), again.counts["worker-0"]["redelivered"]) == (2, 4)
 
@@ -81,7 +82,7 @@ def test_no_kind_of_finding_crowds_out_another() -> None:
         story.connect(session, 10)
     story.send(0, 1, 100)
     story.event(0, 1, 101, "started")
-    many = reports.replay.KEPT_FINDINGS + 3
+    many = reports.sieve.KEPT_FINDINGS + 3
     for i in range(many):
         story.event(0, 1, 102 + i / 1000, "thinking", flags=int(Flag.DEPRECATED))
     story.event(0, 1, 200, "thinking", foreign=1)
@@ -93,6 +94,63 @@ def test_no_kind_of_finding_crowds_out_another() -> None:
     assert Counter(finding.kind.name for finding in again.findings) == {"deprecated": many - 3, "foreign": 1}
     leak = story.check("leak")
     assert (leak.verdict, leak.violations, len(leak.witnesses)) == ("invalid", 1, 1)
+
+
+def closing(healed_ms: float, many: int) -> Story:
+    """A backend that breaks each of many connections: before the heal a fault explains it, and long after none does."""
+    story = Story()
+    story.cohorts[0] = "treated"
+    story.connect(1, 10)
+    for number in range(many):
+        story.connect(0, 100 + number * 10)
+        story.close(0, 105 + number * 10)
+    story.connect(0, healed_ms + 60_000)
+    story.close(0, healed_ms + 60_005)
+    for session in range(2):
+        story.leave(session, healed_ms + 61_000)
+    return story
+
+
+def test_what_a_fault_explains_crowds_out_nothing_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 3)
+    story = closing(500, 20)
+    check = story.check("close", window(50, 500))
+    assert (check.verdict, check.violations, check.kinds) == ("invalid", 1, {"abnormal-close": 1})
+    (witness,) = check.witnesses
+    assert witness.at_s == pytest.approx(60.505)
+    again = story.replayed(window(50, 500))
+    assert (again.sieve.excuses, len(again.sieve.excused)) == ({"abnormal-close": 20}, 3)
+
+
+def test_beyond_its_memory_a_check_still_counts_and_says_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 6)
+    check = closing(500, 20).check("close", window(60_000, 61_000))
+    assert (check.violations, check.kinds, len(check.witnesses)) == (20, {"abnormal-close": 20}, 5)
+    assert check.scope == "20 times, at least 1 user hit, treated, clear of any fault"
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 30)
+    assert (
+        closing(500, 20).check("close", window(60_000, 61_000)).scope
+        == "20 times, 1 user hit, treated, clear of any fault"
+    )
+
+
+def test_a_place_beyond_the_memory_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first stand in a fault that explains none of them, and the last is clear of it."""
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 2)
+    check = closing(500, 20).check("close", window(50, 500, disconnects=False))
+    assert check.scope.endswith("clear of faults and in or after w1")
+
+
+def test_events_out_of_order_are_counted_by_event_beyond_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 1)
+    story = Story()
+    story.connect(0, 10)
+    for turn in range(1, 5):
+        story.turn(0, turn, turn * 100, roles=("thinking", *ROLES))
+    story.leave(0, 5_000)
+    thinking = story.contract.by_name[story.contract.name_of("thinking")].index
+    again = story.replayed()
+    assert (again.out_of_order, len(again.findings)) == ({thinking: 4}, 1)
 
 
 def test_turns_are_counted_as_the_client_saw_them_end() -> None:
@@ -109,7 +167,7 @@ def test_turns_are_counted_as_the_client_saw_them_end() -> None:
     assert (again.begun, again.ordered) == (3, 3)
 
 
-@pytest.mark.parametrize(("root", "kinds"), [(1, set()), (3, {"after-end", "role-missing"})])
+@pytest.mark.parametrize(("root", "kinds"), [(1, set()), (3, {"after-end", "agent-unfinished", "role-missing"})])
 def test_whose_end_a_turn_s_end_is_stands_in_the_contract(root: int, kinds: set[str]) -> None:
     """The end of a nested agent is none; of one that nobody knows to be nested it is."""
     story = Story()
@@ -142,16 +200,19 @@ def test_blocks_are_seams_that_nothing_falls_into(monkeypatch: pytest.MonkeyPatc
     assert {finding.turn for finding in found[0][0]} == {2}
 
 
-def test_spans_are_kept_only_where_a_row_is_not_all() -> None:
+def test_a_whole_turn_s_finding_stands_where_its_turn_did_and_any_other_where_its_row_did() -> None:
     story = Story()
     story.connect(0, 10)
     story.turn(0, 1, 100, roles=ROLES[:-1], how=End.TIMEOUT)
     story.turn(0, 2, 300, roles=(*ROLES, "thinking"))
     story.leave(0, 5_000)
-    again = story.replayed()
-    spans = {again.findings[i].kind.name: span for i, span in again.spans.items()}
-    assert spans == {"never-ended": (START_NS + 100 * MS, START_NS + 150 * MS)}
-    assert "after-end" in {finding.kind.name for finding in again.findings}
+    placed = {end_ms: story.replayed(window(105, end_ms, cohort="direct")).sieve.places for end_ms in (106, None)}
+    assert placed[106]["never-ended"] == placed[None]["never-ended"] == {("direct", "w1")}
+    assert placed[None]["after-end"] == {("direct", "w1")}
+    early = story.replayed(window(1, 99, cohort="direct", disconnects=False)).sieve.placed
+    assert {one.finding.kind.name for one in early} >= {"never-ended", "after-end"}
+    before = story.replayed(window(345, 346, cohort="direct")).sieve.places
+    assert before["never-ended"] == {("direct", "")}
 
 
 def test_a_finding_that_names_no_turn_of_its_session_is_of_none() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from loadtests.findings import BY_NAME
+from reports.causes import Group
 from reports.judgement import Check, GateResult
 from reports.verdict import causes, merge, sentence
 
@@ -98,6 +100,23 @@ def test_what_the_quota_took_away_stands_beneath_it() -> None:
     assert first.consequences == ("turn.total p(95)<1500: cannot say", "event.x p(95)<1500: cannot say")
     assert second.detail == "no samples"
     assert sentence("cannot-say", (first, second), gates, 100, 3).startswith("You measured the quota")
+
+
+def test_what_is_known_of_a_part_alone_is_said_so_and_hides_no_checker() -> None:
+    """Of 9,000 silences 5,000 are kept, and all of these follow from a hole; of the others nobody knows."""
+    loss, silence = replace(BAD, id="loss", kinds={"hole": 2}), replace(BAD, id="silence", kinds={"silent": 9_000})
+    group = Group(
+        id="loss", kind="hole", count=2, turns=2, users=1, window="w1", consequences=(("silence", "silent", 5_000),)
+    )
+    partly = causes([loss, silence], [], [group])
+    assert [cause.id for cause in partly] == ["loss", "silence"]
+    assert partly[0].consequences == (f"silence: {BY_NAME['silent'].text}, at least 5\u202f000 times",)
+    assert (partly[0].window, partly[1].window) == ("w1", "")
+    whole = causes([loss, replace(silence, kinds={"silent": 5_000})], [], [group])
+    assert [cause.id for cause in whole] == ["loss"]
+    assert whole[0].consequences == (f"silence: {BY_NAME['silent'].text}, 5\u202f000 times",)
+    capped = causes([replace(loss, kinds={"hole": 3}), silence], [], [group])
+    assert capped[0].window == ""
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from loadtests.backend.defects import DEFECTS
 from loadtests.backend.manager import Parcel
 from loadtests.contract import Contract, load
+from loadtests.contract.schema import Concurrent
 from loadtests.findings import Finding
 from loadtests.history import End, RowKind
 from loadtests.session import Identity, Session
@@ -32,6 +34,7 @@ STOPPED_TURNS = len(STOPPING) * len(STOPPED)
 BACK_AFTER_MS = 15.0  # times the number of the user
 READY_WITHIN_MS = 5_000.0
 SLOW_MS = 200.0
+QUIET_MS = (15_001.0, 30_500.0, 30_501.0)  # after everything: time for a ping, its answer, and for looking twice
 #: what the cut explains by itself; whoever judges a run knows its fault windows, this test does not
 BY_THE_CUT = {"abnormal-close", "silent-cut"}
 
@@ -135,6 +138,7 @@ class Player:
         self.record = record
         self.token = "" if contract.resumes else f"user{number}"
         self.busy = False
+        self.rested = False
 
     @property
     def now_ns(self) -> int:
@@ -171,7 +175,11 @@ class Player:
     def go_on(self) -> None:
         """The next turn after a pause, when nothing is under way."""
         session = self.session
-        if session.ready and not session.flights and not self.busy:
+        if session.turns >= TURNS and not session.flights and not self.rested:
+            self.rested = True
+            for after_ms in QUIET_MS:
+                self.later(after_ms, self.beat)
+        elif session.ready and not session.flights and not self.busy:
             self.busy = True
             self.later(self.dice.uniform(10, 400), self.next_turn)
 
@@ -190,8 +198,15 @@ class Player:
             self.later(self.dice.uniform(2, 150), self.cut)
         if turn in STOPPED and self.number in STOPPING:
             self.later(self.dice.uniform(10, 60), self.stop)
-        if turn in (2, 5) and self.number in TALKING:
+        if turn in (2, 5) and self.number in TALKING and self.contract.file.turn.concurrent:
             self.later(self.dice.uniform(20, 60), lambda: self.say("and another thing", "another"))
+
+    def beat(self) -> None:
+        """All is said, and the client looks whether the server is still there."""
+        if self.wire is not None and self.session.unanswered(self.now_ns):
+            self.gone(self.wire, 1000, ours=True, never_ready=True)
+        elif self.session.ready and self.session.keep_alive(self.now_ns):
+            self.flush()
 
     def say(self, content: str, expected: str) -> None:
         if self.session.ready and self.session.turns < TURNS:
@@ -240,10 +255,12 @@ class Player:
         self.later(BACK_AFTER_MS * self.number, self.dial)
 
 
-def play(make_stage: Any, contract_name: str, defect: str, seed: int, **options: Any) -> Played:
-    """All users through all their turns."""
+def play(
+    make_stage: Any, contract_name: str, defect: str, seed: int, promised: Concurrent = "", **options: Any
+) -> Played:  # fmt: skip
+    """All users through all their turns; ``promised``: what becomes of a second message, if not what the contract says."""
     stage = make_stage(defect, seed=seed, spared_turns=10, **options)
-    contract = load(contract_name)
+    contract = load(contract_name).promising(DEFECTS[defect].concurrent if defect else promised)
     rules = Rules(contract, frozenset({1}))
     played = Played(stage)
     record = Rows(played.ends)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from loadtests.conductor import selftest
+from loadtests.simulation.faults import FAULTS
 from tests.loadtests.cli.commands import called, refused
 
 
@@ -18,8 +22,29 @@ def test_clean_runs_are_counted_with_their_faults() -> None:
     clean = selftest.figures("netra", 3)
     code, text = called("selftest", "--contract", "netra", "--runs", "3", "--seeds", "1", "--only-clean")
     assert f"netra: 3 clean runs, {clean.sessions} sessions, {clean.turns} turns, {clean.events} events" in text
-    assert "faults: " in text
+    for kind in clean.kinds:
+        assert f"{kind} {clean.effective[kind]}/{clean.faults[kind]}" in text
+    assert f"{clean.small} smaller than promised" in text
+    assert "% with a reconnect" in text
     assert code == (0 if clean.ok else 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"small": 1}, "1 smaller than promised"), ({"reconnecting": 7}, "fewer than 80% with a reconnect"),
+     ({"effective": {}}, "no jam ever did anything")],
+)  # fmt: skip
+def test_clean_runs_that_break_a_promise_are_not_right_and_it_is_said_why(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    good = dict.fromkeys((kind.name for kind in FAULTS.values()), 3)
+    clean = selftest.Figures("netra", runs=10, reconnecting=8, faults=Counter(good), effective=Counter(good))
+    monkeypatch.setattr(selftest, "figures", lambda *_: clean)
+    assert called("selftest", "--contract", "netra", "--only-clean")[0] == 0
+    for name, value in changes.items():
+        setattr(clean, name, Counter(value) if name == "effective" else value)
+    code, text = called("selftest", "--contract", "netra", "--only-clean")
+    assert (code, said in text, "NOT right" in text) == (1, True, True)
 
 
 def test_one_seed_is_told_at_length() -> None:

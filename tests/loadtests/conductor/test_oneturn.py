@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -153,3 +154,43 @@ def test_the_faults_around_a_turn_are_told(tmp_path: Path) -> None:
     assert "cohort treated" in said
     assert "faults: during w1" in said
     assert "never healed" in said
+
+
+def test_what_a_fault_explains_is_not_worth_a_look_and_is_told_as_such(tmp_path: Path) -> None:
+    """A slow network lies over both turns and breaks no connection; the cut that does lies over the first alone."""
+    bench = Bench(tmp_path / "run")
+    talk = Talk(bench, 1)
+    identity = Identity(NONCE, 1, COHORTS.index("treated"))
+    talk.session = Session(bench.contract, bench.rules, identity, bench.recorder, bench.found.append, lambda: "now")
+    talk.ready()
+    begun_ns = bench.now_ns
+    talk.begin()
+    talk.say("start").close(1006)
+    cut_ns = bench.now_ns
+    bench.now_ns += 60_000_000_000
+    talk.connect().welcome().answer(resumed=True)
+    talk.say("think", "open", "close", "done")
+    talk.begin()
+    talk.say("start").close(1006)
+    ended_ns = bench.now_ns
+    talk.stop()
+    bench.recorder.close()
+    journal, windows = Journal(bench.path / "history.jsonl"), []
+    for number, (kind, end_ns, breaks) in enumerate((("down", cut_ns, True), ("latency", ended_ns, False)), 1):
+        about = {"id": f"w{number}", "kind": kind, "cohort": "treated"}
+        windows.append({**about, "disconnects": breaks, "swallows": breaks})
+        journal.append("window", step="applying", at_ns=begun_ns, **about)
+        journal.append("window", step="healed", at_ns=end_ns, **about)
+    journal.close()
+    file = bench.path / "manifest.json"
+    manifest = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**manifest, "windows": windows}))
+    listed = shown(bench.path)
+    assert tuple(re.findall(r"(1\.\d).*(close: the connection broke)", listed)[0]) == (
+        "1.2",
+        "close: the connection broke",
+    )
+    assert not re.search(r"1\.1.*close:", listed)
+    assert "○ close: the connection broke" in shown(bench.path, "1.1")
+    assert "a fault explains it" in shown(bench.path, "1.1")
+    assert "✗ close: the connection broke" in shown(bench.path, "1.2")

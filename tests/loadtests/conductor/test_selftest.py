@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -83,12 +84,39 @@ def test_an_unknown_defect_is_refused_with_the_nearest() -> None:
         selftest.names("duplicat")
 
 
-def test_figures_with_an_idle_fault_or_no_run_are_not_right() -> None:
-    usual = Counter({kind.name: 1 for kind in FAULTS.values() if not kind.rare})
-    assert Figures("reference", runs=1, effective=usual).ok
-    assert not Figures("reference", runs=1, effective=usual - Counter({"jam": 1})).ok
-    assert not Figures("reference", effective=usual).ok
-    assert Figures("netra", runs=1, effective=usual - Counter({"drop": 1})).ok
+USUAL = Counter({kind.name: 1 for kind in FAULTS.values() if not kind.rare})
+
+
+@pytest.mark.parametrize(
+    ("changes", "ok"),
+    [
+        ({}, True),
+        ({"effective": USUAL - Counter({"jam": 1})}, False),
+        ({"effective": USUAL - Counter({"drop": 1})}, False),
+        ({"contract": "netra", "effective": USUAL - Counter({"drop": 1})}, True),
+        ({"runs": 0, "reconnecting": 0}, False),
+        ({"reconnecting": 8}, True),
+        ({"reconnecting": 7}, False),
+        ({"small": 1}, False),
+        ({"false_alarms": {3: ("order",)}}, False),
+    ],
+)
+def test_figures_are_right_only_where_every_promise_is_kept(changes: dict[str, Any], ok: bool) -> None:
+    assert Figures(**{"contract": "reference", "runs": 10, "reconnecting": 10, "effective": USUAL, **changes}).ok is ok
+
+
+def test_faults_that_only_some_scenes_have_are_counted_over_the_matrix() -> None:
+    (cell,) = selftest.matrix([ghostly()], ["reference"], 1)
+    done, planned = selftest.rare_faults([cell])["vanish"]
+    assert (done, planned) == (cell.runs, cell.runs)
+    idle = replace(cell, effective=Counter())
+    assert selftest.rare_faults([idle, idle])["vanish"] == (0, 2 * cell.runs)
+    assert "ban" not in selftest.rare_faults([cell])
+
+
+def ghostly() -> str:
+    """A defect that needs users who vanish."""
+    return next(name for name in DEFECTS if selftest.scene_of(name) == "ghosts" and DEFECTS[name].ids["reference"])
 
 
 def test_a_cell_without_an_occasion_proves_nothing() -> None:

@@ -13,8 +13,9 @@ from websockets.uri import parse_uri
 from loadtests.backend.manager import Parcel
 from loadtests.backend.world import World
 from loadtests.simulation.clock import Clock
+from loadtests.simulation.head import HELLO_END
 from loadtests.simulation.host import Host
-from loadtests.simulation.link import HELLO_END, Habits
+from loadtests.simulation.link import Habits
 from loadtests.simulation.network import Road
 from loadtests.simulation.pipe import Conditions
 from tests.loadtests.simulation.ears import Ear

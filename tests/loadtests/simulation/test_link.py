@@ -11,7 +11,8 @@ from websockets.uri import parse_uri
 
 from loadtests.backend.manager import Parcel
 from loadtests.framing import Splitter, masked_text
-from loadtests.simulation.link import HELLO_END, UNAVAILABLE, UPGRADED, text_frames
+from loadtests.simulation.head import HELLO_END
+from loadtests.simulation.link import UNAVAILABLE, UPGRADED, text_frames
 from loadtests.simulation.pipe import Bite
 from tests.loadtests.simulation.ears import Ear
 from tests.loadtests.simulation.houses import Scene

@@ -6,7 +6,8 @@ import errno
 from typing import Any
 
 from loadtests.conversation import Dial, Failure
-from loadtests.simulation.link import HELLO_END, UNAVAILABLE, UPGRADED, text_frames
+from loadtests.simulation.head import HELLO_END
+from loadtests.simulation.link import UNAVAILABLE, UPGRADED, text_frames
 from loadtests.simulation.pipe import Bite
 from tests.loadtests.simulation.benches import Bench
 

@@ -56,7 +56,7 @@ def test_what_the_design_page_shows_is_there() -> None:
 
 def test_the_value_chain_is_for_programs_too_and_its_steps_stand_once() -> None:
     verdict = json.loads(render_json(go()))
-    assert [step["name"] for step in verdict["funnel"]] == ["sent", *EVENTS]
+    assert [step["name"] for step in verdict["funnel"]] == ["sent", *EVENTS[:4], "partial_result", EVENTS[4]]
     assert verdict["funnel"][0]["turns"] == verdict["books"]["sent"] == sum(verdict["books"]["outcomes"].values())
     assert "funnel" not in verdict["analytics"]
     assert [layer["name"] for layer in verdict["analytics"]["layers"]] == ["fast", "medium", "slow"]

@@ -48,7 +48,7 @@ def test_the_funnel_tells_where_turns_were_lost_and_how(name: str) -> None:
     panel = funnel(EXAMPLES[name]())
     assert panel.svg.startswith("<svg")
     assert {len(row) for row in panel.rows} == {len(panel.columns)}
-    assert [row[0] for row in panel.rows] == ["sent", *EVENTS]
+    assert [row[0] for row in panel.rows] == ["sent", *EVENTS[:4], "partial_result", EVENTS[4]]
     assert panel.rows[0][2] == "100\u202f%"
     assert any("cut" in row[7] for row in panel.rows)
 

@@ -71,10 +71,10 @@ def test_a_faults_state_is_whether_its_users_came_back(unrecovered: int, disconn
     assert wording.fault_state(replace(go().faults[0], unrecovered=unrecovered, disconnected=disconnected)) == state
 
 
-def test_an_events_budget_is_measured_by_its_own_percentile() -> None:
-    event = replace(go().events[0], p95_ms=500.0, p99_ms=900.0, budget_ms=1000.0, budget_percent=99.0)
+def test_an_events_budget_is_measured_by_what_its_gate_judged() -> None:
+    event = replace(go().events[0], p95_ms=5_000.0, judged_ms=900.0, budget_ms=1000.0, budget_percent=95.0)
     assert wording.budget_used(event) == pytest.approx(0.9)
-    assert wording.budget_used(replace(event, budget_percent=90.0)) is None
+    assert wording.budget_used(replace(event, judged_ms=None)) is None
     assert wording.budget_used(replace(event, budget_ms=None)) is None
 
 
