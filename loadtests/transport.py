@@ -204,7 +204,8 @@ class Connection:
 
     def _wait(self, deadline: float) -> None:
         """Until the callback has seen something new."""
-        if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+        # After a stall of the loop the timer and the answer come together: then the answer counts.
+        if not self._changed.wait(max(0.0, deadline - time.monotonic())) and not self._changed.is_set():
             raise TimeoutError
         self._changed.clear()
         if self._error is not None and self.response is None:

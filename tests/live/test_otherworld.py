@@ -121,14 +121,14 @@ def graphql() -> Iterator[str]:
 def opened(url: str) -> Iterator[ClientConnection]:
     with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as client:
         client.send('{"type":"connection_init"}')
-        assert json.loads(client.recv(timeout=5)) == {"type": "connection_ack"}
+        assert json.loads(client.recv(timeout=30)) == {"type": "connection_ack"}
         yield client
 
 
 @pytest.mark.live
 def test_the_graphql_server_speaks_to_nobody_without_its_subprotocol(graphql: str) -> None:
     with connect(graphql) as client, pytest.raises(ConnectionClosed) as caught:
-        client.recv(timeout=5)
+        client.recv(timeout=30)
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 4406
 
@@ -140,7 +140,7 @@ def test_the_graphql_server_hangs_up_on_who_does_not_answer_its_pings(graphql: s
     with opened(graphql) as client:
         try:
             while pings < 4:
-                assert json.loads(client.recv(timeout=5)) == {"type": "ping"}
+                assert json.loads(client.recv(timeout=30)) == {"type": "ping"}
                 pings += 1
                 if answers:
                     client.send('{"type":"pong"}')
@@ -158,7 +158,9 @@ def test_the_query_of_the_contract_is_one_that_the_schema_accepts(graphql: str) 
         client.send(known.message.render(values).decode())
         frames = [b""]
         while frames[-1] != b'{"id":"run_1","type":"complete"}':
-            frames.append(str(client.recv(timeout=5)).encode())
+            frames.append(str(client.recv(timeout=30)).encode())
+            if frames[-1] == b'{"type":"ping"}':  # on a busy machine a turn outlives the server's patience
+                client.send('{"type":"pong"}')
     seen = [known.decode(frame) for frame in frames[1:]]
     assert {one[1:3] for one in seen} == {(0, 0)}
     assert {known.events[one[0] - 1].name for one in seen} >= {rule.name for rule in known.demanded}

@@ -133,6 +133,8 @@ def test_a_mistake_of_a_users_own_code_is_counted_and_ends_nobody(
 ) -> None:
     monkeypatch.setattr(process, "FLUSH_S", 0.01)
     (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
+    # as long as a busy machine may take to get to the first turn
+    (run_dir / "scenario.yaml").write_text(SCENARIO.replace("s: 0.6", "s: 3.0"))
     asked: list[int] = []
 
     def content() -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,6 +255,29 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_asked(tmp_path
 
 
 # -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_comes_together_with_the_timer_counts(server: int) -> None:
+    """A loop that stalled meets both at once; who gave up then left a session that was told to be open."""
+    heard = Heard(dial_to(server, "/wait"))
+    connection = heard.connection
+    send, limit_s = connection._send_pending, 1.0
+    until = time.monotonic() + limit_s
+
+    def stall() -> None:
+        select.select([connection._socket], [], [], TIMEOUT_S)
+        while time.monotonic() < until:
+            pass
+
+    def send_and_stall() -> None:
+        send()
+        gevent.spawn(stall)
+
+    connection._send_pending = send_and_stall  # type: ignore[method-assign]
+    connection.connect(limit_s)
+    assert heard.told == ["open"], heard.closes
+    assert connection.is_open
+    connection.abort()
 
 
 @pytest.fixture
