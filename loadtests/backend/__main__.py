@@ -10,11 +10,12 @@ import threading
 from pathlib import Path
 
 from loadtests.backend.agents import POLICIES
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend.defects import PLANTABLE
 from loadtests.backend.frames import SHAPES
 from loadtests.backend.options import shares_of
 from loadtests.backend.planting import SPARED_TURNS
 from loadtests.backend.server import ServerOptions, run
+from loadtests.backend.supervisor import supervise
 from loadtests.errors import GauntletError
 
 __all__ = ["main", "parse"]
@@ -27,7 +28,7 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--db", default=":memory:", help="the event log's file, or :memory:")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--defect", default="", metavar="NAME", help="one of " + ", ".join(DEFECTS))
+    parser.add_argument("--defect", default="", metavar="NAME", help="one of " + ", ".join(PLANTABLE))
     parser.add_argument("--defect-share", type=float, default=0.1)
     parser.add_argument("--spared-turns", type=int, default=SPARED_TURNS, help="so many turns are never hit")
     parser.add_argument("--shape", choices=SHAPES, default="flat")
@@ -45,6 +46,10 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--build", default="reference", metavar="LABEL")
     parser.add_argument("--node", default="node-1", metavar="LABEL")
+    parser.add_argument("--nodes", type=int, default=1, help="so many processes on one log, at one port")
+    parser.add_argument("--drain-spread", dest="drain_spread_s", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--goodbye-code", type=int, default=1012, help=argparse.SUPPRESS)
+    parser.add_argument("--member", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--lifeline", action="store_true", help="exit when stdin ends")
     values = vars(parser.parse_args(arguments))
     lifeline = bool(values.pop("lifeline"))
@@ -61,6 +66,9 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 
 async def _serve(options: ServerOptions, *, lifeline: bool) -> None:
+    if options.nodes != 1:
+        await supervise(options, lifeline=lifeline)
+        return
     stop = asyncio.Event()
     if lifeline:
         watch = (asyncio.get_running_loop(), stop)

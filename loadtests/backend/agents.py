@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -22,6 +23,7 @@ from loadtests.errors import ConfigError
 __all__ = ["POLICIES", "AgentService", "Policy", "Reception", "policy_of"]
 
 RECENT = 64
+ELSEWHERE = -1  # the epoch of what another node goes on with
 LEAST_LEFT = 3  # steps of a turn, for a planted defect to show in them
 
 #: what happens to a message that comes while a turn of its thread is under way
@@ -51,6 +53,11 @@ def policy_of(name: str) -> Policy:
 class _Words:
     stream: str
     content: str
+
+
+def _counts(run: Run) -> bool:
+    """It runs, and does not only block its thread."""
+    return run.begun and not (run.wedged and run.at == len(run.script))
 
 
 class AgentService:
@@ -180,6 +187,32 @@ class AgentService:
         except KeyError:
             log.warning("the contract has no event for a failed turn; a cut turn stays without an end")
         self._log.end(turn)
+
+    def owners(self) -> set[str]:
+        """Those who have something under way."""
+        return {run.turn.owner for run in self._threads}
+
+    def park(self, owner: str) -> tuple[Run, ...]:
+        """Put down all that is under way or waits for one owner: another node goes on with it."""
+        runs = self._threads.leave_all(owner)
+        parked = tuple(replace(run) for run in runs)
+        for run in runs:
+            run.epoch = ELSEWHERE
+            self.running -= _counts(run)
+        return parked
+
+    def carry_on(self, runs: Iterable[Run]) -> None:
+        """With what another node has put down, where it was."""
+        for run in runs:
+            if not run.begun and self._threads.running(run.turn):
+                self._threads.wait(run)
+                continue
+            self._threads.enter(run)
+            if not run.begun:
+                self._begin(run)
+            elif _counts(run):
+                self.running += 1
+                self._go_on(run)
 
     def _go_on(self, run: Run) -> None:
         epoch = run.epoch

@@ -5,13 +5,14 @@ Pure over ``World``, ``Storage`` and links: the asyncio server and a simulation 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from loadtests.backend.agents import AgentService, policy_of
 from loadtests.backend.defects import Defect
 from loadtests.backend.engine import ExecutionEngine
-from loadtests.backend.eventlog import ANONYMOUS, Claim, EventLog, Storage
+from loadtests.backend.estate import Estate, Homes
+from loadtests.backend.eventlog import ANONYMOUS, Claim, EventLog, Storage, Turn
 from loadtests.backend.frames import FrameWriter, Shape
 from loadtests.backend.manager import Link, Parcel, WebSocketManager
 from loadtests.backend.messages import MessageHandlerService
@@ -29,6 +30,12 @@ __all__ = ["Backend"]
 RETENTION_S = 900.0
 NORMAL_CLOSURE = 1000
 FIRST_VERSION = "1"
+
+
+def _streams_of(owner: str, estate: Estate) -> tuple[str, ...]:
+    """Those that are not the owner itself: of a user who has several."""
+    found = (*(run.turn.stream for run in estate.runs), *(parcel.stream for parcel in estate.kept))
+    return tuple(dict.fromkeys(stream for stream in found if stream != owner))
 
 
 class Backend:
@@ -50,8 +57,13 @@ class Backend:
         outcomes: Mapping[str, float] | None = None,
         concurrent: str = "",
         event_versions: Sequence[str] = (),
+        homes: Homes | None = None,
     ) -> None:
+        """``homes``: this one is a node of several on one storage."""
         self._world = world
+        self._homes = homes
+        #: owners that were another node's, until they come back
+        self._adopted: set[str] = set()
         self._identity = {"node": node, "build": build}
         self._heartbeat = contract.file.control.heartbeat
         self._by_cursor: set[str] = set()
@@ -91,8 +103,9 @@ class Backend:
             contract, world, self.frames, self.log, self.agents, self._resume, self._shared_by_user,
             lambda link: self.planter.strikes("ping", link.stream),
         )  # fmt: skip
-        for turn in self.log.unended():
-            self.agents.give_up(turn)
+        if homes is None:
+            for turn in self.log.unended():
+                self.agents.give_up(turn)
 
     def connected(self, link: Link, user: str, *, cursor: bool) -> bool:
         """Welcome a connection; False when a planted defect leaves it waiting.
@@ -112,7 +125,9 @@ class Backend:
             return False
         if known:
             self._known_users.add(user)
-        self.log.open(link.stream, link.user)
+        self.log.open(link.stream, link.user, lasting=self._homes is not None)
+        if self._homes is not None and (cursor or not known):
+            self._homes.settle(link.stream)
         if cursor:
             self._by_cursor.add(link.stream)
         connection = self._world.new_id("main")
@@ -157,17 +172,59 @@ class Backend:
             self.log.forget(stream)
             self._by_cursor.discard(stream)
 
+    def release(self, owner: str, unsent: Callable[[Link], Iterable[Parcel]]) -> Estate:
+        """Another node takes over; nothing of this owner may happen here any more. ``unsent``: what a link still holds."""
+        estate = Estate(runs=self.agents.park(owner), kept=self.manager.release(owner, unsent))
+        for stream in (owner, *_streams_of(owner, estate)):
+            self.log.forget(stream)
+            self.notifier.forget(stream)
+        self._by_cursor.discard(owner)
+        return estate
+
+    def owners(self) -> set[str]:
+        """Those of whom more is here than the log says."""
+        return self.agents.owners() | self.manager.users()
+
+    def adopt(self, owner: str, estate: Estate) -> None:
+        """Go on where another node has stopped."""
+        streams = _streams_of(owner, estate)
+        self._adopted.add(owner)
+        self.log.adopt(owner, (owner, *streams))
+        if streams:
+            self.manager.keep_for(owner, streams, estate.kept)
+        self.agents.carry_on(estate.runs)
+
+    def bury(self, turn: Turn) -> None:
+        """A turn that another node has left behind, dead, ends here."""
+        self._adopted.add(turn.owner)
+        self.log.adopt(turn.owner, (turn.owner, turn.stream))
+        if turn.stream != turn.owner:
+            self.manager.keep_for(turn.owner, (turn.stream,))
+        if self.planter.strikes("orphan", turn.run):
+            self.log.end(turn)
+        else:
+            self.agents.give_up(turn)
+
     def _shared_by_user(self, link: Link) -> bool:
         return link.stream not in self._by_cursor and not link.user.startswith(ANONYMOUS)
 
     def _resume(self, link: Link, stream: str, after: int) -> None:
+        if self._homes is None or not self.log.owned_by(stream, link.user):
+            self._resumed(link, stream, after)
+        else:
+            self._homes.fetch(stream, lambda: self._resumed(link, stream, after))
+
+    def _resumed(self, link: Link, stream: str, after: int) -> None:
         """Answer, replay, then live events: in one go, so that nothing can come between."""
         claim = self.log.claim(stream, link.user, after, whole=self.planter.reads_all)
-        if claim.resumed and self.planter.aims("denial", f"{stream}:{after}"):
+        came_over = stream in self._adopted
+        self._adopted.discard(stream)
+        spoils = came_over or not self.planter.across
+        if spoils and claim.resumed and self.planter.aims("denial", f"{stream}:{after}"):
             if self._is_open_ended(claim):
                 self.planter.hit()
             claim = replace(claim, resumed=False, reason="unknown stream")
-        if claim.resumed and (upto := self.planter.rewind(claim)) is not None:
+        if spoils and claim.resumed and (upto := self.planter.rewind(claim)) is not None:
             self.log.rewind(stream, upto)
             claim = replace(claim, head=upto, missed=(), had=())
         answer = Parcel(frame=self.frames.restored(claim, self._world.now_s()))
@@ -179,6 +236,8 @@ class Backend:
         if link.stream != stream:
             self.log.forget(link.stream)
             self._by_cursor.discard(link.stream)
+            if self._homes is not None:
+                self._homes.forget(link.stream)
         self._by_cursor.add(stream)
         self.notifier.forget(stream)
         if replay and self.planter.aims("overtake", f"{stream}:{after}"):

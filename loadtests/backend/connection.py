@@ -10,6 +10,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from loadtests.backend.commits import AtOnce, Durability
 from loadtests.backend.manager import Parcel
 
 __all__ = ["CLOSE_TIMEOUT_S", "SocketLink"]
@@ -21,7 +22,13 @@ CLOSE_TIMEOUT_S = 2.0
 class SocketLink:
     """The manager's ``Link`` over a websocket."""
 
-    def __init__(self, socket: ServerConnection, now_s: float, gate: asyncio.Lock | None = None) -> None:
+    def __init__(
+        self,
+        socket: ServerConnection,
+        now_s: float,
+        gate: asyncio.Lock | None = None,
+        durability: Durability | None = None,
+    ) -> None:
         self.stream = ""
         self.user = ""
         #: when the client was last heard, or told that we are here
@@ -32,7 +39,9 @@ class SocketLink:
         self._socket = socket
         #: what all connections send through; only a planted defect has one
         self._gate = gate or contextlib.nullcontext()
-        self._outbox: deque[Parcel] = deque()
+        self._durability = durability or AtOnce()
+        #: what is to be sent, and how much of the log must be safe before
+        self._outbox: deque[tuple[Parcel, int]] = deque()
         self._wake = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._refuses = False
@@ -42,7 +51,7 @@ class SocketLink:
             return False
         if len(self._outbox) >= MOST_WAITING and not whole:
             return False
-        self._outbox.append(parcel)
+        self._outbox.append((parcel, self._durability.written))
         # What comes after a planted close finds no connection.
         self._refuses = bool(parcel.close_code)
         self._wake.set()
@@ -56,14 +65,22 @@ class SocketLink:
 
     def unsent(self) -> list[Parcel]:
         """What was taken and not handed to the network, in order."""
-        return list(self._outbox)
+        return [parcel for parcel, _ in self._outbox]
+
+    @property
+    def closing(self) -> bool:
+        """Goodbye is being said: what comes now comes too late."""
+        return self._closing is not None
 
     async def pump(self) -> None:
         """Send until told to close; ends by itself when the connection does."""
         try:
             while not self._closing:
                 while self._outbox and not self._closing:
-                    parcel = self._outbox[0]
+                    parcel, mark = self._outbox[0]
+                    await self._durability.reached(mark)
+                    if self._closing:
+                        break
                     if self._socket.state is not State.OPEN:
                         return
                     async with self._gate:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loadtests.backend.eventlog import Entry, Turn
 from loadtests.errors import RigError
 
-__all__ = ["SqliteStorage"]
+__all__ = ["SqliteStorage", "turn_of"]
+
+T = TypeVar("T")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS streams (stream TEXT PRIMARY KEY, user TEXT NOT NULL) WITHOUT ROWID;
@@ -40,6 +43,7 @@ END_TURN = "UPDATE turns SET ended = 1 WHERE owner = ? AND message = ?"
 TRIM = "DELETE FROM events WHERE stream = ? AND seq <= ?"
 REWIND = "DELETE FROM events WHERE stream = ? AND seq > ?"
 ADD_WORDS = "INSERT INTO words (owner, thread, words) VALUES (?, ?, ?)"
+OF_OWNER = "SELECT owner, message, stream, user, thread, run, ended FROM turns WHERE owner = ? ORDER BY ordinal"
 OF_WORDS = "SELECT words FROM words WHERE owner = ? AND thread = ? ORDER BY ordinal DESC LIMIT ?"
 OF_STREAM = (
     "SELECT stream, seq, user, thread, kind, at_s, frame FROM events"
@@ -51,12 +55,16 @@ OF_THREAD = (
 )
 
 
+BUSY_MS = 10_000
+
+
 class SqliteStorage:
-    """One file; a second process must not write it at the same time."""
+    """One file. Several processes may write it, but each stream only one of them."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(SCHEMA)
@@ -67,48 +75,58 @@ class SqliteStorage:
         self._lock = threading.Lock()
         # A deque, whose append and popleft are safe between the loop's thread and the flushing one.
         self._batch: deque[tuple[str, tuple[Any, ...]]] = deque()
+        #: writes so far, and how many of them no SIGKILL can take back
+        self.written = 0
+        self.committed = 0
 
     @property
     def dirty(self) -> bool:
         return bool(self._batch)
 
+    def write(self, statement: str, row: tuple[Any, ...]) -> None:
+        """With the batch, after all that was written before."""
+        self._batch.append((statement, row))
+        self.written += 1
+
     def add_stream(self, stream: str, user: str) -> None:
-        self._batch.append((ADD_STREAM, (stream, user)))
+        self.write(ADD_STREAM, (stream, user))
 
     def append(self, entry: Entry) -> None:
         row = (entry.stream, entry.seq, entry.user, entry.thread, entry.kind, entry.at_s, entry.frame)
-        self._batch.append((ADD_EVENT, row))
+        self.write(ADD_EVENT, row)
 
     def begin(self, turn: Turn) -> None:
-        self._batch.append((ADD_TURN, (turn.owner, turn.message, turn.stream, turn.user, turn.thread, turn.run)))
+        self.write(ADD_TURN, (turn.owner, turn.message, turn.stream, turn.user, turn.thread, turn.run))
 
     def end(self, turn: Turn) -> None:
-        self._batch.append((END_TURN, (turn.owner, turn.message)))
+        self.write(END_TURN, (turn.owner, turn.message))
 
     def trim(self, stream: str, upto: int) -> None:
-        self._batch.append((TRIM, (stream, upto)))
+        self.write(TRIM, (stream, upto))
 
     def remember(self, turn: Turn, words: str) -> None:
-        self._batch.append((ADD_WORDS, (turn.owner, turn.thread, words)))
+        self.write(ADD_WORDS, (turn.owner, turn.thread, words))
 
     def rewind(self, stream: str, upto: int) -> None:
-        self._batch.append((REWIND, (stream, upto)))
+        self.write(REWIND, (stream, upto))
 
-    def flush(self) -> None:
-        """Write the batch in one transaction, in the order in which it came.
+    def flush(self, upto: int | None = None) -> None:
+        """Write the batch in one transaction, in the order in which it came; ``upto`` so many writes since the start.
 
         Raises:
             RigError: the disk would not have it. The batch stays.
         """
         with self._lock:
-            batch = [self._batch.popleft() for _ in range(len(self._batch))]
+            count = len(self._batch) if upto is None else upto - self.committed
+            batch = [self._batch.popleft() for _ in range(count)]
             if not batch:
                 return
             try:
-                self._db.execute("BEGIN")
+                self._db.execute("BEGIN IMMEDIATE")
                 for statement, row in batch:
                     self._db.execute(statement, row)
                 self._db.execute("COMMIT")
+                self.committed += len(batch)
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -120,27 +138,48 @@ class SqliteStorage:
         self._db.close()
 
     def stream_user(self, stream: str) -> str | None:
-        rows = self._rows("SELECT user FROM streams WHERE stream = ?", (stream,))
+        rows = self.rows("SELECT user FROM streams WHERE stream = ?", (stream,))
         return str(rows[0][0]) if rows else None
 
     def bounds(self, stream: str) -> tuple[int, int]:
-        first, last = self._rows("SELECT min(seq), max(seq) FROM events WHERE stream = ?", (stream,))[0]
+        first, last = self.rows("SELECT min(seq), max(seq) FROM events WHERE stream = ?", (stream,))[0]
         return (first, last) if last is not None else (1, 0)
 
     def read(self, stream: str, after: int, upto: int) -> list[Entry]:
-        return [_entry(row) for row in self._rows(OF_STREAM, (stream, after, upto))]
+        return [_entry(row) for row in self.rows(OF_STREAM, (stream, after, upto))]
 
     def thread(self, user: str, thread: str, limit: int) -> list[Entry]:
-        return [_entry(row) for row in reversed(self._rows(OF_THREAD, (user, thread, limit)))]
+        return [_entry(row) for row in reversed(self.rows(OF_THREAD, (user, thread, limit)))]
 
     def words(self, owner: str, thread: str, limit: int) -> list[str]:
-        return [str(row[0]) for row in reversed(self._rows(OF_WORDS, (owner, thread, limit)))]
+        return [str(row[0]) for row in reversed(self.rows(OF_WORDS, (owner, thread, limit)))]
+
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Several statements as one, behind the batch, and with no other process in between.
+
+        Raises:
+            RigError: the disk would not have it.
+        """
+        self.flush()
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                result = work(self._db)
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise RigError(f"the event log cannot be written: {error}") from None
+        return result
+
+    def turns_of(self, owner: str) -> list[tuple[Turn, bool]]:
+        return [(turn_of(row), bool(row[6])) for row in self.rows(OF_OWNER, (owner,))]
 
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
         query = "SELECT owner, message, stream, user, thread, run, ended FROM turns ORDER BY ordinal DESC LIMIT ?"
-        return [(_turn(row), bool(row[6])) for row in reversed(self._rows(query, (limit,)))]
+        return [(turn_of(row), bool(row[6])) for row in reversed(self.rows(query, (limit,)))]
 
-    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         self.flush()
         with self._lock:
             return self._db.execute(query, values).fetchall()
@@ -151,6 +190,6 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     return Entry(stream=stream, seq=seq, user=user, thread=thread, kind=kind, at_s=at_s, frame=frame)
 
 
-def _turn(row: tuple[Any, ...]) -> Turn:
+def turn_of(row: tuple[Any, ...]) -> Turn:
     owner, message, stream, user, thread, run, _ = row
     return Turn(owner=owner, message=message, stream=stream, user=user, thread=thread, run=run)

@@ -17,20 +17,20 @@ from loadtests.backend.spoilt_replays import ReplayHook, RewindHook
 from loadtests.backend.spoilt_turns import CancelHook, ScriptHook
 from loadtests.contract.schema import Concurrent
 
-__all__ = ["DEFECTS", "Defect", "Need", "Place", "found_by"]
+__all__ = ["CLUSTER_DEFECTS", "DEFECTS", "PLANTABLE", "Defect", "Need", "Place", "found_by"]
 
 #: Where a defect hooks in: a turn's script, its cancel, the loss of its connection, a message, its resend, a second
-#: message (which must wait, be rejected, run beside the first or take its place), a resume (whether it is granted, its
-#: replay, the log behind it, what else it sets off), a flush of kept events, a ping, a connection, the whole server, its
-#: sockets.
+#: message (which must wait, be rejected, run beside the first or take its place), what a dead node left, a resume
+#: (whether it is granted, its replay, the log behind it, what else it sets off), a flush of kept events, a ping, a
+#: connection, the whole server, its sockets.
 Place = Literal[
-    "script", "cancel", "cut", "message", "resend", "queue", "rejection", "mixture", "supersession", "denial", "replay", "log",
+    "script", "cancel", "cut", "message", "resend", "queue", "rejection", "mixture", "supersession", "orphan", "denial", "replay", "log",
     "overtake", "broadcast", "flush", "ping", "connection", "admission", "house", "socket",
 ]  # fmt: skip
 #: What a run must hold for the defect to show; empty: turns, of more than one session.
 Need = Literal[
     "", "cut", "slow connection", "cancel", "second message", "expectation", "half-open connection", "slow consumer",
-    "quiet session",
+    "quiet session", "cluster",
 ]  # fmt: skip
 
 PLAIN = Wants(whole=True, nested=False)
@@ -63,6 +63,8 @@ class Defect:
     unwrapped: bool = False
     #: the replay needs all that the log has of the stream
     reads_all: bool = False
+    #: only what comes from another node is hit
+    across: bool = False
     #: a message is forgotten where it should be executed, or taken for executed
     forgets: bool = False
     #: after a stop the thread stays busy for ever
@@ -583,4 +585,37 @@ _ROWS = (
     ),
 )
 
+_CLUSTER_ROWS = (
+    Defect(
+        name="unknown-elsewhere",
+        sentence="a node knows no session of another, and what was under way never ends for who asked",
+        ids=found_by("terminal", ""),
+        where="denial",
+        needs="cluster",
+        across=True,
+        share=1.0,
+    ),
+    Defect(
+        name="epoch-ignored",
+        sentence="a node grants the resume of another's session, and numbers from 1 again",
+        ids=found_by("honesty", ""),
+        where="log",
+        needs="cluster",
+        across=True,
+        rewind=replays.begins_anew,
+        share=1.0,
+    ),
+    Defect(
+        name="zombie-after-kill",
+        sentence="what a killed node had under way never ends",
+        ids=found_by("terminal"),
+        where="orphan",
+        needs="cluster",
+        share=1.0,
+    ),
+)
+
 DEFECTS: dict[str, Defect] = {defect.name: defect for defect in _ROWS}
+#: those that nothing but several nodes can show; a single process, and the simulation, have only one
+CLUSTER_DEFECTS: dict[str, Defect] = {defect.name: defect for defect in _CLUSTER_ROWS}
+PLANTABLE: dict[str, Defect] = {**DEFECTS, **CLUSTER_DEFECTS}

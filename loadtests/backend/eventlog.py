@@ -6,7 +6,7 @@ Pure over its storage; knows no connection. An event is in the log before anybod
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,6 +81,9 @@ class Storage(Protocol):
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
         """The latest turns, oldest first, and whether each has ended."""
 
+    def turns_of(self, owner: str) -> list[tuple[Turn, bool]]:
+        """All of one owner's, oldest first."""
+
     def remember(self, turn: Turn, words: str) -> None: ...
     def words(self, owner: str, thread: str, limit: int) -> list[str]:
         """What was said on a thread, the latest so many, oldest first."""
@@ -131,6 +134,9 @@ class MemoryStorage:
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
         return list(self._turns.values())[-limit:]
 
+    def turns_of(self, owner: str) -> list[tuple[Turn, bool]]:
+        return [turn for turn in self._turns.values() if turn[0].owner == owner]
+
     def trim(self, stream: str, upto: int) -> None:
         trimmed = self._trimmed.get(stream, 0)
         if upto > trimmed:
@@ -147,6 +153,10 @@ class MemoryStorage:
         del self._entries.get(stream, [])[max(0, upto - self._trimmed.get(stream, 0)) :]
 
 
+def _may_see(owner: str, user: str) -> bool:
+    return owner == user or (owner.startswith(ANONYMOUS) and user.startswith(ANONYMOUS))
+
+
 class EventLog:
     """Numbers from 1 without holes, one series a stream."""
 
@@ -160,10 +170,19 @@ class EventLog:
         for turn, ended in storage.turns(REMEMBERED_TURNS):
             self._turns[turn.owner, turn.message] = ended
 
-    def open(self, stream: str, user: str) -> None:
-        """A new stream, empty."""
+    def open(self, stream: str, user: str, *, lasting: bool = False) -> None:
+        """A new stream, empty; ``lasting``: others must know of it before anything happens on it."""
         self._unused[stream] = user
         self._heads[stream] = 0
+        if lasting:
+            self._store_stream(stream)
+
+    def adopt(self, owner: str, streams: Iterable[str]) -> None:
+        """Others have written these: what is remembered of them is old."""
+        for stream in streams:
+            self.forget(stream)
+        for turn, ended in self._storage.turns_of(owner):
+            self._turns[turn.owner, turn.message] = ended
 
     def forget(self, stream: str) -> None:
         """Free what is held in memory for a stream that nobody came back to; what is stored stays."""
@@ -229,8 +248,8 @@ class EventLog:
 
         Between clients without credentials, knowing the stream's secret name is the proof.
         """
-        owner = self._unused.get(stream) or self._storage.stream_user(stream)
-        if owner is None or (owner != user and not (owner.startswith(ANONYMOUS) and user.startswith(ANONYMOUS))):
+        owner = self._owner(stream)
+        if owner is None or not _may_see(owner, user):
             # One answer for both: whether another user's stream exists is nobody's business.
             return Claim(resumed=False, stream=stream, after=after, reason="unknown stream")
         head = self.head(stream)
@@ -242,6 +261,14 @@ class EventLog:
         had = tuple(entry for entry in entries if entry.seq <= after)
         missed = tuple(entry for entry in entries if entry.seq > after)
         return Claim(resumed=True, stream=stream, after=after, head=head, user=owner, missed=missed, had=had)
+
+    def owned_by(self, stream: str, user: str) -> bool:
+        """Whether there is such a stream, and the user may resume it."""
+        owner = self._owner(stream)
+        return owner is not None and _may_see(owner, user)
+
+    def _owner(self, stream: str) -> str | None:
+        return self._unused.get(stream) or self._storage.stream_user(stream)
 
     def words(self, owner: str, thread: str) -> tuple[str, ...]:
         """What was said on a thread, the latest messages, oldest first."""

@@ -112,6 +112,32 @@ class WebSocketManager:
         for parcel in parcels:
             link.put(parcel, whole=True)
 
+    def release(self, owner: str, unsent: Callable[[Link], Iterable[Parcel]]) -> tuple[Parcel, ...]:
+        """Another node delivers to this user or stream from now on; what waited for a connection, or was ``unsent``."""
+        box = self._users.pop(owner, None) or self._streams.get(owner)
+        if box is None:
+            return ()
+        self._streams = {stream: other for stream, other in self._streams.items() if other is not box}
+        kept = [parcel for link in box.links if box.keeps for parcel in unsent(link) if parcel.seq]
+        kept = [replace(p, frame=p.live or p.frame, live=b"", close_code=0) for p in kept] + list(box.backlog)
+        for link in box.links:
+            link.close(GOING_AWAY, "resumed on another connection")
+        box.links = []
+        box.backlog.clear()
+        box.behind.clear()
+        return tuple(kept)
+
+    def users(self) -> set[str]:
+        """Those whose undelivered events outlive a connection."""
+        return set(self._users)
+
+    def keep_for(self, user: str, streams: Iterable[str], parcels: Iterable[Parcel] = ()) -> None:
+        """What comes on these streams waits for the user, behind what another node has kept."""
+        box = self._users.setdefault(user, Mailbox(keeps=True, left_at_s=self._world.now_s()))
+        for stream in streams:
+            self._streams.setdefault(stream, box)
+        box.backlog.extend(parcels)
+
     def hold_back(
         self, stream: str, parcels: Iterable[Parcel], overtakers: frozenset[str], flushers: frozenset[str],
         overtaken: Callable[[], None],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from loadtests.backend.engine import STATUSES
@@ -13,7 +13,13 @@ from loadtests.backend.planting import SPARED_TURNS
 from loadtests.configfile import nearest
 from loadtests.errors import ConfigError
 
-__all__ = ["ServerOptions", "server_tls", "shares_of"]
+__all__ = ["ServerOptions", "argv_of", "server_tls", "shares_of"]
+
+#: where a field is not called as its option
+_WORD = {
+    "outcomes": "outcome", "event_versions": "event_version", "ping_interval_s": "ping_interval",
+    "ping_timeout_s": "ping_timeout", "drain_spread_s": "drain_spread",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,13 @@ class ServerOptions:
     tls_key: Path | None = None
     build: str = "reference"
     node: str = "node-1"
+    #: processes on one log, at one port
+    nodes: int = 1
+    #: it is one of those
+    member: bool = False
+    #: with which code an announced restart closes its connections, and over how long
+    goodbye_code: int = 1012
+    drain_spread_s: float = 1.0
 
 
 def shares_of(texts: Iterable[str]) -> dict[str, float]:
@@ -65,6 +78,25 @@ def shares_of(texts: Iterable[str]) -> dict[str, float]:
     if not (all(share >= 0 for share in shares.values()) and sum(shares.values()) <= 1):
         raise ConfigError("--outcome", "", f"shares {shares}", "none below 0, together 1 at most")
     return shares
+
+
+def argv_of(options: ServerOptions) -> list[str]:
+    """What makes another process's options the same."""
+    words: list[str] = []
+    for one in fields(options):
+        value, name = getattr(options, one.name), "--" + _WORD.get(one.name, one.name).replace("_", "-")
+        match value:
+            case True:
+                words.append(name)
+            case False | None:
+                pass
+            case Mapping():
+                words += [word for key, share in value.items() for word in (name, f"{key}={share}")]
+            case tuple():
+                words += [word for version in value for word in (name, str(version))]
+            case _:
+                words += [name, str(value)]
+    return words
 
 
 def server_tls(options: ServerOptions) -> ssl.SSLContext | None:

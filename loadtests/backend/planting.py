@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
-from loadtests.backend.defects import DEFECTS, Defect, Place
+from loadtests.backend.defects import PLANTABLE, Defect, Place
 from loadtests.backend.eventlog import Claim, Entry
 from loadtests.backend.script import Script, Wants
 from loadtests.backend.spoilt_turns import Site
@@ -29,9 +29,9 @@ def defect_named(name: str) -> Defect:
     Raises:
         ConfigError: there is none.
     """
-    if name not in DEFECTS:
-        raise ConfigError("--defect", "", f"no defect {name!r}", nearest(name, list(DEFECTS)))
-    return DEFECTS[name]
+    if name not in PLANTABLE:
+        raise ConfigError("--defect", "", f"no defect {name!r}", nearest(name, list(PLANTABLE)))
+    return PLANTABLE[name]
 
 
 class Planter:
@@ -66,6 +66,11 @@ class Planter:
     @property
     def reads_all(self) -> bool:
         return self.defect is not None and self.defect.reads_all
+
+    @property
+    def across(self) -> bool:
+        """Only what comes from another node is hit."""
+        return self.defect is not None and self.defect.across
 
     @property
     def closes(self) -> bool:

@@ -1,4 +1,4 @@
-"""The asyncio shell of the reference backend: sockets, credentials, HTTP, time. It decides nothing about events."""
+"""The asyncio server of the reference backend: it listens, keeps time, begins and ends. It decides nothing about events."""
 
 from __future__ import annotations
 
@@ -10,116 +10,32 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.asyncio.server import Server, serve
 
 from loadtests.backend.assembly import Backend
+from loadtests.backend.cluster import Member
+from loadtests.backend.commits import AtOnce, Commits
 from loadtests.backend.connection import CLOSE_TIMEOUT_S, SocketLink
 from loadtests.backend.database import SqliteStorage
 from loadtests.backend.defects import Defect
 from loadtests.backend.eventlog import MemoryStorage
-from loadtests.backend.manager import Parcel
+from loadtests.backend.homes import HomeTable
+from loadtests.backend.manager import Link, Parcel
 from loadtests.backend.options import ServerOptions, server_tls
 from loadtests.backend.planting import defect_named
-from loadtests.backend.upgrade import client_of, echo_token, json_response
+from loadtests.backend.shell import Shell
+from loadtests.backend.upgrade import echo_token
 from loadtests.backend.world import World
-from loadtests.contract import Contract, load
-from loadtests.errors import RigError
+from loadtests.contract import load
+from loadtests.errors import ConfigError, RigError
 
 __all__ = ["ServerOptions", "run", "serving"]
 
-HEALTH_PATH = "/ws/health"
-POLICY_VIOLATION = 1008
-NORMAL_CODES = frozenset({1000, 1001})
 MOST_BYTES = 1 << 20
-IDLE_S = 10.0
-GROUP_COMMIT_S = 0.005
-SWEEP_S = 10.0
-
-
-class _Shell:
-    """What the callbacks of one server share."""
-
-    def __init__(self, options: ServerOptions, contract: Contract, backend: Backend) -> None:
-        self.options = options
-        self.backend = backend
-        self.path = contract.file.endpoint.path
-        self.links: set[SocketLink] = set()
-        one_gate = backend.planter.defect is not None and backend.planter.defect.one_gate
-        self.gate = asyncio.Lock() if one_gate else None
-
-    def respond(self, _socket: ServerConnection, request: Request) -> Response | None:
-        """Plain HTTP: health, and what is not there."""
-        path = urlsplit(request.path).path
-        if path == self.path:
-            if self.backend.admits():
-                return None
-            return json_response(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "starting"})
-        if path != HEALTH_PATH:
-            return json_response(HTTPStatus.NOT_FOUND, {"error": "not found", "try": [self.path, HEALTH_PATH]})
-        health = {
-            "status": "healthy",
-            "build": self.options.build,
-            "node": self.options.node,
-            "monotonic_ns": time.monotonic_ns(),
-            "connections": self.backend.connections,
-            "turns_running": self.backend.agents.running,
-            "events_sent": self.backend.notifier.sent,
-            "events_refused": self.backend.notifier.refused,
-            "defects_planted": self.backend.planter.planted,
-        }
-        return json_response(HTTPStatus.OK, health)
-
-    async def converse(self, socket: ServerConnection) -> None:
-        """The life of one connection."""
-        client = client_of(socket.request, socket.subprotocol)
-        link = SocketLink(socket, time.monotonic(), self.gate)
-        pump = asyncio.create_task(link.pump())
-        try:
-            if self.options.require_token and not client.trusted:
-                refusal = self.backend.frames.error("AUTH_FAILED", "a valid token is required", time.time())
-                link.put(Parcel(frame=refusal, close_code=POLICY_VIOLATION))
-                await socket.wait_closed()
-                return
-            self.links.add(link)
-            link.welcomed = self.backend.connected(link, client.user, cursor=client.cursor)
-            await self._receive(socket, link)
-        finally:
-            self.links.discard(link)
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump
-            goodbye = link.welcomed and not link.closed_by_us and socket.close_code in NORMAL_CODES
-            self.backend.lost(link, link.unsent(), cut=not goodbye)
-
-    async def _receive(self, socket: ServerConnection, link: SocketLink) -> None:
-        try:
-            while True:
-                raw = await socket.recv(decode=False)
-                link.heard_s = time.monotonic()
-                if link.welcomed:
-                    self.backend.received(link, raw)
-        except ConnectionClosed:
-            return
-
-    async def keep_house(self) -> None:
-        """Heartbeats for who is idle, and forgetting who is gone."""
-        swept_s = time.monotonic()
-        while True:
-            await asyncio.sleep(1.0)
-            now_s = time.monotonic()
-            for link in self.links:
-                if link.welcomed and now_s - link.heard_s >= IDLE_S:
-                    link.heard_s = now_s
-                    self.backend.idle(link)
-            if now_s - swept_s >= SWEEP_S:
-                swept_s = now_s
-                self.backend.sweep()
+#: asks a node to announce its end; SIGTERM and SIGINT end it without a word to wait for
+DRAIN = signal.SIGUSR1
 
 
 def _world(seed: int) -> World:
@@ -143,12 +59,8 @@ def _keepalive(options: ServerOptions, defect: Defect | None) -> tuple[float | N
     return planted or (options.ping_interval_s, options.ping_timeout_s)
 
 
-async def _commit(storage: SqliteStorage) -> None:
-    """Group commits, off the loop."""
-    while True:
-        await asyncio.sleep(GROUP_COMMIT_S)
-        if storage.dirty:
-            await asyncio.to_thread(storage.flush)
+def _unsent(link: Link) -> list[Parcel]:
+    return link.unsent() if isinstance(link, SocketLink) else []
 
 
 async def _close(server: Server) -> None:
@@ -162,9 +74,38 @@ async def _close(server: Server) -> None:
             socket.transport.abort()
 
 
+async def _listen(options: ServerOptions, shell: Shell) -> Server:
+    ping_interval_s, ping_timeout_s = _keepalive(options, shell.backend.planter.defect)
+    try:
+        return await serve(
+            shell.converse,
+            options.host,
+            options.port,
+            ssl=server_tls(options),
+            process_request=shell.respond,
+            select_subprotocol=echo_token,
+            compression=None,
+            max_size=MOST_BYTES,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=ping_interval_s,
+            ping_timeout=ping_timeout_s,
+            # A frame counts as sent when the kernel has it, not when it waits in this process. One byte and not none:
+            # under TLS asyncio takes an empty buffer for one that is at a limit of zero, and writes nothing more.
+            write_limit=1,
+            # Nodes share a port; the kernel gives each its part of the connections.
+            reuse_port=options.member or None,
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RigError(f"cannot listen on {options.host}:{options.port}: {reason}; give --port another, or 0") from None
+
+
 @contextlib.asynccontextmanager
-async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> AsyncIterator[str]:
-    """A listening backend; its URL. ``stop`` is set when it cannot go on, and leaving then says why.
+async def serving(
+    options: ServerOptions, stop: asyncio.Event | None = None, drain: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """A listening backend; its URL. ``stop`` is set when it cannot go on, and leaving then says why; with ``drain`` set,
+    leaving announces it to every client.
 
     Raises:
         ConfigError: an option is impossible.
@@ -172,8 +113,15 @@ async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> 
     """
     # Its own words about connections may quote what clients sent.
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    if options.member and options.db == ":memory:":
+        raise ConfigError("--db", "", ":memory:", "a file: nodes share nothing else")
     contract = load("reference")
     storage = MemoryStorage() if options.db == ":memory:" else SqliteStorage(Path(options.db))
+    commits = Commits(storage) if isinstance(storage, SqliteStorage) else None
+    durability = commits or AtOnce()
+    member = None
+    if options.member and isinstance(storage, SqliteStorage):
+        member = Member(HomeTable(storage, options.node), durability, _unsent)
     backend = Backend(
         contract,
         storage,
@@ -188,41 +136,30 @@ async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> 
         outcomes=options.outcomes,
         concurrent=options.concurrent,
         event_versions=options.event_versions,
+        homes=member,
     )
-    ping_interval_s, ping_timeout_s = _keepalive(options, backend.planter.defect)
-    shell = _Shell(options, contract, backend)
-    tls = server_tls(options)
-    try:
-        server: Server = await serve(
-            shell.converse,
-            options.host,
-            options.port,
-            ssl=tls,
-            process_request=shell.respond,
-            select_subprotocol=echo_token,
-            compression=None,
-            max_size=MOST_BYTES,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=ping_interval_s,
-            ping_timeout=ping_timeout_s,
-            # A frame counts as sent when the kernel has it, not when it waits in this process. One byte and not none:
-            # under TLS asyncio takes an empty buffer for one that is at a limit of zero, and writes nothing more.
-            write_limit=1,
-        )
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RigError(f"cannot listen on {options.host}:{options.port}: {reason}; give --port another, or 0") from None
-    chores = [asyncio.create_task(shell.keep_house())]
-    if isinstance(storage, SqliteStorage):
-        chores.append(asyncio.create_task(_commit(storage)))
+    shell = Shell(options, contract, backend, durability, member)
+    if member is not None:
+        member.backend = backend
+    server = await _listen(options, shell)
+    committing = asyncio.create_task(commits.run()) if commits else None
+    chores = [asyncio.create_task(shell.keep_house()), *([committing] if committing else [])]
+    if member is not None:
+        chores.append(asyncio.create_task(member.keep_watch()))
     for chore in chores:
         chore.add_done_callback(lambda _: stop.set() if stop else None)
     port = server.sockets[0].getsockname()[1]
     host = f"[{options.host}]" if ":" in options.host else options.host
     try:
-        yield f"{'wss' if tls else 'ws'}://{host}:{port}{shell.path}"
+        yield f"{'wss' if options.tls_cert else 'ws'}://{host}:{port}{shell.path}"
     finally:
+        if drain is not None and drain.is_set():
+            server.close(close_connections=False)
+            await shell.drain(options.goodbye_code, options.drain_spread_s)
         await _close(server)
+        if member is not None and committing and not committing.done():
+            await member.leave()
+            member.close()
         for chore in chores:
             chore.cancel()
         results = await asyncio.gather(*chores, return_exceptions=True)
@@ -235,10 +172,17 @@ async def serving(options: ServerOptions, stop: asyncio.Event | None = None) -> 
 
 async def run(options: ServerOptions, lifeline: asyncio.Event | None = None) -> None:
     """Serve until SIGTERM or SIGINT, or until ``lifeline`` is set; one line on stdout says where."""
-    stop = lifeline or asyncio.Event()
+    stop, drain = lifeline or asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(options, stop) as url:
+
+    def announce() -> None:
+        drain.set()
+        stop.set()
+
+    if options.member:
+        loop.add_signal_handler(DRAIN, announce)
+    async with serving(options, stop, drain) as url:
         print(f"listening {url}", flush=True)
         await stop.wait()

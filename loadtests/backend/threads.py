@@ -86,6 +86,13 @@ class Threads:
         """A turn that is under way or waits, by its id."""
         return next((run for run in self if run.turn.owner == owner and run.turn.run == run_id), None)
 
+    def leave_all(self, owner: str) -> tuple[Run, ...]:
+        """All of one owner's, taken out: of each thread what runs before what waits."""
+        taken = tuple(run for run in self if run.turn.owner == owner)
+        for key in {run.key for run in taken}:
+            del self._threads[key]
+        return taken
+
     def __iter__(self) -> Iterator[Run]:
         for thread in list(self._threads.values()):
             yield from (*thread.running, *thread.waiting)

@@ -33,6 +33,15 @@ def serve(
     event_version: Annotated[
         list[str] | None, typer.Option(help="Of events; several are mixed by turns, as during a rollout.")
     ] = None,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            help="So many processes on one log, at one port; lines on stdin act on them: kill 1, start 1, roll."
+        ),
+    ] = 1,
+    drain_spread: Annotated[
+        float, typer.Option(help="Seconds over which an announced restart of a node closes its connections.")
+    ] = 1.0,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate: serves wss://.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
 ) -> None:
@@ -40,22 +49,26 @@ def serve(
 
     Example: [bold]gauntlet serve --port 8000 --defect lost-event[/bold]
     """
-    from loadtests.backend.defects import DEFECTS
+    from loadtests.backend.defects import CLUSTER_DEFECTS, PLANTABLE
     from loadtests.backend.options import shares_of
     from loadtests.backend.server import ServerOptions, run
+    from loadtests.backend.supervisor import supervise
     from loadtests.configfile import nearest
     from loadtests.errors import ConfigError
 
     if defect == "list":
-        for name, row in DEFECTS.items():
-            typer.echo(f"{name:<24} {row.sentence}")
+        for name, row in PLANTABLE.items():
+            typer.echo(f"{name:<24} {row.sentence}{' (needs --nodes 2)' if row.needs == 'cluster' else ''}")
         return
-    if defect and defect not in DEFECTS:
-        raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(DEFECTS)))
+    if defect and defect not in PLANTABLE:
+        raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(PLANTABLE)))
+    if defect in CLUSTER_DEFECTS and nodes < 2:
+        raise ConfigError("--defect", "", f"{defect} cannot show on one node", "--nodes 2")
     if not 0 <= port <= MOST_PORT:
         raise ConfigError("--port", "", f"{port}", f"0 to {MOST_PORT}; 0 takes any free one")
     options = ServerOptions(
         host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
         tls_key=tls_key, outcomes=shares_of(outcome or []), concurrent=concurrent, event_versions=tuple(event_version or ()),
+        nodes=nodes, drain_spread_s=drain_spread,
     )  # fmt: skip
-    asyncio.run(run(options))
+    asyncio.run(run(options) if nodes == 1 else supervise(options, lifeline=False))

@@ -30,8 +30,8 @@ def test_an_append_is_read_back_before_any_flush_and_is_on_disk_after_it(tmp_pat
 
 def test_it_is_wal_without_a_sync_for_every_commit(tmp_path: Path) -> None:
     storage = SqliteStorage(tmp_path / "log.db")
-    assert storage._rows("PRAGMA journal_mode", ()) == [("wal",)]
-    assert storage._rows("PRAGMA synchronous", ()) == [(1,)]
+    assert storage.rows("PRAGMA journal_mode", ()) == [("wal",)]
+    assert storage.rows("PRAGMA synchronous", ()) == [(1,)]
     storage.close()
 
 
@@ -45,6 +45,19 @@ def test_a_failed_flush_says_so_and_loses_nothing(tmp_path: Path) -> None:
     storage._batch.pop()
     storage.flush()
     assert storage.bounds("s") == (1, 1)
+    storage.close()
+
+
+def test_a_flush_stops_where_it_is_told_to_whoever_has_flushed_meanwhile(tmp_path: Path) -> None:
+    storage = SqliteStorage(tmp_path / "log.db")
+    for seq in (1, 2, 3):
+        storage.append(entry(seq))
+    storage.flush(2)
+    assert (storage.committed, storage.dirty) == (2, True)
+    storage.flush(1)
+    assert storage.committed == 2
+    storage.flush()
+    assert (storage.committed, storage.written, storage.dirty) == (3, 3, False)
     storage.close()
 
 

@@ -98,7 +98,7 @@ def test_a_killed_process_s_log_is_good_for_the_next(tmp_path: Path) -> None:
         client.recv(timeout=WITHIN_S)
         client.send(json.dumps({"type": "session_restore", "payload": {"stream_id": stream, "last_seq": 0}}))
         assert '"resumed":true' in client.recv(timeout=WITHIN_S)
-        for number in range(1, had):
+        for number in range(1, had + 2):  # what was delivered, and so the end, had been written before
             assert f'"seq":{number},' in client.recv(timeout=WITHIN_S)
 
 
@@ -115,3 +115,19 @@ def test_an_impossible_option_is_one_sentence_and_exit_2() -> None:
             said = process.stderr.read()
             assert words in said
             assert "Traceback" not in said
+
+
+@pytest.mark.live
+def test_several_nodes_are_one_address_and_obey(tmp_path: Path) -> None:
+    with backend("--nodes", "2", "--lifeline", "--db", str(tmp_path / "log.db")) as process:
+        url = url_of(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("kill 2\nkill 2\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done kill 2\n"
+        assert process.stdout.readline() == "failed kill 2: node 2 is not up\n"
+        with connect(url, compression=None) as client:
+            assert '"node":"node-1"' in str(client.recv(timeout=WITHIN_S))
+        process.stdin.close()
+        assert process.wait(WITHIN_S) == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from loadtests.backend.options import ServerOptions, server_tls, shares_of
+from loadtests.backend.__main__ import parse
+from loadtests.backend.options import ServerOptions, argv_of, server_tls, shares_of
 from loadtests.errors import ConfigError
 
 
@@ -34,3 +35,13 @@ def test_shares_of_outcomes_are_read_and_impossible_ones_refused() -> None:
     for texts in (["degrade=0.1"], ["degraded"], ["degraded=much"], ["failed=-0.1"], ["failed=0.6", "refused=0.6"]):
         with pytest.raises(ConfigError, match="--outcome"):
             shares_of(texts)
+
+
+def test_another_process_gets_the_same_options() -> None:
+    options = ServerOptions(
+        port=9, db="log.db", seed=3, defect="silent", shape="data", require_token=True, outcomes={"failed": 0.1, "refused": 0.2},
+        event_versions=("0", "1"), ping_interval_s=2.0, ping_timeout_s=3.0, tls_cert=Path("c.pem"), node="node-7", member=True,
+        goodbye_code=1001, drain_spread_s=0.5,
+    )  # fmt: skip
+    assert parse(argv_of(options)) == (options, False)
+    assert parse(argv_of(ServerOptions())) == (ServerOptions(), False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.backend import server
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend import server, supervisor
+from loadtests.backend.defects import PLANTABLE
 from tests.loadtests.cli.commands import called, refused
 
 
@@ -32,7 +32,7 @@ def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_the_defects_are_listed() -> None:
     code, said = called("serve", "--defect", "list")
-    assert (code, [line.split()[0] for line in said.splitlines()]) == (0, list(DEFECTS))
+    assert (code, [line.split()[0] for line in said.splitlines()]) == (0, list(PLANTABLE))
 
 
 @pytest.mark.parametrize("port", ["70000", "65536", "-1"])
@@ -42,3 +42,20 @@ def test_a_port_that_there_is_not_is_told(port: str) -> None:
 
 def test_an_unknown_defect_is_told() -> None:
     assert "did you mean 'silent'?" in refused("serve", "--defect", "silence")
+
+
+def test_several_nodes_are_handed_on_to_their_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[server.ServerOptions] = []
+
+    async def supervise(options: server.ServerOptions, *, lifeline: bool) -> None:
+        assert not lifeline
+        asked.append(options)
+
+    monkeypatch.setattr(supervisor, "supervise", supervise)
+    code, _ = called("serve", "--nodes", "2", "--drain-spread", "0.5", "--defect", "epoch-ignored")
+    assert code == 0
+    assert [(one.nodes, one.drain_spread_s, one.defect) for one in asked] == [(2, 0.5, "epoch-ignored")]
+
+
+def test_a_defect_that_one_node_cannot_show_is_refused() -> None:
+    assert "expected --nodes 2" in refused("serve", "--defect", "epoch-ignored")
