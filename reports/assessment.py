@@ -16,6 +16,7 @@ from loadtests.retry import Policy
 from reports import policies
 from reports.checkers import CHECKERS, MOST_WITNESSES, Case, Checker, Opinion, declares_client
 from reports.evidence import Evidence
+from reports.hypothesis import unexpected
 from reports.judgement import Check, CheckVerdict, Witness
 from reports.peers import View, dead_peers
 from reports.placed import Phases, PlacedFindings
@@ -47,6 +48,8 @@ class Setting:
     unproven: str = ""
     #: judged by what the run was played by; another contract may see other ends of turns
     same_contract: bool = True
+    #: the experiment expects no reconnect
+    lasting: bool = False
     views: tuple[View, ...] = ()
 
 
@@ -83,12 +86,16 @@ def assess(contract: Contract, rows: Rows, strings: Sequence[str], setting: Sett
     found_herds = policies.herds(recovered, policy)
     control, restored = replayed.steadiness.control(), replayed.steadiness.restored()
     views = _views(setting.views, replayed)
+    peers = dead_peers(views, replayed.opened, replayed.closed, budget_ns)
+    trouble = _trouble(setting, replayed)
+    if setting.lasting:
+        sent_away, broken = unexpected(recovered, frozenset(one.finding.row for one in placed.by_checker["close"]))
+        peers, trouble = [*peers, *sent_away], (*trouble, *broken)
     evidence = _evidence(contract, setting, replayed, recovered, found_herds, control, restored, views)
     case = Case(
         contract=contract, windows=windows, placed=placed, recovered=recovered, missteps=replayed.missteps, herds=found_herds,
         policy=policy, herd_share=ALL if client is None else client.herd_share, control=control, restored=restored,
-        peers=dead_peers(views, replayed.opened, replayed.closed, budget_ns), trouble=_trouble(setting, replayed),
-        start_ns=setting.start_ns,
+        peers=peers, trouble=trouble, start_ns=setting.start_ns,
     )  # fmt: skip
     return Assessment(
         checks=_checks(case, evidence, setting),
@@ -139,7 +146,7 @@ def _evidence(
         after_meant=restored.meant, after_turns=restored.samples,
         reconnections=sum(account.reconnections for account in replayed.clients.values()),
         long_outages=attempts if attempts >= policies.LEAST_OUTAGES else 0, herded=sum(len(one.came_ms) for one in found_herds),
-        server_views=len(views),
+        server_views=len(views), lasting=setting.lasting,
     )  # fmt: skip
 
 
@@ -200,6 +207,8 @@ def _verdict(
     checker: Checker, samples: int, violations: int, setting: Setting, own: Opinion | None, *, required: bool
 ) -> tuple[CheckVerdict, str]:
     """Laws 1 and 4: a witness stays, whatever could not be shown; nothing else is valid without something to rest on."""
+    if violations and checker.timing and setting.unfit:  # times that we ourselves made long bear no witness
+        return "unknown", f"the generator was the bottleneck: {setting.unfit}"
     if violations:
         return "invalid", ""
     if not samples:

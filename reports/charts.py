@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-__all__ = ["WIDTH_PX", "bar_chart", "funnel_chart", "line_chart"]
+__all__ = ["SERIES", "WIDTH_PX", "bar_chart", "funnel_chart", "line_chart", "step_chart"]
 
 WIDTH_PX = 1000
 FONT_PX = 11
@@ -115,6 +115,22 @@ def funnel_chart(steps: pd.DataFrame, *, title: str, description: str) -> str:
     bars = base.mark_bar(color=SERIES[0], height={"band": 0.6}).encode(x=x)
     labels = base.mark_text(align="left", dx=6, limit=200).encode(x=x, text="label:N")
     return _svg(alt.layer(bars, labels), title, description, max(60, 22 * len(steps)), WIDTH_PX - 300)
+
+
+def step_chart(
+    points: pd.DataFrame, *, x: str, y: str, series: str, order: Sequence[str], x_title: str, y_title: str, title: str,
+    description: str, height_px: int = 150,
+) -> str:  # fmt: skip
+    """Shares between all and none that fall in steps, one line for each of the series."""
+    scale = {"domain": list(order), "range": list(SERIES[: len(order)])}
+    dashes = {"domain": list(order), "range": [DASHES[place % len(DASHES)] for place in range(len(order))]}
+    lines = alt.Chart(points).mark_line(strokeWidth=2, interpolate="step-after").encode(
+        x=alt.X(x, type="quantitative", title=x_title, scale=alt.Scale(domainMin=0, nice=True)),
+        y=alt.Y(y, type="quantitative", title=y_title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale)),
+        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes)),
+    )  # fmt: skip
+    return _svg(alt.layer(lines), title, description, height_px)
 
 
 def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list[alt.Chart]:

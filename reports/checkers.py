@@ -15,7 +15,7 @@ from loadtests.contract.content import StreamRule
 from loadtests.history import Window
 from loadtests.retry import Policy
 from reports import policies
-from reports.clients import Misstep
+from reports.clients import MisstepLog
 from reports.evidence import Evidence
 from reports.judgement import Witness
 from reports.peers import PeerFinding
@@ -38,7 +38,7 @@ class Case:
     windows: Sequence[Window]
     placed: PlacedFindings
     recovered: Sequence[Recovery]
-    missteps: Sequence[Misstep]
+    missteps: MisstepLog
     herds: Sequence[Herd]
     policy: Policy
     #: the product's own policy: the largest share of a herd in one second; 1: nothing is declared
@@ -144,6 +144,9 @@ def _restored(case: Case) -> Opinion:
 
 def _missteps(found: policies.Missteps, case: Case) -> Opinion:
     kinds = Counter(one.kind for one in found.found)
+    kinds.update(
+        {kind: case.missteps.counts[kind] - kinds[kind] for kind in found.texts if kind in case.missteps.counts}
+    )
     shown: Counter[str] = Counter()
     witnesses = []
     for one in found.found:
@@ -156,7 +159,7 @@ def _missteps(found: policies.Missteps, case: Case) -> Opinion:
 
 
 def _retries(case: Case) -> Opinion:
-    return _missteps(policies.retries(case.recovered, case.missteps, case.policy), case)
+    return _missteps(policies.retries(case.recovered, case.missteps.kept, case.policy), case)
 
 
 def _backoff(case: Case) -> Opinion:
@@ -168,13 +171,15 @@ def _herd(case: Case) -> Opinion:
 
 
 def _sockets(case: Case) -> Opinion:
-    return _missteps(policies.sockets(case.missteps), case)
+    return _missteps(policies.sockets(case.missteps.kept), case)
 
 
 def _peers(case: Case) -> Opinion:
     kinds = Counter(one.kind for one in case.peers)
+    seen = [one for one in case.peers if one.row >= 0][:MOST_WITNESSES]
     return Opinion(
-        violations=kinds.total(), kinds=dict(kinds), reason="; ".join(one.text for one in case.peers[:1]), scope=_times(case.peers)
+        violations=kinds.total(), kinds=dict(kinds), reason="; ".join(one.text for one in case.peers[:1]), scope=_times(case.peers),
+        witnesses=tuple(case.placed.witness_at(one.row, one.kind, one.text, turn="") for one in seen),
     )  # fmt: skip
 
 
@@ -202,7 +207,7 @@ CHECKERS: tuple[Checker, ...] = (
     Checker("reconnect", "backend", lambda e: e.cuts, lambda e: e.outages, "cut sessions", needs_effect=True, looks=_reconnect),
     Checker("restored", "backend", lambda e: bool(e.windows) and e.after_meant >= LEAST_MEANT, lambda e: e.after_turns,
             "turns after the last fault and its grace", needs_effect=True, timing=True, looks=_restored),
-    Checker("dead-peers", "backend", lambda e: e.server_views > 0, lambda e: e.server_views,
+    Checker("dead-peers", "backend", lambda e: e.server_views > 0 or e.lasting, lambda e: e.server_views or e.connections * e.lasting,
             "look at the backend's own count of sessions", looks=_peers),
     Checker("control", "backend", lambda e: bool(e.windows) and e.control_meant >= LEAST_MEANT, lambda e: e.control_turns,
             "control users' turns during others' faults", timing=True, looks=_control),

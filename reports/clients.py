@@ -5,7 +5,8 @@ Pure and of bounded size: an outage keeps its first attempts, a session its last
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,11 +14,15 @@ from loadtests.contract.compile import Contract
 from loadtests.history import Flag
 from loadtests.retry import REFUSALS
 
-__all__ = ["OVERLAP_NS", "ClientAccount", "Misstep", "Outage"]
+__all__ = ["KEPT_MISSTEPS", "KEPT_OUTAGES", "OVERLAP_NS", "ClientAccount", "Misstep", "MisstepLog", "Outage"]
 
 NS_PER_MS = 1_000_000
 KEPT_ATTEMPTS = 24
 KEPT_TURNS = 24
+#: of a session; beyond them those are kept that lasted longer than anybody may take to come back
+KEPT_OUTAGES = 1_000
+#: of a kind; beyond these only counts grow
+KEPT_MISSTEPS = 5_000
 #: a new socket and the old one side by side for longer than this are two live ones
 OVERLAP_NS = 250 * NS_PER_MS
 #: an attempt this near to a planned message was made for its sake, and not by the retry policy
@@ -32,6 +37,19 @@ class Misstep(NamedTuple):
     session: int
     row: int
     at_ns: int
+
+
+@dataclass(slots=True)
+class MisstepLog:
+    """All are counted, by kind, and the first of each kind kept."""
+
+    kept: list[Misstep] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, one: Misstep) -> None:
+        self.counts[one.kind] += 1
+        if self.counts[one.kind] <= KEPT_MISSTEPS:
+            self.kept.append(one)
 
 
 @dataclass(slots=True)
@@ -84,18 +102,23 @@ class ClientAccount:
     """State of one session's client over all its connections. ``misstep`` is called with what it must not do."""
 
     __slots__ = (
-        "_failed_ns", "_fatal_codes", "_live", "_misstep", "_recent", "_refused", "_twice_row", "_twice_since_ns", "cohort", "number",
-        "outage", "outages", "reconnections", "turns",
+        "_before", "_budget_ns", "_failed_ns", "_fatal_codes", "_live", "_misstep", "_recent", "_refused", "_served", "_twice_row",
+        "_twice_since_ns", "cohort", "number", "outage", "outages", "reconnections", "turns",
     )  # fmt: skip
 
-    def __init__(self, contract: Contract, number: int, cohort: str, misstep: Callable[[Misstep], None]) -> None:
+    def __init__(
+        self, contract: Contract, number: int, cohort: str, misstep: Callable[[Misstep], None], fatal: Iterable[int] = ()
+    ) -> None:  # fmt: skip
+        """``fatal``: codes after which the client's own policy does not come back."""
         self.number = number
         self.cohort = cohort
-        self._fatal_codes = frozenset(contract.file.closes.fatal)
+        self._fatal_codes = frozenset((*contract.file.closes.fatal, *fatal))
+        self._budget_ns = contract.file.turn.recovery_ms * NS_PER_MS
+        self._before = 0
         self._misstep = misstep
         self._failed_ns = 0
         self._live = self._twice_row = self._twice_since_ns = 0
-        self._refused = False
+        self._refused = self._served = False
         self.outages: list[Outage] = []
         self.outage: Outage | None = None
         self._recent: Outage | None = None
@@ -116,18 +139,21 @@ class ClientAccount:
 
     def failed(self, at_ns: int, status: int) -> None:
         self._failed_ns = at_ns
-        self._refused = self._refused or status in REFUSALS
+        self._refused = self._refused or status in REFUSALS or status in self._fatal_codes
 
-    def opened(self, row: int, at_ns: int, connection: int) -> None:
-        self.reconnections += connection > 1
+    def opened(self, row: int, at_ns: int) -> None:
+        self.reconnections += self._served
         self._live += 1
         if self._live == 2:
             self._twice_row, self._twice_since_ns = row, at_ns
 
     def ready(self, at_ns: int) -> None:
-        if self.outage is not None:
-            self.outage.ready_ns = at_ns
+        self._served = True
+        if (outage := self.outage) is not None:
+            outage.ready_ns = at_ns
             self.outage = None
+            if len(self.outages) > KEPT_OUTAGES and at_ns - outage.close_ns <= self._budget_ns:
+                self.outages.pop()
 
     def closed(self, row: int, at_ns: int, code: int, flags: int) -> None:
         if self._live > 1:
@@ -140,8 +166,9 @@ class ClientAccount:
         if flags & OURS:
             return
         if flags & WAS_READY:
-            self.outage = self._recent = Outage(self.number, self.cohort, len(self.outages), at_ns, row, code)
+            self.outage = self._recent = Outage(self.number, self.cohort, self._before, at_ns, row, code)
             self.outages.append(self.outage)
+            self._before += 1
         if code in self._fatal_codes:
             self._refused = True
             if self.outage is not None:

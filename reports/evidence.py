@@ -55,6 +55,8 @@ class Evidence:
     herded: int
     #: looks at the backend's own count of sessions
     server_views: int
+    #: the experiment expects connections to outlive its faults
+    lasting: bool
 
     @property
     def cuts(self) -> bool:

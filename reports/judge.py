@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from chaos.cleanup import RECORD
 from chaos.faults import FAULTS
 from loadtests.configfile import convert, read_yaml
 from loadtests.contract.schema import GateRule
@@ -14,15 +16,18 @@ from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.analytics import analyse
 from reports.assessment import Setting, assess
+from reports.bites import bites, strangers, unproven
 from reports.books import books, planned_turns
 from reports.causes import grouped
 from reports.checkers import declares_client
 from reports.eventlines import event_lines
-from reports.faultlines import fault_results, unproven
+from reports.faultlines import fault_results
 from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
 from reports.gates import Measured, judge_gate
 from reports.generator import generator_health
+from reports.hypothesis import expected_reconnects, experiment_result
 from reports.judgement import Check, GateResult, Judgement
+from reports.nodes import moved
 from reports.peers import views_of
 from reports.replay import replay
 from reports.selfcheck import problems
@@ -52,11 +57,13 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
     account = books(data, turns, planned)
     generator = generator_health(data, health)
     replayed = replay(data, windows)
+    bitten = bites(data, windows)
+    trouble = problems(data, windows, account, replayed, same_contract=contract_name is None)
+    trouble += strangers(data, windows, {number: one.cohort for number, one in replayed.clients.items()})
     setting = Setting(
         windows=tuple(windows), phases=phases, users=data.scenario.users, policy=data.scenario.retry, start_ns=data.start_ns,
-        trouble=tuple(problems(data, windows, account, replayed, same_contract=contract_name is None)),
-        unfit="; ".join(generator.reasons), unproven=unproven(data, windows), same_contract=contract_name is None,
-        views=tuple(views_of(data.journal)),
+        trouble=tuple(trouble), unfit="; ".join(generator.reasons), unproven=unproven(bitten, windows),
+        same_contract=contract_name is None, views=tuple(views_of(data.journal)), lasting=expected_reconnects(data.manifest) == "none",
     )  # fmt: skip
     assessed = assess(data.contract, data.rows, data.strings, setting, replayed)
     checks, outages = assessed.checks, outages_frame(assessed.recovered, connections, data)
@@ -79,7 +86,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         causes=reasons,
         checks=checks,
         gates=results,
-        faults=fault_results(data, windows, turns, outages, connections),
+        faults=fault_results(data, windows, bitten, turns, assessed.recovered, outages, connections),
         books=account,
         generator=generator,
         events=event_lines(data, turns, replayed.out_of_order, results),
@@ -92,14 +99,19 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         connections=connections,
         health=health,
         analytics=analyse(data, turns),
+        moved=moved(data.rows, data.strings),
+        experiment=experiment_result(
+            data.manifest, verdict, reasons, assessed.recovered, assessed.evidence.reconnections
+        ),
     )
 
 
 def _gates(data: RunData, gates_file: Path | None) -> list[Gate]:
     names = [phase.name for phase in data.scenario.phases]
     known = list(dict.fromkeys([*names, *map(str, data.manifest.get("declared_phases", []))]))
-    # What an override removed is still understood: a phase has one fault at most.
-    faults = [*(f"w{number}" for number, _ in enumerate(known, 1)), *FAULTS]
+    # What an override removed is still understood: a phase has one fault, or those that the plan gave it.
+    ran = [str(window.get("id")) for window in data.manifest.get("windows", [])]
+    faults = list(dict.fromkeys([*(f"w{number}" for number, _ in enumerate(known, 1)), *ran, *FAULTS]))
     budgets = parse_gates(data.contract.gates(), data.contract, known, data.contract.source, fault=NO_FAULT)
     if gates_file is None:
         return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml", faults=faults)
@@ -116,8 +128,22 @@ def _not_checked(checks: Iterable[Check], gates: Iterable[GateResult]) -> tuple[
 def _cleanup(data: RunData) -> str:
     records = [record for record in data.journal if record.get("type") == "cleanup"]
     if not records:
-        return "nothing to clean up" if not data.manifest.get("chaos") else "not recorded"
+        nothing = "nothing to clean up" if not data.manifest.get("chaos") else "not recorded"
+        return nothing + _cleaned_later(data.path)
     left = [str(one) for record in records for one in record.get("left") or []]
-    return (
+    said = (
         "nothing left behind" if all(r.get("ok") for r in records) else f"left behind: {', '.join(left) or 'unknown'}"
     )
+    return said + _cleaned_later(data.path)
+
+
+def _cleaned_later(path: Path) -> str:
+    """What ``gauntlet chaos cleanup`` did when the run was over; it changes nothing about the run."""
+    try:
+        later = json.loads((path / RECORD).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return ""
+    left = later.get("left") if isinstance(later, dict) else None
+    if not isinstance(left, list):
+        return ""
+    return f"; cleaned up later: {'still left: ' + ', '.join(map(str, left)) if left else 'nothing left behind'}"

@@ -13,12 +13,15 @@ __all__ = [
     "Cause",
     "Check",
     "CheckVerdict",
+    "Curve",
     "EventLine",
+    "ExperimentResult",
     "FaultResult",
     "GateResult",
     "GateVerdict",
     "GeneratorHealth",
     "Judgement",
+    "Moved",
     "Verdict",
     "Witness",
 ]
@@ -79,6 +82,40 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How long users took for something, with those who never did. ``steps``: (seconds, share of the users without it from then
+    on); a percentile of None was not reached in the ``seen_s`` seconds that were looked at.
+    """
+
+    users: int
+    missing: int
+    p50_s: float | None
+    p95_s: float | None
+    steps: tuple[tuple[float, float], ...]
+    seen_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult:
+    """What an experiment supposed, and whether it held. ``why``: what speaks against it, or why nothing can be said."""
+
+    name: str
+    form: str
+    hypothesis: str
+    state: Literal["held", "not-held", "unknown"]
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Resumes between nodes that have names: on another one than before, of all; and how many nodes were seen at all."""
+
+    elsewhere: int
+    of: int
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultResult:
     """One fault window, with proof that it bit and how its users recovered. Seconds since the run's start."""
 
@@ -105,6 +142,13 @@ class FaultResult:
     turns_lost: int
     #: 95th percentile of a turn in the window over that of the same cohort before it
     slowdown: float | None
+    #: who acts: listener, handshake, client, backend, command; empty: nobody said
+    place: str = ""
+    #: from the later of first loss and heal until a user was served again, until the turn that was under way went on, and until a
+    #: new one began; None: nobody was cut
+    back: Curve | None = None
+    went_on: Curve | None = None
+    began: Curve | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +253,10 @@ class Judgement:
     health: pd.DataFrame = field(repr=False)
     #: ``reports.analytics.Analytics``, the value chain; None: not made
     analytics: Any = field(default=None, repr=False)
+    #: None: the run was no experiment
+    experiment: ExperimentResult | None = None
+    #: None: no welcome named a node
+    moved: Moved | None = None
 
     def check(self, id_: str) -> Check:
         """The checker of this id."""

@@ -72,6 +72,8 @@ class PeerFinding:
     kind: str
     at_ns: int
     text: str
+    #: its witness; -1: it is seen from the backend's side alone
+    row: int = -1
 
 
 def views_of(journal: Iterable[Mapping[str, Any]]) -> list[View]:

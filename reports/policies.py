@@ -24,9 +24,11 @@ CHANCE, BY_CHANCE = 8, 8
 #: growth is looked for where the policy makes delays eight times as long, and half as much again would do
 EXPECTED_GROWTH, LEAST_GROWTH = 8.0, 1.5
 LEAST_SPREAD = 0.05
+#: of what the policy's own jitter spreads waits by, where that is less
+LEAST_OF_SPREAD = 1 / 3
 LEAST_RESETS = 5
 #: in step: nine in ten come back within a fifth of what the policy spreads them over
-IN_STEP, OF_CEILING = 0.9, 5
+IN_STEP, OF_SPREAD = 0.9, 5
 SECOND_MS = 1000.0
 
 
@@ -47,8 +49,8 @@ def _witness(one: Recovery) -> Misstep:
 
 
 def _ceiling_ms(policy: Policy, attempt: int) -> float:
-    """The longest wait before an attempt, from 1: the first after the loss is made at once."""
-    return float(min(policy.cap_ms, policy.base_ms * policy.factor ** min(attempt - 1, 64)))
+    """The longest wait before an attempt; 0 is the first after the loss."""
+    return policy.bounds_ms(attempt)[1]
 
 
 def retries(recovered: Sequence[Recovery], missteps: Iterable[Misstep], policy: Policy) -> Missteps:
@@ -92,11 +94,11 @@ def backoff(recovered: Sequence[Recovery], policy: Policy) -> Missteps:
         if _flat(by_attempt, policy):
             out.add("no-growth", "the client's waits do not grow from one attempt to the next", worst[:1])
         spreads = [
-            statistics.pstdev(some) / mean
+            statistics.pstdev(some) / mean / min(LEAST_SPREAD, LEAST_OF_SPREAD * policy.spread(attempt))
             for attempt, some in by_attempt.items()
-            if attempt and (mean := statistics.fmean(some)) > 1
+            if policy.spread(attempt) and (mean := statistics.fmean(some)) > 1
         ]
-        if spreads and statistics.median(spreads) < LEAST_SPREAD:
+        if spreads and statistics.median(spreads) < 1:
             out.add("no-jitter", "all clients wait for the same time", worst[:1])
     again = [one for one in recovered if one.outage.before and one.outage.delay_ms(1) is not None]
     firsts = [one.outage.delay_ms(1) or 0.0 for one in again]
@@ -122,11 +124,13 @@ def _flat(by_attempt: dict[int, list[float]], policy: Policy) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Herd:
-    """Sessions that one fault cut together: for each, how long after the heal it came, and the wait it could have had."""
+    """Sessions that one fault cut together: for each, how long after the heal it came, and over how much its policy spreads
+    that.
+    """
 
     window: str
     came_ms: tuple[float, ...]
-    ceilings_ms: tuple[float, ...]
+    spread_ms: tuple[float, ...]
     first: Recovery
 
 
@@ -140,7 +144,8 @@ def herds(recovered: Iterable[Recovery], policy: Policy) -> list[Herd]:
             continue
         came_ms = (dials[at] - one.since_ns) / 1e6
         members = by_window.setdefault((one.window, one.since_ns), {})
-        members.setdefault(one.outage.session, (came_ms, _ceiling_ms(policy, at), one))
+        low_ms, high_ms = policy.bounds_ms(at)
+        members.setdefault(one.outage.session, (came_ms, high_ms - low_ms, one))
     return [
         Herd(
             window, tuple(m[0] for m in some.values()), tuple(m[1] for m in some.values()), next(iter(some.values()))[2]
@@ -155,8 +160,9 @@ def herd(found: Iterable[Herd], most_share: float) -> Missteps:
     out = Missteps()
     for one in found:
         size = len(one.came_ms)
-        step = _most_within(one.came_ms, statistics.median(one.ceilings_ms) / OF_CEILING) / size
-        if step >= IN_STEP:
+        width_ms = statistics.median(one.spread_ms) / OF_SPREAD
+        # A policy without jitter keeps its herd together: that is for the product's own limit to judge.
+        if width_ms and _most_within(one.came_ms, width_ms) / size >= IN_STEP:
             out.add("in-step", "clients that were cut together come back together", [_witness(one.first)])
         peak = _most_within(one.came_ms, SECOND_MS) / size
         if peak > most_share:

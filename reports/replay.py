@@ -6,7 +6,7 @@ Memory grows with sessions and outages, not with events; of turns only a few num
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 from loadtests.contract.compile import Contract
 from loadtests.findings import Finding
 from loadtests.history import COHORTS, DTYPE, UNKNOWN_TURN, Flag, RowKind, Window
+from loadtests.retry import declared
 from loadtests.rundir import RunData
 from loadtests.tracker import SessionTracker
 from loadtests.turn import Rules
-from reports.clients import ClientAccount, Misstep
+from reports.clients import ClientAccount, MisstepLog
 from reports.endings import BY_CLIENT, CENSORED
 from reports.evidence import Tally
 from reports.peers import Moments
@@ -51,7 +52,7 @@ class Replayed:
     out_of_order: Counter[int] = field(default_factory=Counter)
     unfinished: int = 0
     clients: dict[int, ClientAccount] = field(default_factory=dict)
-    missteps: list[Misstep] = field(default_factory=list)
+    missteps: MisstepLog = field(default_factory=MisstepLog)
     #: turns by how they ended for the client; of those, decided ones with an event, and any with two or more
     ends: Counter[int] = field(default_factory=Counter)
     begun: int = 0
@@ -71,20 +72,23 @@ class Replayed:
 
 def replay(data: RunData, windows: Sequence[Window] = ()) -> Replayed:
     """One pass over all rows of a run directory."""
-    return replay_rows(data.contract, data.rows, data.strings, windows, data.first_row, data.workers)
+    fatal = declared(data.contract.file.client, data.scenario.retry).fatal
+    return replay_rows(data.contract, data.rows, data.strings, windows, data.first_row, data.workers, fatal)
 
 
 def replay_rows(
     contract: Contract, rows: Rows, strings: Sequence[str], windows: Sequence[Window] = (), first_row: Sequence[int] = (0,),
-    workers: Sequence[str] = ("rows",),
+    workers: Sequence[str] = ("rows",), fatal: Iterable[int] = (),
 ) -> Replayed:  # fmt: skip
-    """One pass over rows, in the order of their workers. ``strings``: what their numbers mean."""
+    """One pass over rows, in the order of their workers. ``strings``: what their numbers mean; ``fatal``: codes after which the
+    client's own policy does not come back.
+    """
     grace_ns = contract.file.turn.recovery_ms * 1_000_000
     result = Replayed(Tally(contract), Steadiness(windows, grace_ns), Sieve(contract, windows))
     roots = frozenset(i for i, text in enumerate(strings) if i and text in contract.file.agents.root)
     rules = Rules(contract, roots)
     for worker, first, last in zip(workers, first_row, [*first_row[1:], len(rows)], strict=False):
-        _Worker(contract, rules, result, result.counts.setdefault(worker, Counter())).read(rows, first, last)
+        _Worker(contract, rules, result, result.counts.setdefault(worker, Counter()), fatal).read(rows, first, last)
     for account in result.clients.values():
         account.finish(result.last_ns)
     return result
@@ -93,8 +97,11 @@ def replay_rows(
 class _Worker:
     """One process's rows: its sessions are no other's."""
 
-    def __init__(self, contract: Contract, rules: Rules, result: Replayed, counts: Counter[str]) -> None:
+    def __init__(
+        self, contract: Contract, rules: Rules, result: Replayed, counts: Counter[str], fatal: Iterable[int]
+    ) -> None:  # fmt: skip
         self._contract, self._rules, self._result, self._counts = contract, rules, result, counts
+        self._fatal = tuple(fatal)
         self._rows: Rows
         self._trackers: dict[int, SessionTracker] = {}
         self._stopped: set[int] = set()
@@ -148,7 +155,7 @@ class _Worker:
         # Two workers never play the same session; in a damaged history they may seem to.
         if session not in result.clients:
             name = COHORTS[cohort] if cohort < len(COHORTS) else ""
-            result.clients[session] = ClientAccount(self._contract, session, name, result.missteps.append)
+            result.clients[session] = ClientAccount(self._contract, session, name, result.missteps.add, self._fatal)
         tracker = self._trackers[session] = SessionTracker(self._rules, session, self._emit)
         return tracker
 
@@ -186,7 +193,7 @@ class _Worker:
         connection: int, *_: int,
     ) -> None:  # fmt: skip
         self._result.opened.add(at_ns)
-        account.opened(row, at_ns, connection)
+        account.opened(row, at_ns)
         tracker.opened(connection)
 
     def _ready(self, tracker: SessionTracker, account: ClientAccount, _row: int, at_ns: int, *_: int) -> None:

@@ -31,10 +31,11 @@ def explains(window: Window, place: str, kind: str) -> bool:
     """Does a fault on the session's own cohort explain this? Nothing that began after the heal is, but a broken connection:
     what a fault did to the network may show only when it is undone.
     """
+    cuts = window.disconnects or window.may_disconnect
     if kind == "abnormal-close":
-        return window.disconnects and place in {"during", "grace"}
+        return cuts and place in {"during", "grace"}
     if kind == "silent-cut":
-        return window.disconnects and place == "during"
+        return cuts and place == "during"
     if kind == "cancel-ignored":  # in time is what it had to be, and any fault costs time
         return place == "during"
     return kind in {"silent", "never-ready", "unanswered"} and window.swallows and place == "during"

@@ -1,17 +1,22 @@
 """Do turns go on as before? Compares turns of one place in the run with those before all faults, as proportions. Pure.
 
 The claim: at most a quarter of the turns are dropped, not answered, or slower than nine in ten were before by half as much
-again. It says nothing of fine differences, which budgets are for, and nothing where too few turns stand on either side.
+again; nor is one in ten over twice what hardly one in twenty was over before. Turns of half the time are no return to what
+was before either, though nobody's fault: then nothing is said. (A tail may get shorter: the start of a run has one of its own.)
+It says nothing of fine differences, which budgets are for, and nothing where too few turns stand on either side.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from loadtests.history import End, Window
 from reports.endings import ENDINGS
@@ -25,6 +30,12 @@ SURE = 0.99
 FASTER_SHARE = 0.9
 SLOWER = 1.5
 SLACK_MS = 100.0
+#: the tail, against the upper bound of where it was
+TAIL, TAIL_ALLOWED, TAIL_SLOWER, TAIL_SLACK_MS = 0.95, 0.1, 2.0, 250.0
+#: the other side
+FASTER = 0.5
+#: so long before and after a fault's switching everybody may feel it, the generator first
+SWITCHING_NS = 100_000_000
 #: fewer samples than this cannot show that at most ALLOWED are bad
 LEAST = math.ceil(math.log(0.05) / math.log(1 - ALLOWED))
 #: a plan that means so many turns is held to showing it
@@ -51,12 +62,21 @@ class Comparison:
     broken: bool = False
     unknown: str = ""
     rows: tuple[int, ...] = ()
+    #: median and 95th percentile, before and now
+    was_ms: tuple[float, float] = (0.0, 0.0)
+    is_ms: tuple[float, float] = (0.0, 0.0)
+    #: it is the tail that is not as before
+    tailed: bool = False
 
     @property
     def text(self) -> str:
+        shape = f"p50 {_ms(self.is_ms[0])} after {_ms(self.was_ms[0])}, p95 {_ms(self.is_ms[1])} after {_ms(self.was_ms[1])}"
+        if self.tailed:
+            of = f"{self.bad} of {self.samples} answered turns"
+            return f"{of} took over {self.limit_ms:,.0f} ms, twice of what one in twenty did before; {shape}"
         return (
             f"{self.bad} of {self.samples} turns were dropped, not answered, or took over {self.limit_ms:,.0f} ms, which nine in ten "
-            f"of the {self.before} before the faults were faster than by half"
+            f"of the {self.before} before the faults were faster than by half; {shape}"
         )
 
 
@@ -91,6 +111,7 @@ class Steadiness:
             for cohort, some in mine.items()
         }
         self._first_ns = min((one.start_ns for one in self._windows), default=0)
+        self._switches = sorted(at for one in self._windows for at in (one.start_ns, one.end_ns) if at is not None)
         self._turns: dict[tuple[str, str], _Turns] = {}
 
     def add(self, row: int, cohort: str, intended_ns: int, end_ns: int, end: int) -> None:
@@ -113,17 +134,22 @@ class Steadiness:
 
     def _place(self, cohort: str, start_ns: int, end_ns: int) -> str:
         if cohort == CONTROL:
-            if end_ns < self._first_ns:
+            if end_ns < self._first_ns - SWITCHING_NS:
                 return BEFORE
-            hit = any(
-                end_ns >= one.start_ns and (one.end_ns is None or start_ns <= one.end_ns) for one in self._windows
+            hit = not self._switching(start_ns) and any(
+                end_ns >= one.start_ns + SWITCHING_NS and (one.end_ns is None or start_ns <= one.end_ns - SWITCHING_NS)
+                for one in self._windows
             )
             return DURING if hit else ""
         first_ns, over_ns = self._bounds.get(cohort, (math.inf, math.inf))
         return BEFORE if end_ns < first_ns else AFTER if start_ns > over_ns else ""
 
+    def _switching(self, at_ns: int) -> bool:
+        place = bisect_left(self._switches, at_ns - SWITCHING_NS)
+        return place < len(self._switches) and self._switches[place] <= at_ns + SWITCHING_NS
+
     def control(self) -> Comparison:
-        """The control cohort during others' faults."""
+        """The control cohort during others' faults, their switching aside."""
         return self._compare([CONTROL], DURING)
 
     def restored(self) -> Comparison:
@@ -145,18 +171,31 @@ class Steadiness:
         # A turn that the run's end cut is a sample once it has taken too long.
         ms = np.array([*later.ms, *(one for one in later.cut_ms if one > limit_ms)])
         rows = [*later.rows, *(row for row, one in zip(later.cut_rows, later.cut_ms, strict=True) if one > limit_ms)]
+        samples = len(ms)
         slow = np.flatnonzero(ms > limit_ms)
-        samples, bad = len(ms), len(slow)
+        broken = samples > 0 and bounds(len(slow), samples, SURE)[0] > ALLOWED
+        tailed = False
+        if not broken:
+            # Of those that were answered: what is not has other checkers, and a tail of them is no shape.
+            answered, tail_ms = int(np.isfinite(ms).sum()), _tail_limit_ms(good)
+            tail = np.flatnonzero((ms > tail_ms) & np.isfinite(ms))
+            tailed = answered > 0 and bounds(len(tail), answered, SURE)[0] > TAIL_ALLOWED
+            if tailed:
+                broken, slow, samples, limit_ms = True, tail, answered, tail_ms
+        bad = len(slow)
         worst = [rows[i] for i in slow[np.argsort(-ms[slow], kind="stable")].tolist()]
-        broken = samples > 0 and bounds(bad, samples, SURE)[0] > ALLOWED
         unknown = ""
         if samples < LEAST:
             unknown = f"only {samples} turns to compare with those before the faults, {LEAST} would do"
         elif not broken and bounds(bad, samples)[1] > ALLOWED:
             unknown = f"{bad} of {samples} turns took over {limit_ms:,.0f} ms or failed: too few turns to tell chance from change"
+        was_ms, is_ms = _shape(good), _shape(ms)
+        fast_ms = min(FASTER * was_ms[0], was_ms[0] - SLACK_MS)
+        if not unknown and samples and bounds(int((ms < fast_ms).sum()), samples, SURE)[0] > 1 - FASTER:
+            unknown = f"turns take half of what they did: p50 {_ms(is_ms[0])} after {_ms(was_ms[0])}, another state than before"
         return Comparison(
             meant=meant, samples=samples, bad=bad, limit_ms=limit_ms, before=len(good), broken=broken,
-            unknown="" if broken else unknown, rows=tuple(worst),
+            unknown="" if broken else unknown, rows=tuple(worst), was_ms=was_ms, is_ms=is_ms, tailed=tailed,
         )  # fmt: skip
 
     def _joined(self, cohorts: Sequence[str], place: str) -> _Turns:
@@ -166,6 +205,25 @@ class Steadiness:
                 for name in _Turns.__slots__:
                     getattr(joined, name).extend(getattr(one, name))
         return joined
+
+
+def _shape(ms: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Median and tail, each an observed value."""
+    if not len(ms):
+        return 0.0, 0.0
+    low, high = np.quantile(ms, [0.5, TAIL], method="inverted_cdf").tolist()
+    return low, high
+
+
+def _tail_limit_ms(good: np.ndarray[Any, Any]) -> float:
+    """Twice of what the tail surely was not over: the bound is an order statistic, the longest of all where there are few."""
+    place = int(binom.ppf(SURE, len(good), TAIL))
+    bound_ms = float(np.sort(good)[min(place, len(good) - 1)])
+    return max(TAIL_SLOWER * bound_ms, bound_ms + TAIL_SLACK_MS)
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f} ms" if math.isfinite(value) else "never"
 
 
 def _unsteady(good: int, judged: int) -> str:

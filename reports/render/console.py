@@ -9,19 +9,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.judgement import GateResult, Judgement
+from reports.judgement import FaultResult, GateResult, Judgement
 from reports.render import valuechain
 from reports.render.figures import NARROW, count, duration_s, percent
 from reports.render.wording import (
     SIGNS,
     VERDICTS,
     about_control,
+    about_experiment,
+    about_nodes,
     asked,
     behind,
     fault_state,
     gate_observed,
     listed,
     measured,
+    on_our_side,
     show_command,
     shown,
     when,
@@ -60,6 +63,7 @@ class _Screen:
         self._gates(judgement)
         self._events(judgement)
         self._faults(judgement)
+        self._experiment(judgement)
         self._books(judgement)
         if judgement.not_checked:
             self._line(("not checked  ", "dim"), listed(judgement.not_checked, MOST))
@@ -130,13 +134,27 @@ class _Screen:
                     when(fault),
                     f"{asked(fault)} → {measured(fault)} {SIGNS[fault.effect][0]}",
                     *(count(value, GAP) for value in (fault.sessions, fault.disconnected)),
-                    duration_s(fault.recovery_s),
+                    self._back(fault),
                     count(fault.turns_lost, GAP),
                     self._state(fault_state(fault)),
                 )
                 for fault in judgement.faults[: 4 * MOST]
             ),
         )
+
+    def _experiment(self, judgement: Judgement) -> None:
+        if (result := judgement.experiment) is not None:
+            self._line(("hypothesis   ", "dim"), self._state(result.state), f"  {about_experiment(result)}")
+        several = judgement.moved is not None and judgement.moved.nodes > 1
+        for said in filter(None, (about_nodes(judgement) if several else "", on_our_side(judgement))):
+            self._line(("faults       ", "dim"), said.replace(NARROW, GAP))
+
+    def _back(self, fault: FaultResult) -> str:
+        """p50 and p95; the page says of how many users one was not reached."""
+        if fault.back is None:
+            return duration_s(None)
+        both = (fault.back.p50_s, fault.back.p95_s)
+        return "/".join(dict.fromkeys("never" if one is None else duration_s(one) for one in both))
 
     def _books(self, judgement: Judgement) -> None:
         books, generator = judgement.books, judgement.generator

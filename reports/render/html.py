@@ -49,6 +49,7 @@ def render_html(judgement: Judgement) -> str:
         room={"sentence": SENTENCE, "title": TITLE, "consequence": CONSEQUENCE},
         cut=any(_is_cut(cause) for cause in judgement.causes) or len(judgement.causes) > MOST_CAUSES,
         ran=_what_ran(judgement), control=wording.about_control(judgement), warnings=_warnings(judgement),
+        nodes=wording.about_nodes(judgement), ours=wording.on_our_side(judgement),
         again=wording.again_command(judgement), funnel=funnel(judgement), chain=valuechain.tables(judgement),
     )  # fmt: skip
 
@@ -128,7 +129,8 @@ def _environment() -> Environment:
     )  # fmt: skip
     made.filters.update(
         {name: getattr(wording, name) for name in (
-            "asked", "behind", "budget_used", "fault_state", "gate_observed", "listed", "measured", "shown", "when",
+            "about_experiment", "asked", "back", "behind", "budget_used", "certain", "fault_state", "gate_observed", "listed", "measured",
+            "shown", "when",
         )},
         count=figures.count, duration_s=figures.duration_s, percent=figures.percent,
         mark=_mark, status=_status, svg=_svg, whole=escape, quoted=shlex.quote,

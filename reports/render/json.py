@@ -31,6 +31,8 @@ KEYS = {
     "analytics": "analytics",
     "not_checked": "not_checked",
     "cleanup": "cleanup",
+    "experiment": "experiment",
+    "moved": "moved",
     "run": "run",
 }
 

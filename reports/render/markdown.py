@@ -14,13 +14,18 @@ from reports.render.wording import (
     SIGNS,
     VERDICTS,
     about_control,
+    about_experiment,
+    about_nodes,
     again_command,
     asked,
+    back,
     behind,
+    certain,
     fault_state,
     gate_observed,
     listed,
     measured,
+    on_our_side,
     show_command,
     shown,
     when,
@@ -49,7 +54,7 @@ def render_markdown(judgement: Judgement) -> str:
     """The text of ``summary.md``; sections that do not fit any more are left out, and that is said."""
     parts = [_head(judgement)]
     size = len(parts[0].encode())
-    for section in (_causes, _gates, _events, _faults, _value_chain, _books, _not_checked, _further):
+    for section in (_causes, _gates, _events, _faults, _experiment, _value_chain, _books, _not_checked, _further):
         text = section(judgement)
         if size + len(text.encode()) > MOST_BYTES:
             parts.append("\n*The rest is left out: it is too long for a summary; the page has it.*\n")
@@ -152,7 +157,7 @@ def _faults(judgement: Judgement) -> str:
             "effect",
             "users hit",
             "cut off",
-            "back again s",
+            "back again s, p50 / p95",
             "turns lost",
             "users",
         ),
@@ -160,17 +165,26 @@ def _faults(judgement: Judgement) -> str:
             (
                 _code(f"{fault.id} {fault.kind}"),
                 when(fault),
-                f"{escaped(asked(fault))} → {escaped(measured(fault))}",
+                f"{escaped(asked(fault))} → {escaped(measured(fault))}"
+                + (f" ({escaped(certain(fault))})" if certain(fault) else ""),
                 _status(fault.effect),
                 count(fault.sessions),
                 count(fault.disconnected),
-                f"{duration_s(fault.recovery_s)} (slowest {duration_s(fault.recovery_max_s)})",
+                f"{escaped(back(fault))} (slowest {duration_s(fault.recovery_max_s)})",
                 f"{count(fault.turns_lost)} of {count(fault.turns)}",
                 _status(fault_state(fault)) + (f" ({fault.unrecovered})" if fault.unrecovered else ""),
             )
             for fault in judgement.faults
         ),
     )
+
+
+def _experiment(judgement: Judgement) -> str:
+    result = judgement.experiment
+    lines = [f"- hypothesis {_status(result.state)}: {escaped(about_experiment(result), 1000)}"] if result else []
+    lines += [f"- {escaped(said)}" for said in (about_nodes(judgement), on_our_side(judgement)) if said]
+    lines += [f"- clean-up: {escaped(judgement.cleanup)}"] if judgement.cleanup else []
+    return "\n".join(["\n### Experiment and clean-up\n", *lines, ""]) if lines else ""
 
 
 def _value_chain(judgement: Judgement) -> str:

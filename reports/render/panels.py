@@ -13,7 +13,7 @@ from reports import charts
 from reports.judgement import Judgement
 from reports.render import series, valuechain
 from reports.render.figures import count, duration_s, finite, percent
-from reports.render.wording import shown
+from reports.render.wording import reached, shown
 
 __all__ = ["Panel", "funnel", "panels"]
 
@@ -56,6 +56,7 @@ def panels(judgement: Judgement) -> tuple[Panel, ...]:
         _latency(judgement, axis),
         _outcomes(judgement, axis),
         _connections(judgement, axis),
+        _recovery(judgement),
         *_health(judgement, axis),
     )
 
@@ -158,6 +159,45 @@ def _connections(judgement: Judgement, axis: _Axis) -> Panel:
     return Panel(
         "connections", title, caption, svg, ("from s", *order), _pivot(counts, "what", "connections", order, "0")
     )
+
+
+def _recovery(judgement: Judgement) -> Panel:
+    """How long users were without service after each fault, with those who never came back."""
+    title = "Recovery: who is not yet served again"
+    cut = [fault for fault in judgement.faults if fault.back is not None and fault.back.users]
+    if not cut:
+        return Panel("recovery", title, "No fault cut anybody: there is no recovery to show.", "")
+    slowest = sorted(cut, key=lambda one: -(one.back.missing if one.back else 0) * 1e9 - (one.recovery_max_s or 0))
+    drawn = [fault for fault in cut if fault in slowest[: len(charts.SERIES)]]
+    points = series.recovery(drawn)
+    caption = (
+        "Share of the users that each fault cut who are not yet served again, in seconds since the later of the loss and the heal, "
+        "by Kaplan and Meier: whoever never came back, or whose session ended first, is counted for as long as it was seen."
+    )
+    if len(drawn) < len(cut):
+        caption += f" Drawn are the {len(drawn)} slowest of {len(cut)}; the table has all."
+    svg = charts.step_chart(
+        points, x="s", y="share", series="fault", order=list(dict.fromkeys(points["fault"])), x_title="seconds since loss and heal",
+        y_title="not yet served", title=title, description=caption,
+    )  # fmt: skip
+    columns = (
+        "fault", "users cut", "back p50 s", "back p95 s", "not back", "interrupted turn went on p50 s", "p95 s", "of users",
+        "new turn began p50 s", "p95 s", "of users",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            shown(f"{one.id} {one.kind}", 60), count(one.back.users), reached(one.back, "p50"), reached(one.back, "p95"),
+            count(one.back.missing),
+            *(
+                cell
+                for curve in (one.went_on, one.began)
+                for cell in (reached(curve, "p50"), reached(curve, "p95"), count(curve.users if curve else 0))
+            ),
+        )
+        for one in cut
+        if one.back is not None
+    )  # fmt: skip
+    return Panel("recovery", title, caption, svg, columns, rows)
 
 
 def _centred(frame: pd.DataFrame, axis: _Axis) -> pd.DataFrame:

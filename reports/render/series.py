@@ -4,10 +4,12 @@ any size of run. Pure pandas; knows neither charts nor pages.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from reports.endings import FAILED, GOOD, LEFT_OUT
-from reports.judgement import Judgement
+from reports.judgement import FaultResult, Judgement
 from reports.render.figures import finite
 from reports.render.wording import shown
 
@@ -22,6 +24,7 @@ __all__ = [
     "health",
     "outcomes",
     "phases",
+    "recovery",
     "windows",
 ]
 
@@ -106,6 +109,18 @@ def health(judgement: Judgement, width_s: int) -> pd.DataFrame:
         return pd.DataFrame({"at_s": [], "loop_lag_p99_ms": [], "cpu": []})
     worst = frame[wanted].astype(float).groupby(_bins(frame["at_s"], width_s)).max()
     return worst.rename_axis("at_s").reset_index().reindex(columns=["at_s", "loop_lag_p99_ms", "cpu"])
+
+
+def recovery(faults: Iterable[FaultResult]) -> pd.DataFrame:
+    """fault, s, share: of the users that it cut, who is not yet back, from its heal to the last that was seen of them."""
+    rows = []
+    for place, fault in enumerate(faults):
+        if (curve := fault.back) is None:
+            continue
+        name = shown(f"{fault.id} {fault.kind}", 40) or str(place)
+        last = curve.steps[-1][1] if curve.steps else 1.0
+        rows += [(name, at, left) for at, left in ((0.0, 1.0), *curve.steps, (curve.seen_s, last))]
+    return pd.DataFrame(rows, columns=["fault", "s", "share"])
 
 
 def windows(judgement: Judgement, total_s: float, width_px: float) -> pd.DataFrame:

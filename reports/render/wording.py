@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 
 from reports.endings import FAILED, GOOD, LEFT_OUT
-from reports.judgement import Books, EventLine, FaultResult, GateResult, Judgement, Witness
+from reports.judgement import Books, Curve, EventLine, ExperimentResult, FaultResult, GateResult, Judgement, Witness
 from reports.render.figures import NARROW, count, duration_s, finite, percent, rate
 
 __all__ = [
@@ -18,14 +18,20 @@ __all__ = [
     "SIGNS",
     "VERDICTS",
     "about_control",
+    "about_experiment",
+    "about_nodes",
     "again_command",
     "asked",
+    "back",
     "behind",
     "budget_used",
+    "certain",
     "fault_state",
     "gate_observed",
     "listed",
     "measured",
+    "on_our_side",
+    "reached",
     "show_command",
     "shown",
     "when",
@@ -56,6 +62,8 @@ SIGNS = {
     "back": ("✓", "all back", "ok"),
     "lost": ("✗", "not back", "bad"),
     "uncut": ("–", "nobody cut", "off"),
+    "held": ("✓", "held", "ok"),
+    "not-held": ("✗", "did not hold", "bad"),
 }
 
 #: what stands behind a word of the books that says more than one thing
@@ -142,7 +150,8 @@ def asked(fault: FaultResult) -> str:
 
 def measured(fault: FaultResult) -> str:
     """The number that proves the effect; every measurement has ``what``, ``value`` and ``unit``."""
-    value, unit, what, tried = (fault.measured.get(key) for key in ("value", "unit", "what", "tried"))
+    value, unit, what = (fault.measured.get(key) for key in ("value", "unit", "what"))
+    tried = fault.measured.get("tried", fault.measured.get("of"))
     if value is None:
         return shown(fault.measured.get("reason") or "nothing", 80)
     # what was asked in milliseconds and is answered in them needs no third name
@@ -153,6 +162,61 @@ def measured(fault: FaultResult) -> str:
         number += f" of {_plain(tried)}"
     unit = "" if unit == "ms" or str(unit or "") in str(what or "") else unit
     return " ".join(part for part in (shown(what or "", 60), number, shown(unit or "", 20)) if part)
+
+
+def certain(fault: FaultResult) -> str:
+    """How the effect is known: by what, and which way it went, where a canary cannot tell one way from the other."""
+    direction = fault.measured.get("direction")
+    parts = [f"by {shown(fault.by, 160)}"] if fault.by else []
+    if isinstance(direction, str) and direction != "both":
+        parts.append(f"direction: {shown(direction, 60)}")
+    return "; ".join(parts)
+
+
+def reached(curve: Curve | None, at: str, gap: str = NARROW) -> str:
+    """A percentile of a recovery, p50 or p95, in seconds; or by how many of its users it was not reached."""
+    if curve is None or not curve.users:
+        return "—"
+    value = finite(curve.p50_s if at == "p50" else curve.p95_s)
+    return (
+        duration_s(value)
+        if value is not None
+        else f"not reached by {count(curve.missing, gap)} of {count(curve.users, gap)}"
+    )
+
+
+def back(fault: FaultResult, gap: str = NARROW) -> str:
+    """When the users that it cut were served again: p50 and p95."""
+    if fault.back is None:
+        return "—"
+    middle, most = reached(fault.back, "p50", gap), reached(fault.back, "p95", gap)
+    return middle if middle == most else f"{middle} / {most}"
+
+
+def on_our_side(judgement: Judgement) -> str:
+    """Which faults our own sessions made, and that they touch nobody else; empty: none."""
+    kinds = dict.fromkeys(shown(fault.kind, 40) for fault in judgement.faults if fault.place == "client")
+    if not kinds:
+        return ""
+    return f"Made by our own clients ({', '.join(kinds)}): such faults touch only the sessions of this run, and no other user's."
+
+
+def about_experiment(result: ExperimentResult) -> str:
+    """Its name, what it supposed, and what speaks against it."""
+    form = f" ({shown(result.form, 20)})" if result.form else ""
+    why = f" [{'; '.join(shown(one, 160) for one in result.why)}]" if result.why else ""
+    return f"{shown(result.name, 60)}{form}: {shown(result.hypothesis)}{why}"
+
+
+def about_nodes(judgement: Judgement) -> str:
+    """How many of those that resumed did so elsewhere; none at all says nothing of that."""
+    if judgement.moved is None:
+        return ""
+    one = judgement.moved
+    if one.nodes < 2:
+        return "resumed on another node: unknown, only one node was seen"
+    said = f"resumed on another node: {count(one.elsewhere)} of {count(one.of)}"
+    return said if one.elsewhere else f"{said}, so whether a session can be is unknown"
 
 
 def fault_state(fault: FaultResult) -> str:
@@ -187,7 +251,8 @@ def about_control(judgement: Judgement) -> str:
     """What the users that no fault touched tell: without them, nothing can be blamed on a fault or cleared of it."""
     turns = judgement.turns
     if "cohort" not in turns or not len(control := turns[turns["cohort"] == "control"]):
-        return "no control users"
+        on_itself = judgement.manifest.get("scope") == "backend"
+        return "no control users: faults on the backend itself touch everybody" if on_itself else "no control users"
     good, judged = (
         int((control["outcome"] == "ok").sum()),
         int((~control["outcome"].isin(["abandoned", "in-doubt"])).sum()),

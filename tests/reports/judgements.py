@@ -16,11 +16,14 @@ from reports.judgement import (
     Books,
     Cause,
     Check,
+    Curve,
     EventLine,
+    ExperimentResult,
     FaultResult,
     GateResult,
     GeneratorHealth,
     Judgement,
+    Moved,
     Witness,
 )
 from reports.patterns import Followed, Sequence
@@ -152,6 +155,15 @@ def fault(id_: str, kind: str, start_s: float, end_s: float | None, **over: Any)
     return FaultResult(**base | over)
 
 
+def back(users: int, missing: int = 0) -> Curve:
+    """Users that came back after 0.6 s, half of them, and 2.4 s, but for some."""
+    left = missing / users
+    return Curve(
+        users=users, missing=missing, p50_s=0.6, p95_s=2.4 if left <= 0.05 else None, steps=((0.6, 0.5), (2.4, left)),
+        seen_s=14.0 if missing else 2.4,
+    )  # fmt: skip
+
+
 def event_lines(frame: pd.DataFrame) -> tuple[EventLine, ...]:
     budgets: dict[str, float] = {EVENTS[0]: 1000.0, EVENTS[-1]: 2500.0}
     lines = []
@@ -231,7 +243,7 @@ def go() -> Judgement:
             fault("w1", "latency", 16.0, 22.0, asked={"latency_ms": 150, "jitter_ms": 20, "direction": "down"},
                   measured={"what": "added round trip", "value": 151.2, "unit": "ms"}, slowdown=1.24, turns=91),
             fault("w2", "down", 28.0, 31.0, disconnected=30, reconnects_peak_per_s=11, recovery_s=0.6, recovery_max_s=2.4,
-                  turns=62, turns_lost=0, slowdown=1.53),
+                  turns=62, turns_lost=0, slowdown=1.53, place="listener", back=back(30), went_on=back(12), began=back(30)),
         ),
         books=books(frame),
         generator=GeneratorHealth(fit=True, loop_lag_p99_ms=3.1, cpu_p95=0.41, rows_lost=0, reasons=()),
@@ -307,9 +319,14 @@ def cannot_say() -> Judgement:
             for one in base.checks
         ),
         gates=tuple(replace(one, verdict="unknown", reason="the generator was not fit") for one in base.gates),
+        experiment=ExperimentResult(name="jam-heal-short", form="short", hypothesis="Nobody reconnects.", state="unknown",
+                                    why=("3 reconnects where none was expected", "CANNOT SAY: self")),
+        moved=Moved(elsewhere=3, of=30, nodes=2),
         faults=(replace(base.faults[0], effect="absent", measured={"what": "added round trip", "value": 0.4, "unit": "ms"}),
                 replace(base.faults[1], effect="not-probed", measured={"value": None, "reason": "no ping was sent"},
-                        end_s=None, unrecovered=4)),
+                        end_s=None, unrecovered=4, place="client", kind="mass-disconnect", back=back(30, 4)),
+                replace(base.faults[0], id="w3", by="WebSocket pings on a live connection",
+                        measured={"what": "added round trip", "value": 150.4, "unit": "ms", "direction": "read back, not measured"})),
         generator=GeneratorHealth(fit=False, loop_lag_p99_ms=212.0, cpu_p95=0.98, rows_lost=12,
                                   reasons=("loop lag p99 212 ms is over 100 ms", "CPU p95 98 % is over 90 %")),
         books=replace(base.books, balanced=False),
@@ -345,9 +362,11 @@ def hostile() -> Judgement:
         ),
         gates=tuple(replace(one, metric=HOSTILE, rule=HOSTILE, reason=HOSTILE + HUGE) for one in base.gates),
         faults=tuple(
-            replace(one, id=HOSTILE, kind=HOSTILE, asked={HOSTILE: HUGE}, measured={"what": HOSTILE, "value": HUGE, "unit": HOSTILE})
+            replace(one, id=HOSTILE, kind=HOSTILE, asked={HOSTILE: HUGE}, by=HOSTILE + HUGE, place="client", back=back(30, 4),
+                    measured={"what": HOSTILE, "value": HUGE, "unit": HOSTILE, "of": HUGE, "direction": HOSTILE + HUGE})
             for one in base.faults
         ),
+        experiment=ExperimentResult(name=HOSTILE, form=HOSTILE, hypothesis=HOSTILE + HUGE, state="not-held", why=(HOSTILE, HUGE)),
         books=replace(base.books, dropped_why={HOSTILE: 5}, outcomes={HOSTILE: 3, "ok": 7}),
         generator=replace(base.generator, fit=False, reasons=(HOSTILE, HUGE)),
         events=(base.events[0], replace(base.events[1], name=IN_FRAME), *base.events[2:]),

@@ -41,7 +41,14 @@ def funnel(name: str = "sent") -> str:
     return charts.funnel_chart(steps, title="T", description="D")
 
 
-DRAWERS = {"line": line, "bars": bars, "funnel": funnel}
+def steps(name: str = "w1 down") -> str:
+    points = pd.DataFrame([(name, 0.0, 1.0), (name, 0.6, 0.5), ("b", 0.0, 1.0)], columns=["fault", "s", "share"])
+    return charts.step_chart(
+        points, x="s", y="share", series="fault", order=[name, "b"], x_title="seconds", y_title="not yet back", title="T", description="D"
+    )  # fmt: skip
+
+
+DRAWERS = {"line": line, "bars": bars, "funnel": funnel, "steps": steps}
 
 
 def words(svg: str) -> list[str]:

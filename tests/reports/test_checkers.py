@@ -32,7 +32,7 @@ NUMBERS = [f.name for f in fields(Evidence) if f.name not in {"contract", "windo
 
 
 def evidence(contract: Contract, windows: tuple[Window, ...], number: int) -> Evidence:
-    return Evidence(contract=contract, windows=windows, **dict.fromkeys(NUMBERS, number))
+    return Evidence(contract=contract, windows=windows, **(dict.fromkeys(NUMBERS, number) | {"lasting": False}))
 
 
 def ids(checkers: Iterable[Checker]) -> set[str]:
@@ -203,3 +203,10 @@ def test_a_session_that_comes_back_too_late_is_a_finding(tmp_path: Path) -> None
     check = judged.check("reconnect")
     assert (judged.verdict, check.verdict, check.violations) == ("no-go", "invalid", DOWN.users // 2)
     assert "back after 11." in check.witnesses[0].text
+
+
+def test_connections_that_must_outlive_their_faults_require_the_checker_of_peers() -> None:
+    checker = next(checker for checker in CHECKERS if checker.id == "dead-peers")
+    lasting = replace(evidence(REFERENCE, (CUT,), 7), server_views=0, lasting=True)
+    assert (checker.required(lasting), checker.samples(lasting)) == (True, 7)
+    assert checker.samples(replace(lasting, lasting=False)) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtests.history import End, Flag, RowKind
-from reports.clients import OVERLAP_NS, ClientAccount, Misstep, Outage
+from reports.clients import KEPT_MISSTEPS, KEPT_OUTAGES, OVERLAP_NS, ClientAccount, Misstep, MisstepLog, Outage
 from tests.reports.stories import MS, REFERENCE, START_NS, Story
 
 
@@ -91,16 +91,16 @@ def test_so_many_attempts_are_counted_and_only_the_first_kept() -> None:
 def test_after_a_refusal_for_good_a_dial_is_a_misstep(status: int) -> None:
     story = Story()
     story.refused(0, 0, status)
-    assert not story.replayed().missteps
+    assert not story.replayed().missteps.kept
     story.dial(0, 50)
-    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"]
+    assert [one.kind for one in story.replayed().missteps.kept] == ["after-fatal"]
 
 
 def test_other_refusals_may_be_tried_again() -> None:
     story = Story()
     for at_ms, status in enumerate((500, 503, 429, 404, -111, 0)):
         story.refused(0, at_ms * 10, status)
-    assert not story.replayed().missteps
+    assert not story.replayed().missteps.kept
 
 
 def test_a_fatal_code_sends_the_client_away_and_nobody_has_to_serve_it() -> None:
@@ -110,7 +110,7 @@ def test_a_fatal_code_sends_the_client_away_and_nobody_has_to_serve_it() -> None
     (outage,) = account(story).outages
     assert outage.dismissed
     story.dial(0, 200)
-    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"]
+    assert [one.kind for one in story.replayed().missteps.kept] == ["after-fatal"]
 
 
 def test_sent_away_on_the_way_back_is_sent_away() -> None:
@@ -127,7 +127,7 @@ def test_our_own_close_with_such_a_code_sends_nobody_away() -> None:
     story.connect(0, 0)
     story.close(0, 100, REFERENCE.file.closes.fatal[0], int(Flag.OURS))
     story.dial(0, 200)
-    assert not story.replayed().missteps
+    assert not story.replayed().missteps.kept
 
 
 @pytest.mark.parametrize(("overlap_ms", "missteps"), [(OVERLAP_NS / MS, 0), (OVERLAP_NS / MS + 1, 1)])
@@ -137,7 +137,7 @@ def test_two_sockets_may_overlap_for_a_moment(overlap_ms: float, missteps: int) 
     story.connect(0, 100)
     story.close(0, 101 + overlap_ms)
     story.close(0, 9_000, 1000, int(Flag.OURS))
-    assert [one.kind for one in story.replayed().missteps] == ["two-sockets"] * missteps
+    assert [one.kind for one in story.replayed().missteps.kept] == ["two-sockets"] * missteps
 
 
 def test_two_sockets_that_live_to_the_end_are_a_misstep() -> None:
@@ -145,7 +145,7 @@ def test_two_sockets_that_live_to_the_end_are_a_misstep() -> None:
     story.connect(0, 0)
     story.connect(0, 100)
     story.row(13, 0, 5_000)  # type: ignore[arg-type]  # STOP
-    (one,) = story.replayed().missteps
+    (one,) = story.replayed().missteps.kept
     assert (one.kind, one.at_ns) == ("two-sockets", START_NS + 101 * MS)
 
 
@@ -153,7 +153,7 @@ def test_one_socket_that_lives_to_the_end_is_none() -> None:
     story = Story()
     story.connect(0, 0)
     story.row(13, 0, 5_000)  # type: ignore[arg-type]  # STOP
-    assert not story.replayed().missteps
+    assert not story.replayed().missteps.kept
 
 
 def test_a_turn_spans_from_its_intended_send_to_its_end() -> None:
@@ -197,7 +197,7 @@ def test_a_quarter_of_a_second_is_a_moment(overlap_ms: float, missteps: int) -> 
     story.connect(0, 0)
     story.connect(0, 100)
     story.close(0, 101 + overlap_ms)
-    assert len(story.replayed().missteps) == missteps
+    assert len(story.replayed().missteps.kept) == missteps
 
 
 def test_of_three_sockets_two_are_left_when_one_goes() -> None:
@@ -208,7 +208,7 @@ def test_of_three_sockets_two_are_left_when_one_goes() -> None:
     story.close(0, 1_000, 1000, int(Flag.OURS))
     story.connect(0, 2_000)
     story.close(0, 3_000, 1000, int(Flag.OURS))
-    assert [one.at_ns - START_NS for one in story.replayed().missteps] == [101 * MS, 2_001 * MS]
+    assert [one.at_ns - START_NS for one in story.replayed().missteps.kept] == [101 * MS, 2_001 * MS]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_who_was_refused_for_good_stays_refused_whatever_comes_next() -> None:
     story.refused(0, 0, 401)
     story.refused(0, 50)
     story.dial(0, 100)
-    assert [one.kind for one in story.replayed().missteps] == ["after-fatal"] * 2
+    assert [one.kind for one in story.replayed().missteps.kept] == ["after-fatal"] * 2
 
 
 @pytest.mark.parametrize("connections", [1, 2, 5])
@@ -242,6 +242,14 @@ def test_every_connection_but_the_first_is_a_reconnection(connections: int) -> N
         story.connect(0, at * 100)
         story.close(0, at * 100 + 50)
     assert account(story).reconnections == connections - 1
+
+
+def test_who_was_never_ready_does_not_come_back() -> None:
+    story = Story()
+    story.dial(0, 0)
+    story.refused(0, 50)
+    story.connect(0, 100)
+    assert account(story).reconnections == 0
 
 
 def test_a_turn_that_was_over_or_never_cut_has_no_cut() -> None:
@@ -258,3 +266,26 @@ def test_a_session_s_own_end_is_its_outage_s_though_others_go_on() -> None:
     story.row(RowKind.STOP, 0, 7_000)
     story.connect(1, 9_000)
     assert account(story).outages[0].end_ns == START_NS + 7_000 * MS
+
+
+def test_of_endless_missteps_all_are_counted_and_the_first_of_each_kind_kept() -> None:
+    log = MisstepLog()
+    for row in range(KEPT_MISSTEPS + 9):
+        log.add(Misstep("two-sockets", 0, row, 0))
+    log.add(Misstep("after-fatal", 0, 7, 0))
+    assert log.counts == {"two-sockets": KEPT_MISSTEPS + 9, "after-fatal": 1}
+    assert (len(log.kept), log.kept[-1].kind) == (KEPT_MISSTEPS + 1, "after-fatal")
+
+
+def test_of_endless_outages_those_stay_that_lasted_too_long() -> None:
+    """A backend that drops whoever it serves must not fill the judge's memory, and still be late where it is."""
+    budget_ns = REFERENCE.file.turn.recovery_ms * MS
+    one, at_ns = ClientAccount(REFERENCE, 0, "direct", _nothing), 0
+    for number in range(KEPT_OUTAGES + 50):
+        one.closed(number, at_ns, 1006, int(Flag.RESUMED))
+        at_ns += budget_ns + 1 if number == KEPT_OUTAGES + 7 else 5
+        one.ready(at_ns)
+    assert len(one.outages) == KEPT_OUTAGES + 1
+    assert (one.outages[-1].before, one.outages[-1].close_row) == (KEPT_OUTAGES + 7, KEPT_OUTAGES + 7)
+    one.closed(9_999, at_ns, 1006, int(Flag.RESUMED))
+    assert one.outages[-1].before == KEPT_OUTAGES + 50

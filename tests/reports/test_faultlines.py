@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from loadtests.rundir import RunData, read_run, windows_of
-from reports.faultlines import fault_results, unproven
+from reports.bites import bites, unproven
+from reports.faultlines import fault_results
 from reports.frames import connections_frame, outages_frame, phases_of, turns_frame
 from reports.judgement import FaultResult
 from tests.reports.rundirs import Fault, Plan, recovered, write_run
@@ -33,8 +34,9 @@ def turns_of(data: RunData) -> pd.DataFrame:
 def result(data: RunData, turns: pd.DataFrame | None = None) -> FaultResult:
     windows, phases = windows_of(data), phases_of(data)
     connections = connections_frame(data, windows, phases)
-    outages = outages_frame(recovered(data), connections, data)
-    (one,) = fault_results(data, windows, turns_of(data) if turns is None else turns, outages, connections)
+    back = recovered(data)
+    outages, found = outages_frame(back, connections, data), bites(data, windows)
+    (one,) = fault_results(data, windows, found, turns_of(data) if turns is None else turns, back, outages, connections)
     return one
 
 
@@ -72,11 +74,11 @@ def test_slowdown_is_against_the_same_users_before(data: RunData) -> None:
 def test_a_fault_that_nobody_saw_bite_is_named(data: RunData, effect: str, text: str) -> None:
     journal = [{**record, "effect": effect} if record["type"] == "effect" else record for record in data.journal]
     changed = replace(data, journal=journal)
-    said = unproven(changed, windows_of(changed))
+    said = unproven(bites(changed, windows_of(changed)), windows_of(changed))
     assert said == (f"fault without proven effect: {text}" if text else "")
 
 
 def test_a_fault_without_a_record_was_not_probed(data: RunData) -> None:
     changed = replace(data, journal=[record for record in data.journal if record["type"] != "effect"])
     assert result(changed).effect == "not-probed"
-    assert "not-probed" in unproven(changed, windows_of(changed))
+    assert "not-probed" in unproven(bites(changed, windows_of(changed)), windows_of(changed))

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from loadtests.retry import Backoff, Policy
+from loadtests.retry import Backoff, Policy, policy_of
 from reports import policies
 from reports.clients import Misstep, Outage
 from reports.judgement import Check
 from reports.recovery import Recovery
+from reports.replay import replay_rows
 from tests.reports.stories import Story, window
 
 POLICY = Policy(base_ms=100, cap_ms=3_000)
@@ -365,7 +366,7 @@ def test_who_backed_off_before_the_heal_is_of_the_herd() -> None:
     """Two attempts before it, and the third at the heal or after: what it could have waited is twice the base."""
     some = [late(i, -300, -200, 100 if i else 0, 500) for i in range(20)]
     (one,) = policies.herds(some, POLICY)
-    assert (one.window, one.came_ms, set(one.ceilings_ms)) == ("w1", (0.0, *[100.0] * 19), {200.0})
+    assert (one.window, one.came_ms, set(one.spread_ms)) == ("w1", (0.0, *[100.0] * 19), {200.0})
     assert one.first.outage.session == 0
 
 
@@ -417,3 +418,63 @@ def test_where_the_base_is_the_cap_a_round_has_one_step(attempts: int, unbounded
 def test_a_policy_that_is_broken_by_many_has_one_witness_a_kind() -> None:
     found = policies.backoff(tried(*[(100.0,) * 5] * 12), POLICY)
     assert sorted(one.kind for one in found.found) == ["no-growth", "no-jitter"]
+
+
+# -- a product's own policy --------------------------------------------------------------------------------------------
+
+WEB = policy_of("web-client", "here")
+
+
+def web_client(dice: random.Random) -> Iterator[float]:
+    backoff = Backoff(WEB, dice)
+    while (wait_ms := backoff.failed()) is not None:
+        yield wait_ms
+    yield from iter(lambda: float(WEB.cap_ms), None)
+
+
+def web_client_in_step(_: random.Random) -> Iterator[float]:
+    yield from (1_000.0 * 2**attempt for attempt in range(5))
+    yield from iter(lambda: float(WEB.cap_ms), None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_web_client_that_does_as_it_is_meant_to_is_never_a_finding(seed: int) -> None:
+    """Its herd is its policy's, which no checker holds against it unless the contract limits it."""
+    found = client_checks(cut(web_client, seed), WEB)
+    assert {id_: check.verdict for id_, check in found.items()} == dict.fromkeys((*CLIENT, "self"), "valid")
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [(web_client_in_step, {"no-jitter", "in-step"}), (fixed, {"no-growth", "no-jitter"}), (frantic, {"unbounded", "no-growth"})],
+)  # fmt: skip
+def test_mistakes_are_told_from_its_own_little_jitter(waits: Waits, expected: set[str]) -> None:
+    found = client_checks(cut(waits), WEB)
+    assert expected <= {kind for check in found.values() for kind in check.kinds}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_its_herd_breaks_a_declared_limit_and_full_jitter_over_as_long_does_not(seed: int) -> None:
+    herds = policies.herds(cut(web_client, seed).assess(DOWN).recovered, WEB)
+    assert (len(herds), list(policies.herd(herds, 0.25).texts)) == (1, ["peak"])
+    assert list(policies.herd(herds, 1.0).texts) == []
+
+
+def test_a_policy_without_jitter_is_held_to_none_and_its_herd_to_the_limit() -> None:
+    policy = Policy(base_ms=1_000, cap_ms=30_000, jitter="none")
+    story = cut(web_client_in_step)
+    assert not {kind for check in client_checks(story, policy).values() for kind in check.kinds}
+    assert list(policies.herd(policies.herds(story.assess(DOWN).recovered, policy), 0.25).texts) == ["peak"]
+
+
+def test_a_code_that_the_policy_itself_does_not_come_back_after_is_fatal() -> None:
+    story = Story()
+    story.connect(0, 100)
+    story.close(0, 500, 4001)
+    story.connect(0, 900)
+    story.refused(1, 100, 4001)
+    story.dial(1, 200)
+    rows = story.read()
+    found = replay_rows(story.contract, rows, story.strings, fatal=(4001,)).missteps
+    assert (found.counts, [one.session for one in found.kept]) == ({"after-fatal": 2}, [1, 0])
+    assert not replay_rows(story.contract, rows, story.strings).missteps.counts

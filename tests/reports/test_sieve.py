@@ -14,6 +14,7 @@ from tests.reports.stories import REFERENCE, START_NS, S, window
 
 DOWN = Window("w1", "down", "treated", "down", 0, 1, {}, disconnects=True, swallows=True)
 JAM = Window("w1", "jam", "treated", "jam", 0, 1, {}, disconnects=False, swallows=True)
+SLEEP = Window("w1", "sleep", "treated", "sleep", 0, 1, {}, disconnects=False, swallows=True, may_disconnect=True)
 LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=False, swallows=False)
 
 
@@ -24,6 +25,9 @@ LATENCY = Window("w1", "latency", "treated", "latency", 0, 1, {}, disconnects=Fa
         ("abnormal-close", DOWN, "grace", True),
         ("abnormal-close", JAM, "during", False),
         ("abnormal-close", LATENCY, "during", False),
+        ("abnormal-close", SLEEP, "during", True),
+        ("abnormal-close", SLEEP, "grace", True),
+        ("silent-cut", SLEEP, "during", True),
         ("silent-cut", DOWN, "during", True),
         ("silent-cut", DOWN, "grace", False),
         ("silent-cut", LATENCY, "during", False),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from reports.judgement import Cause, Judgement
+from reports.judgement import Cause, Judgement, Moved
 from reports.render.console import print_verdict
 from tests.reports.judgements import EXAMPLES, cannot_say, go, hostile, no_go, witness
 
@@ -102,3 +102,17 @@ def test_an_ascii_terminal_gets_ascii() -> None:
     for judgement in (no_go(), hostile(), cannot_say()):
         printed(judgement, encoding="ascii")
     assert "x NO-GO" in printed(no_go(), encoding="ascii")
+
+
+def test_the_hypothesis_and_the_clean_up_have_a_line_each() -> None:
+    lines = printed(cannot_say(), width=200).splitlines()
+    assert any(
+        line.startswith("hypothesis   ? cannot say  jam-heal-short (short): Nobody reconnects.") for line in lines
+    )
+    assert "faults       resumed on another node: 3 of 30" in lines
+    assert "clean-up     no toxic, proxy or process left" in lines
+    assert any("0.6/never" in line for line in lines)
+
+
+def test_one_node_is_no_cluster_to_speak_of() -> None:
+    assert "another node" not in printed(replace(cannot_say(), moved=Moved(elsewhere=0, of=0, nodes=1)))

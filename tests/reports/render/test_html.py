@@ -14,7 +14,7 @@ import pytest
 
 from reports.judgement import Judgement
 from reports.render.html import anchors, environment, render_html
-from tests.reports.judgements import EXAMPLES, SCRIPT, connections, empty, go, health, hostile, no_go, turns
+from tests.reports.judgements import EXAMPLES, SCRIPT, cannot_say, connections, empty, go, health, hostile, no_go, turns
 
 VOID = frozenset({"meta", "link", "img", "br", "hr", "input", "wbr"})
 
@@ -152,3 +152,20 @@ def long_run() -> Judgement:
 def test_a_smoke_run_is_under_a_megabyte_and_a_long_one_under_three() -> None:
     assert len(render_html(no_go()).encode()) < 1_000_000
     assert len(render_html(long_run()).encode()) < 3_000_000
+
+
+def test_the_hypothesis_the_clean_up_and_how_effects_are_known_have_their_lines() -> None:
+    text = render_html(cannot_say())
+    assert re.search(
+        r'<p id="hypothesis"><b>Hypothesis</b> <span class="st open">.*cannot say</span>: <bdi>jam-heal-short', text
+    )
+    assert '<p id="cleanup"><b>Clean-up</b>: <bdi>no toxic, proxy or process left</bdi></p>' in text
+    assert "direction: read back, not measured" in text
+    assert "<p>resumed on another node: 3 of 30</p>" in text
+    assert "such faults touch only the sessions of this run" in text
+    assert "not reached by 4 of 30" in text
+    assert '<section id="recovery">' in text
+
+
+def test_a_run_that_is_no_experiment_has_no_hypothesis() -> None:
+    assert 'id="hypothesis"' not in render_html(go())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reports.render.markdown import MOST_BYTES, escaped, render_markdown
-from tests.reports.judgements import EXAMPLES, go, hostile, no_go
+from tests.reports.judgements import EXAMPLES, cannot_say, go, hostile, no_go
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,12 @@ def test_the_books_say_what_stands_behind_their_words() -> None:
 
 def test_a_section_without_rows_is_no_section() -> None:
     assert "### Faults" not in render_markdown(replace(go(), faults=()))
+
+
+def test_the_hypothesis_and_the_clean_up_have_a_line_each() -> None:
+    text = render_markdown(cannot_say())
+    assert "- hypothesis ? cannot say: jam-heal-short (short): Nobody reconnects." in text
+    assert "- resumed on another node: 3 of 30" in text
+    assert "- clean-up: no toxic, proxy or process left" in text
+    assert "read back, not measured" in text
+    assert "not reached by 4 of 30" in text

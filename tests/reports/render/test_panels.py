@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reports.render.panels import funnel, panels
-from tests.reports.judgements import EVENTS, EXAMPLES, empty, go
+from tests.reports.judgements import EVENTS, EXAMPLES, back, cannot_say, empty, go
 
-IDS = ["latency", "turns", "connections", "lag", "cpu"]
+IDS = ["latency", "turns", "connections", "recovery", "lag", "cpu"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -62,3 +62,29 @@ def test_a_step_that_need_not_be_is_not_missed() -> None:
 
 def test_without_turns_there_is_no_funnel_but_a_sentence() -> None:
     assert (funnel(empty()).svg, funnel(empty()).caption) == ("", "No turn was sent: there is no way to follow.")
+
+
+def test_the_recovery_of_each_fault_is_a_curve_and_a_row_with_those_who_never_came_back() -> None:
+    (panel,) = (one for one in panels(cannot_say()) if one.id == "recovery")
+    assert panel.svg.startswith("<svg")
+    (row,) = panel.rows
+    assert row[:5] == ("w2 mass-disconnect", "30", "0.6", "not reached by 4 of 30", "4")
+    assert "Kaplan and Meier" in panel.caption
+
+
+def test_without_a_cut_there_is_no_recovery_to_draw() -> None:
+    judgement = replace(go(), faults=go().faults[:1])
+    (panel,) = (one for one in panels(judgement) if one.id == "recovery")
+    assert (panel.svg, panel.rows) == ("", ())
+    assert "No fault cut anybody" in panel.caption
+
+
+def test_of_many_faults_the_slowest_are_drawn_and_all_are_told() -> None:
+    fault = go().faults[1]
+    many = tuple(
+        replace(fault, id=f"w{n}", recovery_max_s=float(n), back=back(30, 1 if n == 3 else 0)) for n in range(12)
+    )
+    (panel,) = (one for one in panels(replace(go(), faults=many)) if one.id == "recovery")
+    assert len(panel.rows) == 12
+    assert "Drawn are the 7 slowest of 12" in panel.caption
+    assert [f"w{n} down" in panel.svg for n in (0, 3, 5, 6, 11)] == [False, True, False, True, True]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.judgement import Moved
 from reports.render import wording
-from tests.reports.judgements import ANSI, BROKEN, HOSTILE, HUGE, RTL, go, hostile, witness
+from tests.reports.judgements import ANSI, BROKEN, HOSTILE, HUGE, RTL, back, cannot_say, go, hostile, witness
 
 
 @given(st.text(max_size=40) | st.text(alphabet=st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=40))
@@ -116,3 +117,58 @@ def test_behind_a_word_of_the_books_stand_its_endings() -> None:
     assert wording.behind(books, "failed") == " (timeout 2)"
     assert wording.behind(books, "censored") == " (cut 2, throttled 3)"
     assert wording.behind(replace(books, outcomes={"ok": 3, "failed": 1}), "failed") == ""
+
+
+def test_a_recovery_says_by_how_many_a_percentile_was_not_reached() -> None:
+    fault = replace(go().faults[1], back=back(30, 4))
+    assert (wording.reached(fault.back, "p50"), wording.reached(fault.back, "p95")) == ("0.6", "not reached by 4 of 30")
+    assert wording.back(fault) == "0.6 / not reached by 4 of 30"
+    assert wording.back(go().faults[1]) == "0.6 / 2.4"
+    assert wording.back(go().faults[0]) == wording.reached(None, "p50") == "—"
+
+
+def test_how_an_effect_is_known_says_which_way_was_only_read_back() -> None:
+    fault = replace(go().faults[0], by="pings", measured={"direction": "read back, not measured"})
+    assert wording.certain(fault) == "by pings; direction: read back, not measured"
+    assert wording.certain(replace(fault, measured={"direction": "both"})) == "by pings"
+    assert wording.certain(replace(fault, by="", measured={"direction": ["x"]})) == ""
+
+
+def test_sessions_that_acted_are_counted_of_those_there_were() -> None:
+    fault = replace(go().faults[1], measured={"what": "sessions that did it", "value": 9, "of": 15, "unit": "sessions"})
+    assert wording.measured(fault) == "sessions that did it 9 of 15"
+
+
+def test_faults_of_our_own_clients_are_said_to_touch_nobody_else() -> None:
+    assert wording.on_our_side(go()) == ""
+    said = wording.on_our_side(cannot_say())
+    assert "mass-disconnect" in said
+    assert "only the sessions of this run" in said
+
+
+def test_an_experiment_is_told_with_what_speaks_against_it() -> None:
+    result = cannot_say().experiment
+    assert result is not None
+    assert wording.about_experiment(result) == (
+        "jam-heal-short (short): Nobody reconnects. [3 reconnects where none was expected; CANNOT SAY: self]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        (None, ""),
+        (Moved(elsewhere=0, of=0, nodes=1), "resumed on another node: unknown, only one node was seen"),
+        (Moved(elsewhere=0, of=9, nodes=2), "resumed on another node: 0 of 9, so whether a session can be is unknown"),
+        (Moved(elsewhere=4, of=9, nodes=2), "resumed on another node: 4 of 9"),
+    ],
+)
+def test_none_that_resumed_elsewhere_is_no_proof_that_one_can(moved: Moved | None, said: str) -> None:
+    assert wording.about_nodes(replace(go(), moved=moved)) == said
+
+
+def test_where_everybody_meets_the_fault_there_is_no_control_to_miss() -> None:
+    judgement = replace(go(), turns=go().turns.assign(cohort="treated"))
+    assert wording.about_control(judgement) == "no control users"
+    told = replace(judgement, manifest={**judgement.manifest, "scope": "backend"})
+    assert "faults on the backend itself touch everybody" in wording.about_control(told)
