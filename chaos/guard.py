@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from chaos.revert import LEDGER, pending, revert_all
 from chaos.sweep import TAG, sweep, tagged
 from loadtests.errors import RigError
 
@@ -24,7 +25,8 @@ __all__ = ["TAG", "Guard", "main", "sweep", "tagged", "watch"]
 
 READY, BEAT, GOODBYE = b"ready\n", b".", b"q"
 READY_S = 10.0
-CLOSE_S = 15.0
+#: a command that is still to be reverted may take its own time
+CLOSE_S = 60.0
 RECORD = "guard.json"
 #: Ctrl-C and a closing terminal are for the conductor; the guard ends when the conductor has ended
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -128,11 +130,19 @@ def main(arguments: Sequence[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     reason = watch(int(conductor), float(lease_s))
     swept = sweep(run_id, urls, spare=frozenset({int(conductor)}))
-    record = json.dumps({"reason": reason, **asdict(swept)}, sort_keys=True) + "\n"
-    path = Path(run_dir) / RECORD
+    record = {"reason": reason, **asdict(swept)}
+    ledger = Path(run_dir) / LEDGER
+    _write(Path(run_dir) / RECORD, {**record, "to_revert": [one.id for one in pending(ledger)]})
+    # Last, because a user's own command may take its time.
+    reverted = revert_all(run_id, ledger)
+    if reverted.done or reverted.failed:
+        _write(Path(run_dir) / RECORD, {**record, "to_revert": [], **asdict(reverted)})
+
+
+def _write(path: Path, record: dict[str, object]) -> None:
     part = path.with_suffix(".part")
     with contextlib.suppress(OSError):
-        part.write_text(record)
+        part.write_text(json.dumps(record, sort_keys=True) + "\n")
         part.replace(path)
 
 

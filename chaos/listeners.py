@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +36,8 @@ class Listener:
     proxy: str
     #: None: the Toxiproxy is not ours, and cannot be restarted
     server: ToxiproxyServer | None
+    #: its connections end by RST when it is closed
+    armed: bool = False
 
     def restart(self) -> None:
         """Replace a wedged process by a new one on the same ports; every connection of this cohort ends.
@@ -49,6 +51,8 @@ class Listener:
         old.kill()
         self.server = ToxiproxyServer.start(old.binary, old.env, old.log_path, old.port)
         self.control.create(self.proxy, _join(self.address), _join(self.upstream))
+        if self.armed:
+            self.control.arm(self.proxy)
 
     def close(self) -> None:
         if self.server is not None:
@@ -63,8 +67,10 @@ def open_listeners(
     log_dir: Path,
     binary: Path | None = None,
     url: str = "",
+    armed: Collection[str] = (),
 ) -> dict[str, Listener]:
-    """A listener for each cohort: private processes of ``binary``, or proxies in the Toxiproxy at ``url``.
+    """A listener for each cohort: private processes of ``binary``, or proxies in the Toxiproxy at ``url``; those of the
+    cohorts in ``armed`` are made ready for resets before anybody connects.
 
     Raises:
         RigError: a process or a listener does not come up; what was opened is closed again.
@@ -74,7 +80,10 @@ def open_listeners(
     opened: dict[str, Listener] = {}
     try:
         for cohort in cohorts:
-            opened[cohort] = _open(cohort, upstream, run_id, log_dir, binary, url)
+            opened[cohort] = listener = _open(cohort, upstream, run_id, log_dir, binary, url)
+            if cohort in armed:
+                listener.control.arm(listener.proxy)
+                listener.armed = True
     except RigError:
         for listener in opened.values():
             with contextlib.suppress(RigError):

@@ -1,6 +1,6 @@
 """A chaos plan: phases and fault windows on one time line, from a scenario's phases and a seed.
 
-Pure: the same input gives the same bytes, and nothing here knows what a fault does.
+Pure: the same input gives the same bytes. What a fault does, it asks the fault; which may overlap, is a rule here.
 """
 
 from __future__ import annotations
@@ -8,18 +8,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations
+from typing import Any, Literal
 
 import msgspec
 
 from chaos.faults import Fault, parse_fault
+from chaos.overlap import clash, on_backend
+from chaos.schedule import Drawn, draw
 from loadtests.configfile import convert
 from loadtests.errors import ConfigError
 
-__all__ = ["CONTROL", "Phase", "PhaseSpec", "Plan", "Window", "make_plan"]
+__all__ = ["CONTROL", "TREATED", "Phase", "PhaseSpec", "Plan", "Scope", "Window", "make_plan"]
 
 #: the cohort that no fault may ever touch
 CONTROL = "control"
+TREATED = "treated"
+Scope = Literal["cohort", "backend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,11 @@ class PhaseSpec:
 
     name: str
     duration_s: float
+    #: fills the phase
     fault: Mapping[str, Any] | None = None
-    cohort: str = "treated"
+    cohort: str = TREATED
+    #: have times of their own within it
+    faults: Sequence[Mapping[str, Any]] = ()
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +67,7 @@ class _PlanFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     phases: tuple[Phase, ...]
     windows: tuple[Window, ...]
+    scope: Scope = "cohort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Plan:
     seed: int
     phases: tuple[Phase, ...]
     windows: tuple[Window, ...]
+    #: ``backend``: the faults are on the backend itself, so everybody is treated and nobody control
+    scope: Scope = "cohort"
 
     @property
     def end_ms(self) -> int:
@@ -76,9 +87,22 @@ class Plan:
         """The cohorts that some window touches, in order of first touch."""
         return tuple(dict.fromkeys(window.cohort for window in self.windows))
 
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        """The listeners that the plan needs, beside the control cohort's."""
+        extra = (f"{w.cohort}-{w.fault.extra}" for w in self.windows if w.fault.extra)
+        return tuple(dict.fromkeys([*self.cohorts, *extra])) or (TREATED,)
+
+    @property
+    def armed(self) -> tuple[str, ...]:
+        """The listeners to make ready for resets before anybody connects."""
+        return tuple(dict.fromkeys(window.cohort for window in self.windows if window.fault.arms))
+
     def to_json(self) -> str:
         """Byte-identical for the same plan."""
-        body = {"schema": 1, "seed": self.seed, "phases": self.phases, "windows": self.windows}
+        body: dict[str, Any] = {"schema": 1, "seed": self.seed, "phases": self.phases, "windows": self.windows}
+        if self.scope != "cohort":
+            body["scope"] = self.scope
         return json.dumps(body, default=msgspec.to_builtins, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
@@ -95,17 +119,17 @@ class Plan:
         read = convert(data, _PlanFile, where)
         if read.schema != 1:
             raise ConfigError(where, "schema", f"version {read.schema}", "version 1")
-        return _checked(cls(read.seed, read.phases, read.windows), where)
+        return _checked(cls(read.seed, read.phases, read.windows, read.scope), where)
 
 
-def make_plan(phases: Sequence[PhaseSpec], seed: int, where: str = "plan") -> Plan:
-    """Lay the phases end to end; a fault fills its phase.
+def make_plan(phases: Sequence[PhaseSpec], seed: int, where: str = "plan", scope: Scope | None = None) -> Plan:
+    """Lay the phases end to end. Without ``scope`` it is ``backend`` as soon as one fault is on the backend itself.
 
     Raises:
         ConfigError: a fault is misspelt or out of bounds, or a rule is broken.
     """
     laid: list[Phase] = []
-    windows: list[Window] = []
+    drawn: list[tuple[int, str, Drawn]] = []
     now_s = 0.0
     for index, spec in enumerate(phases):
         place = f"phases[{index}]"
@@ -114,11 +138,32 @@ def make_plan(phases: Sequence[PhaseSpec], seed: int, where: str = "plan") -> Pl
         start_ms, end_ms = round(now_s * 1000), round((now_s + spec.duration_s) * 1000)
         now_s += spec.duration_s
         laid.append(Phase(spec.name, start_ms, end_ms))
+        mine = draw(spec.faults, spec.duration_s, seed, spec.name, where, f"{place}.faults")
         if spec.fault is not None:
             fault = parse_fault(spec.fault, where, f"{place}.fault")
-            name = f"w{len(windows) + 1}"
-            windows.append(Window(name, fault.kind, spec.cohort, spec.name, start_ms, end_ms, fault.asked))
-    return _checked(Plan(seed, tuple(laid), tuple(windows)), where)
+            mine.insert(0, Drawn(fault, spec.cohort, 0, end_ms - start_ms))
+        drawn += [(start_ms, spec.name, one) for one in mine]
+    windows = _numbered(drawn)
+    if scope is None:
+        scope = "backend" if any(on_backend(window.fault) for window in windows) else "cohort"
+    return _checked(Plan(seed, tuple(laid), windows, scope), where)
+
+
+def _numbered(drawn: Sequence[tuple[int, str, Drawn]]) -> tuple[Window, ...]:
+    """In order of time; what is optional yields to what is not, and to what was drawn before it."""
+    kept: list[tuple[Window, Fault]] = []
+    for at_ms, phase, one in sorted(drawn, key=lambda row: row[2].optional):
+        start_ms, end_ms = at_ms + one.start_ms, at_ms + one.end_ms
+        window = Window("", one.fault.kind, one.cohort, phase, start_ms, end_ms, one.fault.asked)
+        if not one.optional or not any(_unfit(window, one.fault, *other) for other in kept):
+            kept.append((window, one.fault))
+    kept.sort(key=lambda pair: pair[0].start_ms)
+    return tuple(msgspec.structs.replace(window, id=f"w{number}") for number, (window, _) in enumerate(kept, 1))
+
+
+def _unfit(window: Window, fault: Fault, other: Window, other_fault: Fault) -> bool:
+    pairs = sorted(((window, fault), (other, other_fault)), key=lambda pair: pair[0].start_ms)
+    return clash(*pairs[0], *pairs[1]) is not None
 
 
 def _checked(plan: Plan, where: str) -> Plan:
@@ -128,17 +173,34 @@ def _checked(plan: Plan, where: str) -> Plan:
     names = [phase.name for phase in plan.phases]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ConfigError(where, "phases", f"{min(twice)!r} stands twice", "names that differ")
-    free_ms: dict[str, int] = {}
-    for window in sorted(plan.windows, key=lambda window: window.start_ms):
-        place = f"windows.{window.id}"
-        _ = window.fault
-        if window.cohort == CONTROL:
-            raise ConfigError(where, place, "a fault on the control cohort", "a cohort that may be hurt")
-        if window.phase not in names:
-            raise ConfigError(where, place, f"unknown phase {window.phase!r}", "one of " + ", ".join(names))
-        if not free_ms.get(window.cohort, 0) <= window.start_ms < window.end_ms:
-            raise ConfigError(where, place, f"overlaps another fault on {window.cohort}", "one fault at a time")
-        free_ms[window.cohort] = window.end_ms
-        if window.end_ms > plan.phases[-1].start_ms:
-            raise ConfigError(where, place, "a fault in the last phase", "a last phase without faults")
+    ids = [window.id for window in plan.windows]
+    if twice := {name for name in ids if ids.count(name) > 1}:
+        raise ConfigError(where, "windows", f"{min(twice)!r} stands twice", "ids that differ")
+    faults = {window.id: window.fault for window in plan.windows}
+    for window in plan.windows:
+        if problem := _wrong(window, faults[window.id], plan):
+            raise ConfigError(where, f"windows.{window.id}", *problem)
+    for one, other in combinations(sorted(plan.windows, key=lambda window: window.start_ms), 2):
+        if problem := clash(one, faults[one.id], other, faults[other.id]):
+            raise ConfigError(where, f"windows.{other.id}", *problem)
     return plan
+
+
+def _wrong(window: Window, fault: Fault, plan: Plan) -> tuple[str, str] | None:
+    """What is wrong with a window by itself, and what was expected."""
+    names = [phase.name for phase in plan.phases]
+    if window.cohort == CONTROL:
+        return "a fault on the control cohort", "a cohort that may be hurt"
+    if window.phase not in names:
+        return f"unknown phase {window.phase!r}", "one of " + ", ".join(names)
+    if not 0 <= window.start_ms < window.end_ms:
+        return f"from {window.start_ms} to {window.end_ms} ms", "an end after its start"
+    if window.end_ms > plan.phases[-1].start_ms:
+        return "a fault in the last phase", "a last phase without faults"
+    if plan.scope == "cohort" and on_backend(fault):
+        return f"{window.kind} leaves no cohort untouched", "scope: backend"
+    if plan.scope == "backend" and window.cohort != TREATED:
+        return f"cohort {window.cohort!r} where everybody is treated", f"cohort: {TREATED}"
+    if window.cohort != TREATED:
+        return f"nobody is in cohort {window.cohort!r}", f"cohort: {TREATED}"
+    return None

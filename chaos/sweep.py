@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-__all__ = ["TAG", "Swept", "proxy_prefix", "sweep", "tagged"]
+__all__ = ["TAG", "Swept", "kill_marked", "proxy_prefix", "sweep", "tagged"]
 
 #: the environment variable that every process of a run inherits
 TAG = "GAUNTLET_RUN"
@@ -51,7 +51,7 @@ def sweep(run_id: str, urls: Sequence[str] = (), spare: frozenset[int] = frozens
     begun_ns, swept, quiet = time.monotonic_ns(), Swept(), 0
     hit: set[int] = set()
     while quiet < ROUNDS:
-        killed = _kill_tagged(run_id, spare | {os.getpid()})
+        killed = kill_marked(f"{TAG}={run_id}", spare | {os.getpid()})
         hit |= killed
         swept.killed = len(hit)
         swept.left = [f"process {pid}" for pid in sorted(killed)]
@@ -74,10 +74,11 @@ def sweep(run_id: str, urls: Sequence[str] = (), spare: frozenset[int] = frozens
 
 def tagged(run_id: str) -> list[int]:
     """The living processes that carry the run's tag."""
-    return [pid for pid in _pids() if _carries(pid, run_id)]
+    return [pid for pid in _pids() if _carries(pid, f"{TAG}={run_id}")]
 
 
-def _kill_tagged(run_id: str, spare: frozenset[int] | set[int]) -> set[int]:
+def kill_marked(mark: str, spare: frozenset[int] | set[int] = frozenset()) -> set[int]:
+    """SIGKILL every process whose environment holds ``NAME=value``."""
     killed = set()
     for pid in _pids():
         if pid in spare:
@@ -88,7 +89,7 @@ def _kill_tagged(run_id: str, spare: frozenset[int] | set[int]) -> set[int]:
         except OSError:
             continue
         try:
-            if _carries(pid, run_id):
+            if _carries(pid, mark):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
                 killed.add(pid)
         except OSError:
@@ -102,13 +103,13 @@ def _pids() -> list[int]:
     return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
 
 
-def _carries(pid: int, run_id: str) -> bool:
+def _carries(pid: int, mark: str) -> bool:
     """A zombie's environment reads as empty, so what is dead but not yet reaped does not count."""
     try:
         environ = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return False
-    return f"{TAG}={run_id}".encode() in environ.split(b"\0")
+    return mark.encode() in environ.split(b"\0")
 
 
 def _delete_proxies(url: str, prefix: str) -> int:

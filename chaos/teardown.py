@@ -1,4 +1,4 @@
-"""The end of all chaos: disable, delete the toxics, verify, delete the proxy, verify, end the process; then say so."""
+"""The end of all chaos: disable, delete the proxy with all its toxics, verify, end the process; then say so."""
 
 from __future__ import annotations
 
@@ -29,20 +29,17 @@ def teardown(listeners: Iterable[Listener], journal: Journal) -> bool:
 def _take_down(listener: Listener) -> list[str]:
     """What is still there; a step that fails does not keep the next one from being tried."""
     control, name = listener.control, listener.proxy
+    trouble = []
+    # Toxics are not taken off one by one: under a stalled reader, or after a disable while a jam holds two pieces, that
+    # hangs for good, and on a Toxiproxy that is not ours it would hang for others too.
+    for call in (control.disable, control.delete):
+        try:
+            if control.proxy(name) is None:
+                return []
+            call(name)
+        except ControlError as error:
+            trouble.append(str(error))
     try:
-        state = control.proxy(name)
-        if state is None:
-            return []
-        # first: deleting a toxic under a stalled reader hangs for good, a disable does not
-        control.disable(name)
-        for toxic in state.toxics:
-            control.remove_toxic(name, toxic.name)
-        read = control.proxy(name)
-        toxics = [f"{name}: toxic {toxic.name}" for toxic in read.toxics] if read else []
+        return trouble if control.proxy(name) is not None else []
     except ControlError as error:
-        toxics = [str(error)]
-    try:
-        control.delete(name)
-    except ControlError as error:
-        return [*toxics, str(error)]
-    return []
+        return [*trouble, str(error)]

@@ -19,7 +19,7 @@ from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 from chaos.faults.fault import Toxic
 from loadtests.errors import ConfigError, RigError
 
-__all__ = ["Control", "ControlError", "ProxyState", "ToxicState", "Wedged"]
+__all__ = ["ARMED", "Control", "ControlError", "ProxyState", "ToxicState", "Wedged"]
 
 DEADLINE_S = 1.0
 #: toxics with all their attributes and bounds: Toxiproxy itself takes a misspelt attribute and then does nothing
@@ -27,7 +27,13 @@ ATTRIBUTES: dict[str, dict[str, range]] = {
     "latency": {"latency": range(60_001), "jitter": range(60_001)},
     "bandwidth": {"rate": range(10_000_001)},
     "timeout": {"timeout": range(600_001)},
+    "slicer": {"average_size": range(1, 65_537), "size_variation": range(65_536), "delay": range(1_000_001)},
+    "limit_data": {"bytes": range(1, 1_000_000_001)},
+    "slow_close": {"delay": range(600_001)},
+    "reset_peer": {"timeout": range(1)},
 }
+#: with this on the chain, whatever its toxicity, connections end by RST when the listener is closed
+ARMED = "armed"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,120}")
 REFUSALS: dict[type[Exception], str] = {ProxyExists: "exists already", NotFound: "not found", InvalidToxic: "invalid"}
 
@@ -91,6 +97,17 @@ class Control:
         self._gone(f"delete {name}", f"/proxies/{self._ours(name)}")
         self._same(f"delete {name}", None, self.proxy(name))
 
+    def renew(self, name: str, without: str) -> None:
+        """Delete and create it again: every connection ends, and toxics whose names begin with ``without`` are gone."""
+        old = self._read(name)
+        self.delete(name)
+        self.create(name, old.listen, old.upstream)
+        for toxic in old.toxics:
+            if toxic.name == ARMED:
+                self.arm(name)
+            elif not toxic.name.startswith(without):
+                self.add_toxic(name, toxic.name, toxic.toxic)
+
     def enable(self, name: str) -> None:
         self._switch(name, enabled=True)
 
@@ -113,6 +130,19 @@ class Control:
         self._gone(f"remove {name}", f"/proxies/{self._ours(proxy)}/toxics/{_valid(name)}")
         state = self.proxy(proxy)
         self._same(f"remove {name}", [], [t for t in state.toxics if t.name == name] if state else [])
+
+    def arm(self, proxy: str) -> None:
+        """Connections that begin from now on will end by RST. The toxic itself never acts: its toxicity is 0."""
+        body = {
+            "name": ARMED,
+            "type": "reset_peer",
+            "stream": "downstream",
+            "toxicity": 0.0,
+            "attributes": {"timeout": 0},
+        }
+        self._call(f"arm {proxy}", self._api.post, f"/proxies/{self._ours(proxy)}/toxics", json=body)
+        found = [(t.toxic, t.toxicity) for t in self._read(proxy).toxics if t.name == ARMED]
+        self._same(f"arm {proxy}", [(Toxic("reset_peer", "downstream", (("timeout", 0),)), 0.0)], found)
 
     def _bites(self, proxy: str, name: str, toxic: Toxic) -> ToxicState:
         state = next((t for t in self._read(proxy).toxics if t.name == name), None)
@@ -209,7 +239,12 @@ def _checked(toxic: Toxic) -> Mapping[str, int]:
         raise ControlError(f"toxic {toxic.type}: attributes {sorted(given)}, expected {sorted(known)}")
     for name, value in given.items():
         if value not in known[name]:
-            raise ControlError(f"toxic {toxic.type}: {name} = {value}, expected 0 to {known[name].stop - 1}")
+            raise ControlError(
+                f"toxic {toxic.type}: {name} = {value}, expected {known[name].start} to {known[name].stop - 1}"
+            )
+    if toxic.type == "slicer" and given["size_variation"] >= given["average_size"]:
+        # the server dies of it, by the first byte
+        raise ControlError("toxic slicer: size_variation must be less than average_size")
     return given
 
 

@@ -10,33 +10,62 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from loadtests.dial import Dial
 
-__all__ = ["Outcome", "connect", "flush", "receive", "try_new", "upgrade"]
+__all__ = ["Outcome", "connect", "flush", "receive", "try_close", "try_new", "try_upgrade", "upgrade"]
 
 NEW_S = 1.0
 READ_BYTES = 65_536
 
-Outcome = Literal["answered", "refused", "reset", "eof", "silent", "unreachable"]
+Outcome = Literal["answered", "refused", "reset", "eof", "silent", "unreachable", "closed"]
 
 
-def try_new(dial: Dial) -> Outcome:
+def try_new(dial: Dial, timeout_s: float = NEW_S) -> Outcome:
     """One new connection and a plain HTTP request, that makes no session; any byte that comes back is an answer."""
+    return _tried(lambda: _request(dial, timeout_s))
+
+
+def try_upgrade(dial: Dial, timeout_s: float = NEW_S) -> Outcome:
+    """One new connection and a whole opening handshake; a refusal is an answer too."""
+    return _tried(lambda: _upgrade(dial, timeout_s))
+
+
+def try_close(dial: Dial, timeout_s: float = NEW_S) -> tuple[Outcome, float]:
+    """One new WebSocket whose own half is closed as soon as it is open: ``closed`` when the other half was closed in time,
+    and how many milliseconds that took.
+    """
+    waited_ms = 0.0
+
+    def half_close() -> Outcome:
+        nonlocal waited_ms
+        with contextlib.closing(connect(dial, timeout_s)) as sock:
+            try:
+                upgrade(dial, sock, timeout_s)
+            except (WebSocketException, EOFError):
+                return "eof"
+            begun = time.monotonic()
+            # of TCP, also under TLS: the backend sees an end of file, and no goodbye
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            outcome = _until_closed(sock, begun + timeout_s)
+            waited_ms = (time.monotonic() - begun) * 1000
+            return outcome
+
+    return _tried(half_close), waited_ms
+
+
+def _tried(attempt: Callable[[], Outcome]) -> Outcome:
     try:
-        with contextlib.closing(connect(dial, NEW_S)) as sock:
-            parts = urlsplit(dial.uri)
-            # without the query: it may carry a token
-            head = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
-            sock.sendall(head.encode())
-            return "answered" if sock.recv(READ_BYTES) else "eof"
+        return attempt()
     except ConnectionRefusedError:
         return "refused"
     except TimeoutError:
@@ -47,6 +76,39 @@ def try_new(dial: Dial) -> Outcome:
         return "eof"
     except OSError:
         return "unreachable"
+
+
+def _request(dial: Dial, timeout_s: float) -> Outcome:
+    with contextlib.closing(connect(dial, timeout_s)) as sock:
+        parts = urlsplit(dial.uri)
+        # without the query: it may carry a token
+        head = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+        sock.sendall(head.encode())
+        return "answered" if sock.recv(READ_BYTES) else "eof"
+
+
+def _upgrade(dial: Dial, timeout_s: float) -> Outcome:
+    with contextlib.closing(connect(dial, timeout_s)) as sock:
+        try:
+            protocol = upgrade(dial, sock, timeout_s)
+        except WebSocketException as error:
+            # a reset shows as an end of file here
+            return "eof" if isinstance(error.__cause__, EOFError) else "answered"
+        except EOFError:
+            return "eof"
+        protocol.send_close(1000)
+        flush(sock, protocol)
+        return "answered"
+
+
+def _until_closed(sock: socket.socket, deadline: float) -> Outcome:
+    try:
+        while (data := receive(sock, deadline - time.monotonic())) is not None:
+            if not data:
+                return "closed"
+    except (ConnectionResetError, ssl.SSLEOFError):
+        return "closed"
+    return "silent"
 
 
 def connect(dial: Dial, timeout_s: float) -> socket.socket:
@@ -103,7 +165,9 @@ def receive(sock: socket.socket, timeout_s: float) -> bytes | None:
         return None  # half a TLS record
 
 
-def flush(sock: socket.socket, protocol: ClientProtocol) -> None:
-    for data in protocol.data_to_send():
-        if data:
-            sock.sendall(data)
+def flush(sock: socket.socket, protocol: ClientProtocol) -> int:
+    """Send what is to be sent; how many bytes that was."""
+    data = b"".join(protocol.data_to_send())
+    if data:
+        sock.sendall(data)
+    return len(data)

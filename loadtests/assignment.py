@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from loadtests.acts import Act
 from loadtests.errors import ConfigError
 
 __all__ = [
@@ -48,6 +49,8 @@ class Assignment(msgspec.Struct, frozen=True):
     resolve: str = ""
     #: wait for ``start.json`` before the first turn, so that all processes and the faults share one time axis
     barrier: bool = True
+    #: faults that our own sessions make
+    acts: list[Act] = []
 
 
 def read(path: str | Path) -> Assignment:

@@ -17,7 +17,7 @@ from loadtests.door import Door
 from loadtests.history import OUR_ERROR
 from loadtests.retry import Policy
 from loadtests.session import Session
-from loadtests.transport import Connection, DialError
+from loadtests.transport import ABNORMAL, Connection, DialError
 
 __all__ = ["Chat"]
 
@@ -42,6 +42,9 @@ class Chat:
         self._bell = Bell()
         self._connection: Connection | None = None
         self._alarm_ns = 0
+        #: an act of ours: nobody reads; and: nobody does anything
+        self._deaf = self._asleep = False
+        self._awake = gevent.event.Event()
         #: called with the name of an exception of our own
         self.on_error: Callable[[str], None] = _ignore
         self.conversation = Conversation(session, contract, policy, rng, self, time.monotonic_ns, over.is_set)
@@ -92,6 +95,8 @@ class Chat:
                 gevent.sleep(max(0.0, (request.until_ns - time.monotonic_ns()) / NS_PER_S))
             elif type(request) is Hangup:
                 self._hang_up(request)
+            while self._asleep:
+                self._awake.wait()
 
     def _dial(self, timeout_s: float) -> Failure | None:
         session = self.session
@@ -122,11 +127,71 @@ class Chat:
 
     def ring(self, now_ns: int) -> None:
         """Called a few times a second: wake the greenlet whose turn has outlived its deadline, keep the connection alive."""
+        if self._deaf:
+            return  # whoever does not read can tell nobody to be late
         if self.session.flights:
             if now_ns >= self._alarm_ns:
                 self._bell.ring()
         else:
             self.conversation.beat()
+
+    # What a fault of our own side does; each says whether there was a connection to hit
+
+    def stop_reading(self) -> bool:
+        """Leave what comes in the kernel's buffer, until ``look`` and ``wake``."""
+        if not self.is_open or self.stopped:
+            return False
+        self._deaf = True
+        self._paused(writing=False)
+        return True
+
+    def fall_asleep(self) -> bool:
+        """Neither read, write nor look at the clock, until ``look`` and ``wake``: a phone whose page is in the background."""
+        if not self.stop_reading():
+            return False
+        self._asleep = True
+        self._awake.clear()
+        self._paused(writing=True)
+        return True
+
+    def _paused(self, *, writing: bool) -> None:
+        if self._connection is not None:
+            self._connection.pause(writing=writing)
+
+    def unread_bytes(self) -> int:
+        """What waits in the kernel's buffer."""
+        return self._connection.unread_bytes if self._connection is not None else 0
+
+    def look(self) -> None:
+        """Read what has come, and do nothing else yet."""
+        if self._connection is not None:
+            self._connection.resume()
+        # Before anything is read: a close must find the turns' new limits.
+        self.conversation.returned(time.monotonic_ns())
+
+    def wake(self) -> None:
+        """Go on as ever."""
+        self._deaf = self._asleep = False
+        self._awake.set()
+        self._bell.ring()
+
+    def lose(self, why: str, *, reset: bool) -> bool:
+        """The connection is gone at once, by a RST or a FIN and without a word."""
+        connection = self._connection
+        if connection is None or not connection.is_open or self.stopped:
+            return False
+        connection.abort(reset=reset)
+        self.conversation.closed(ABNORMAL, why, time.monotonic_ns())
+        return True
+
+    def leave(self, why: str) -> Any:
+        """As ``lose``, but the socket stays open: the caller has it, and must close it. None: there was none."""
+        connection = self._connection
+        if connection is None or not connection.is_open or self.stopped:
+            return None
+        left = connection.detach()
+        self.conversation.closed(ABNORMAL, why, time.monotonic_ns())
+        return left
 
     # For users
 

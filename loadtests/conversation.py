@@ -124,6 +124,8 @@ class Conversation:
         self._unproved = False
         self._closing = False
         self._fatal = False
+        #: before this a connection that was lost is not dialled again
+        self._first_ns = 0
         self._cut_ns = 0
         self._events_at_cut = 0
         #: no more turns will be sent; and: the session is over, its goodbye said
@@ -139,6 +141,9 @@ class Conversation:
         while not session.ready:
             if self._is_refused() or now_ns() >= until_ns:
                 return False
+            if now_ns() < self._first_ns:
+                yield Pause(min(self._first_ns, max(until_ns, now_ns())))
+                continue
             if self._unproved:
                 self._unproved = False
                 if not (yield from self._back_off(until_ns)):
@@ -172,7 +177,7 @@ class Conversation:
         session.dial(self._now_ns())
         failure: Failure | None = yield Dial(max(LEAST_CONNECT_S, min(CONNECT_TIMEOUT_S, left_s)))
         if failure is not None:
-            self._fatal = failure.fatal or session.is_fatal(failure.code)
+            self._fatal = failure.fatal or self._is_fatal(failure.code)
             session.dial_failed(self._now_ns(), failure.code, failure.text, fatal=self._fatal)
             return False
         return session.open  # false: upgraded and closed at once, which ``closed`` has told the session
@@ -195,13 +200,18 @@ class Conversation:
     def _is_ready(self) -> bool:
         return self.session.ready
 
+    def _is_fatal(self, code: int) -> bool:
+        return self.session.is_fatal(code) or self._backoff.is_fatal(code)
+
     def _is_refused(self) -> bool:
         return self._backoff.stopped
 
     def closed(self, code: int, reason: str, at_ns: int) -> None:
         """The shell tells: the other side, or the network, ended the connection."""
         session = self.session
-        self._fatal = session.is_fatal(code)
+        self._fatal = self._is_fatal(code)
+        if session.ready and not self._closing:
+            self._first_ns = at_ns + int(self._backoff.lost() * NS_PER_MS)
         if not self._greets and not session.heard:
             self._unproved = True  # whoever says nothing and closes has not served us
         if session.flights:

@@ -35,8 +35,13 @@ MOST_BODY_BYTES = 64 * 1024
 MOST_BYTES = 2 * MOST_BODY_BYTES  # with everything before and between: a server may go on with headers for ever
 
 
+def _directly() -> None:
+    """To the target itself."""
+
+
 class Door:
-    """One session's way in. ``dial_of`` makes a connection's description from what was taken so far.
+    """One session's way in. ``dial_of`` makes a connection's description from what was taken so far, ``via`` says by which
+    address it goes.
 
     ``secrets``: what the calls may need and what is never shown, such as the token. ``known`` learns what the calls give.
     """
@@ -48,6 +53,7 @@ class Door:
         secrets: Mapping[str, str] | None = None,
         ca: str = "",
         known: Secrets | None = None,
+        via: Callable[[], tuple[str, int] | None] = _directly,
     ) -> None:
         self._dial_of = dial_of
         self._calls = tuple(calls)
@@ -56,6 +62,7 @@ class Door:
         self._known = known or Secrets()
         self._tls: Any = None
         self._made: set[int] = set()
+        self._via = via
         self._fixed = None if calls else dial_of({})
 
     def open(self, values: dict[str, str], timeout_s: float) -> Dial:
@@ -65,7 +72,7 @@ class Door:
             DialError: at the step ``prelude``; ``code`` is the HTTP status or a negative errno.
         """
         if self._fixed is not None:
-            return self._fixed
+            return self._routed(self._fixed)
         deadline = time.monotonic() + timeout_s
         for i, call in enumerate(self._calls):
             if call.each == "connection" or i not in self._made:
@@ -78,11 +85,16 @@ class Door:
 
     def _dial(self, values: Mapping[str, str]) -> Dial:
         try:
-            return self._dial_of(values)
+            return self._routed(self._dial_of(values))
         except ConfigError as error:
             raise self._error(0, str(error)) from None
         except ValueError:
             raise self._error(0, "what the backend gave makes no address") from None
+
+    def _routed(self, dial: Dial) -> Dial:
+        """By the listener of this moment: which it is may change from one connection to the next."""
+        address = self._via()
+        return dial if address is None else dial.via(address)
 
     def _error(self, code: int, text: str, *, fatal: bool = False) -> DialError:
         return DialError(STEP, code, self._known.redact(text), fatal=fatal)

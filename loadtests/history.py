@@ -17,6 +17,7 @@ import numpy as np
 __all__ = [
     "COHORTS",
     "DTYPE",
+    "NODE_LABEL",
     "OUR_ERROR",
     "OUTCOMES",
     "ROW",
@@ -104,6 +105,9 @@ OUTCOMES = ("ok", "degraded", "refused", "throttled", "failed", "cancelled", "re
 #: how a row's label says which version an event had
 VERSION_LABEL = "version:"
 
+#: how the label of a READY row says which of the backend's nodes has welcomed it
+NODE_LABEL = "node:"
+
 #: Cohort numbers in rows.
 COHORTS = ("direct", "control", "treated")
 
@@ -134,6 +138,8 @@ class Window:
     disconnects: bool
     #: bytes on their way may be lost, so a message may have been swallowed
     swallows: bool
+    #: it need not end a connection, but whoever ends one because of it does nothing wrong
+    may_disconnect: bool = False
 
 
 class When(NamedTuple):

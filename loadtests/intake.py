@@ -29,6 +29,7 @@ class _Window(msgspec.Struct):
     cohort: str = ""
     disconnects: bool = False
     swallows: bool = False
+    may_disconnect: bool = False
 
 
 class _Clock(msgspec.Struct):

@@ -17,6 +17,8 @@ import gevent
 import gevent.event
 
 from loadtests import arrivals, cohorts, contract, livestats, scenario
+from loadtests.actor import Actor
+from loadtests.acts import Cast, members_of
 from loadtests.assignment import Assignment, secret_pattern, token_for, token_template
 from loadtests.chat import Chat
 from loadtests.conversation import Ask
@@ -40,6 +42,7 @@ FLUSH_S = 1.0
 RING_S = 0.1
 GC_THRESHOLD = 50_000
 NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
 LOCUSTS_OWN_LISTENERS = 1  # its statistics, which are fed in bulk
 STRIDE = 1 << 16  # user numbers of workers whose count is not known beforehand
 
@@ -68,6 +71,8 @@ class LoadProcess:
         run_dir = Path(assignment.run_dir)
         self._rows = run_dir / "rows"
         self.name = f"worker-{index}"
+        self._cast = Cast(assignment.acts, assignment.seed, members_of(self._treated, assignment.users))
+        self._actor: Actor | None = None
         self._secrets = Secrets(secret_pattern(self._template))
         self.recorder = Recorder(self._rows, self.name, self._secrets)
         self.recorder.on_flush = self._feed
@@ -84,6 +89,7 @@ class LoadProcess:
         #: somebody beside Locust's own statistics wants to hear of every turn
         self.has_listeners = len(environment.events.request._handlers) > LOCUSTS_OWN_LISTENERS
         self.chats: list[Chat] = []
+        self._players: dict[int, Chat] = {}
         health = Health(run_dir / "health.jsonl", self.name)
         bodies = (health.run, self._flush_for_ever, self._begin, self._ring)
         self._greenlets = [gevent.spawn(body) for body in bodies]
@@ -101,6 +107,9 @@ class LoadProcess:
             self.start_ns = time.monotonic_ns()
             self.end_ns = 1 << 62
         self.started.set()
+        if self._cast.acts:
+            self._actor = Actor(self._cast, self._players, self._rows, self.name)
+            self._greenlets += self._actor.play(self.start_ns)
         if self.assignment.barrier:
             gevent.sleep(max(0.0, (self.end_ns - time.monotonic_ns()) / NS_PER_S))
             while not all(chat.settled for chat in self.chats):
@@ -117,7 +126,7 @@ class LoadProcess:
         if a.listeners:
             cohort = "treated" if number in self._treated else "control"
         token = token_for(self._template, number)
-        door = self._door(token, a.listeners.get(cohort))
+        door = self._door(token, cohort, number)
         session = Session(
             self.contract,
             self._rules,
@@ -134,6 +143,7 @@ class LoadProcess:
         )
         one.on_error = self._own_error
         self.chats.append(one)
+        self._players[number] = one
         return number, one
 
     def prompter(self, number: int, prompts: Sequence[str]) -> Prompter:
@@ -141,15 +151,18 @@ class LoadProcess:
         one = self.scenario
         return Prompter(prompts or one.prompts, self.assignment.seed, number, one.cancel, one.overlap)
 
-    def _door(self, token: str | None, address: Sequence[Any] | None) -> Door:
-        file = self.contract.file
+    def _door(self, token: str | None, cohort: str, number: int) -> Door:
+        file, listeners = self.contract.file, self.assignment.listeners
 
         def dial_of(values: Mapping[str, str]) -> Dial:
-            dial = self._target.dial(file.auth, token, self._tls, values)
-            return dial.via((address[0], address[1])) if address else dial
+            return self._target.dial(file.auth, token, self._tls, values)
+
+        def via() -> tuple[str, int] | None:
+            at_ms = (time.monotonic_ns() - self.start_ns) / NS_PER_MS if self.start_ns else -1.0
+            return listeners.get(self._cast.listener(cohort, number, at_ms)) or listeners.get(cohort)
 
         credentials = {"token": token} if token else {}
-        return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets)
+        return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets, via)
 
     def converse(self, number: int, chat: Chat, content: Callable[[], Ask | str], pace_ms: int) -> None:
         """A user's whole life. Our own mistakes are counted against us and never end the user."""
@@ -213,6 +226,8 @@ class LoadProcess:
         for chat in self.chats:
             chat.cut()
         gevent.killall(self._greenlets, block=False)
+        if self._actor is not None:
+            self._actor.close()
         sessions = [chat.session for chat in self.chats]
         self.recorder.close(
             {

@@ -207,7 +207,7 @@ def windows_of(data: RunData) -> list[Window]:
         Window(
             id=id_, kind=str(record.get("kind", "")), cohort=str(record.get("cohort", "")), phase=str(record.get("phase", "")),
             start_ns=int(record["at_ns"]), end_ns=ends.get(id_), asked=dict(record.get("asked") or {}),
-            disconnects=bool(declared.get(id_, {}).get("disconnects")), swallows=bool(declared.get(id_, {}).get("swallows")),
+            **{name: bool(declared.get(id_, {}).get(name)) for name in ("disconnects", "swallows", "may_disconnect")},
         )
         for id_, record in starts.items()
     ]  # fmt: skip

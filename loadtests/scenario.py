@@ -13,21 +13,39 @@ from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
 from loadtests.prompts import Interference, Prompt, check
-from loadtests.retry import Policy
+from loadtests.retry import Policy, policy_of
 
-__all__ = ["BUILT_IN", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load"]
+__all__ = ["BUILT_IN", "Abort", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load", "whole"]
 
 BUILT_IN = Path(__file__).parent / "scenarios"
 LEAST_CONTROL = 0.2
 STEADY = "steady"
+#: keys of a fault in ``faults`` that are seconds within their phase
+TIMES = frozenset({"at_s", "for_s", "every_s"})
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``fault`` is read by the chaos package, which alone knows the kinds."""
+    """``fault`` fills the phase, ``faults`` have times of their own within it. Both are read by the chaos package, which alone
+    knows the kinds.
+    """
 
     name: str
     s: Annotated[float, msgspec.Meta(gt=0)]
     fault: dict[str, Any] | None = None
+    faults: list[dict[str, Any]] = []
+
+    @property
+    def is_quiet(self) -> bool:
+        return not self.fault and not self.faults
+
+
+class Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a run must stop, and heal, of itself: shares of what the last ten seconds showed."""
+
+    #: of the turns that ended: failed, or given up
+    error_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    #: of all sessions: cut, refused, or with a turn that ended badly
+    share_hit: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
 
 class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +66,10 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str = ""
     contract: str = "reference"
     #: share of the users whose network is broken; the others are the control group
-    treated_share: Annotated[float, msgspec.Meta(ge=0, le=1 - LEAST_CONTROL)] = 0.5
+    treated_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    #: ``backend``: the faults are on the backend itself, so everybody meets them and nobody is control
+    scope: Literal["cohort", "backend"] = "cohort"
+    abort: Abort = Abort()
     #: turns that their user stops, and turns during which their user says something else
     cancel: Interference = Interference()
     overlap: Interference = Interference()
@@ -62,7 +83,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_faults(self) -> bool:
-        return any(phase.fault for phase in self.phases)
+        return not all(phase.is_quiet for phase in self.phases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +107,12 @@ class Overrides:
             if self.duration_s <= 0:
                 raise ConfigError("--duration", "", f"{self.duration_s:g} s", "more than nothing")
             share = self.duration_s / sum(phase.s for phase in phases)
-            phases = [msgspec.structs.replace(phase, s=round(phase.s * share, 3)) for phase in phases]
+            phases = [_scaled(phase, share) for phase in phases]
         users = self.users if self.users is not None else scenario.users
         if users < 1:
             raise ConfigError("--users", "", f"{users}", "at least 1")
-        if any(phase.fault for phase in phases) and round(users * scenario.treated_share) in {0, users}:
+        split = scenario.scope == "cohort" and not all(phase.is_quiet for phase in phases)
+        if split and round(users * scenario.treated_share) in {0, users}:
             raise ConfigError("--users", "", f"{users} users cannot be split into two cohorts", "more, or --no-chaos")
         return msgspec.structs.replace(scenario, phases=phases, users=users)
 
@@ -100,7 +122,7 @@ def _without_faults(phases: list[Phase]) -> list[Phase]:
     kept, freed, after_fault = [], 0.0, False
     for i, phase in enumerate(phases):
         last = i == len(phases) - 1
-        if phase.fault or (after_fault and not last):
+        if not phase.is_quiet or (after_fault and not last):
             freed += phase.s
             after_fault = True
         else:
@@ -108,6 +130,20 @@ def _without_faults(phases: list[Phase]) -> list[Phase]:
     at = next((i for i, phase in enumerate(kept) if phase.name == STEADY), 0)
     kept[at] = msgspec.structs.replace(kept[at], s=kept[at].s + freed)
     return kept
+
+
+def _scaled(phase: Phase, share: float) -> Phase:
+    faults = [
+        {key: _times(value, share) if key in TIMES else value for key, value in one.items()} for one in phase.faults
+    ]
+    return msgspec.structs.replace(phase, s=round(phase.s * share, 3), faults=faults)
+
+
+def _times(value: Any, share: float) -> Any:
+    """A time, or the bounds of one; what is neither is for the chaos package to refuse."""
+    if isinstance(value, list):
+        return [_times(one, share) for one in value]
+    return round(value * share, 3) if isinstance(value, int | float) else value
 
 
 def load(name_or_path: str) -> tuple[Scenario, str]:
@@ -123,7 +159,24 @@ def load(name_or_path: str) -> tuple[Scenario, str]:
         if path.suffix not in {".yaml", ".yml"} and not path.is_file():
             hint = nearest(name_or_path, list(built_in)) + " or a YAML file"
             raise ConfigError("SCENARIO", "", f"no scenario {name_or_path!r}", hint)
-    scenario = convert(read_yaml(path), Scenario, where)
+    data = read_yaml(path)
+    if "retry" in data:
+        data["retry"] = msgspec.to_builtins(policy_of(data["retry"], where))
+    scenario = whole(convert(data, Scenario, where), where)
+    return scenario, where
+
+
+def whole(scenario: Scenario, where: str) -> Scenario:
+    """What its keys amount to together.
+
+    Raises:
+        ConfigError: they break a rule that no single one can break.
+    """
+    if scenario.scope == "backend":
+        scenario = msgspec.structs.replace(scenario, treated_share=1.0)
+    elif scenario.treated_share > 1 - LEAST_CONTROL:
+        limit = f"at most {1 - LEAST_CONTROL:g}, so that a control group is left"
+        raise ConfigError(where, "treated_share", f"{scenario.treated_share:g}", limit)
     check(scenario.prompts, where)
     if scenario.cancel.share + scenario.overlap.share > 1:
         raise ConfigError(where, "overlap.share", "more than all turns together with cancel.share", "at most 1 in all")
@@ -131,11 +184,11 @@ def load(name_or_path: str) -> tuple[Scenario, str]:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise ConfigError(where, f"phases[{i}].name", f"{name!r} stands twice", "a name of its own")
-    if scenario.phases[-1].fault:
+    if not scenario.phases[-1].is_quiet:
         raise ConfigError(
             where, f"phases[{len(names) - 1}]", "the last phase has a fault", "a quiet one, to recover in"
         )
-    return scenario, where
+    return scenario
 
 
 def duration_s(text: str, where: str = "--duration") -> float:

@@ -27,7 +27,7 @@ from loadtests.contract.prelude import MOST_TAKEN
 from loadtests.findings import Finding
 from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
 from loadtests.handshake import Handshake, json_of
-from loadtests.history import UNKNOWN_TURN, VERSION_LABEL, End, Flag, RowKind
+from loadtests.history import NODE_LABEL, UNKNOWN_TURN, VERSION_LABEL, End, Flag, RowKind
 from loadtests.retry import REFUSALS
 from loadtests.tracker import SessionTracker
 from loadtests.turn import CONTENT, OTHER, Rules
@@ -104,6 +104,7 @@ class Session:
         "_mark",
         "_message_prefix",
         "_next_stream",
+        "_node",
         "_nonce",
         "_number",
         "_own_tag",
@@ -195,6 +196,8 @@ class Session:
         self._heeds = frozenset({*contract.replies, *({beat.expect} if beat is not None and beat.expect else ())})
         self._roles = rules.roles
         self._versions: dict[str, int] = {}
+        #: of the node that welcomed the present connection
+        self._node = 0
         self._content = Content(contract, rules.roles)
         self._reads = self._content.indices
 
@@ -217,6 +220,7 @@ class Session:
         self.tracker.opened(self.connection)
         self._handshake.begin()
         self.heard = False
+        self._node = 0
         self._shake_hands(at_ns)
 
     def closed(self, at_ns: int, code: int, reason: str, *, ours: bool = False, never_ready: bool = False) -> None:
@@ -426,11 +430,14 @@ class Session:
         return {**names, "thread": self._thread, "now": self.wall(), "stream": self.stream, **self.values}
 
     def _welcomed(self, raw: bytes, at_ns: int) -> None:
-        resume = self.contract.file.resume
+        resume, where = self.contract.file.resume, self.contract.file.handshake.node
+        welcome = json_of(raw) if where or self.contract.resumes else None
+        if where and (node := _text(at_path(welcome, where))):
+            self._node = self._intern(f"{NODE_LABEL}{node}")
         if not self.contract.resumes:
             self._become_ready(at_ns)
             return
-        stream = _text(at_path(json_of(raw), resume.stream))
+        stream = _text(at_path(welcome, resume.stream))
         if self.stream:
             self.expects_answer = True
             values = {**self._told(), "stream": self.stream, "cursor": self.tracker.high}
@@ -459,7 +466,7 @@ class Session:
     def _become_ready(self, at_ns: int) -> None:
         self.ready = True
         self._said_ns = at_ns
-        self._row(RowKind.READY, at_ns, intended=self.dialled_ns)
+        self._row(RowKind.READY, at_ns, intended=self.dialled_ns, labels=self._node)
         for flight in self.flights.values():
             if not flight.events and self.contract.file.send.resend:
                 # In doubt: the cut may have swallowed the message, and sending it again is safe.
@@ -585,14 +592,14 @@ class Session:
 
     def _row(
         self, kind: RowKind, at_ns: int, *, turn: int = 0, code: int = 0, text: str = "", flags: int = 0,
-        cursor: int = -1, intended: int = 0,
+        cursor: int = -1, intended: int = 0, labels: int = 0,
     ) -> int:  # fmt: skip
         flight = self.flights.get(turn)
         sent = flight.sent if flight is not None else 0
         intended = flight.intended if flight is not None else intended
         return self.record.row(
             int(kind), self._cohort, int(flags), 0, 0, self._number, self.connection, turn, 0, 0, 0, 0, -1, code, 0,
-            self._labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
+            labels or self._labels, self.record.intern(text) if text else 0, intended, sent, at_ns, cursor, 0,
         )  # fmt: skip
 
 

@@ -10,11 +10,14 @@ so the socket side is the same for ``ws`` and ``wss``.
 
 from __future__ import annotations
 
+import array
 import errno
+import fcntl
 import os
 import socket as patched_socket
 import ssl
 import struct
+import termios
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -45,6 +48,7 @@ KEYS = 64  # masking keys fetched at once
 ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
 _READ, _WRITE = 1, 2
+RESET = struct.pack("ii", 1, 0)  # linger for no time: what is unsent is thrown away, and the other side told so
 
 
 class DialError(Exception):
@@ -121,6 +125,7 @@ class Connection:
         self._outgoing = ssl.MemoryBIO()
         self.is_open = False
         self._closed = False
+        self._deaf = self._mute = False
         self.timing = Timing(0, 0, 0, 0)
         self.response: Response | None = None
 
@@ -200,7 +205,8 @@ class Connection:
         fileno = self._socket.fileno()
         self._writer = loop.io(fileno, _WRITE)
         self._reader = loop.io(fileno, _READ)
-        self._reader.start(self._readable)
+        if not self._deaf:
+            self._reader.start(self._readable)
 
     def _wait(self, deadline: float) -> None:
         """Until the callback has seen something new."""
@@ -406,7 +412,7 @@ class Connection:
             self._write(self._outgoing.read())
 
     def _write(self, data: bytes) -> None:
-        if self._queue:
+        if self._queue or self._mute:
             self._queue += data
             return
         try:
@@ -428,6 +434,41 @@ class Connection:
         if data and not self._closed:
             self._write(data)
 
+    # Faults of our own side
+
+    def pause(self, *, writing: bool) -> None:
+        """Read nothing more, and with ``writing`` write nothing more, until ``resume``: the socket stays open, its buffers fill."""
+        self._deaf, self._mute = True, writing
+        if self._reader is not None:
+            self._reader.stop()
+        if writing and self._writer is not None:
+            self._writer.stop()
+
+    def resume(self) -> None:
+        """Go on reading and writing where ``pause`` stopped."""
+        if not self._deaf:
+            return
+        self._deaf = self._mute = False
+        if self._reader is not None:
+            self._reader.start(self._readable)
+        if self._writer is not None and self._queue:
+            self._writer.start(self._writable)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What the kernel has received, and nobody read."""
+        if self._socket is None:
+            return 0
+        count = array.array("i", [0])
+        fcntl.ioctl(self._socket.fileno(), termios.FIONREAD, count)
+        return count[0]
+
+    def detach(self) -> Any:
+        """Let go without closing; the caller has the socket, still open, and must close it. ``on_close`` is not called."""
+        left, self._socket = self._socket, None
+        self.abort()
+        return left
+
     # Ending
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -441,8 +482,10 @@ class Connection:
                 self._changed.clear()
         self.abort()
 
-    def abort(self) -> None:
-        """Let go at once; ``on_close`` is not called."""
+    def abort(self, *, reset: bool = False) -> None:
+        """Let go at once, with ``reset`` by a RST instead of a FIN; ``on_close`` is not called."""
+        if reset and self._socket is not None:
+            self._socket.setsockopt(patched_socket.SOL_SOCKET, patched_socket.SO_LINGER, RESET)
         self._closed = True
         self.is_open = False
         self._release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic
+from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic, one_way
 
 __all__ = ["Drop"]
 
@@ -27,7 +27,7 @@ class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "value": during.lost,
             "answered": len(during.answered_ms) + len(during.held_ms),
             "ended": during.ended or "not",
-            "direction": "read back, not measured" if self.direction != "both" else "both",
+            "direction": one_way(self.direction),
         }
         if during.answered_ms or during.held_ms:
             return Bite("absent", measured, PINGS)

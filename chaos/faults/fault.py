@@ -1,4 +1,4 @@
-"""What every fault is: asked-for numbers, the toxics it needs, what it does to a session, and how a probe judges it.
+"""What every fault is: asked-for numbers, who does it and how, what it does to a session, and how a probe judges it.
 
 Pure: it knows no socket, no clock and no control plane.
 """
@@ -13,19 +13,39 @@ import msgspec
 
 __all__ = [
     "STREAMS",
+    "Acted",
     "Baseline",
     "Bite",
     "Direction",
     "Effect",
     "Fault",
+    "Group",
     "Measured",
     "Milliseconds",
+    "Place",
+    "Probe",
+    "Share",
+    "Step",
     "Toxic",
+    "Way",
+    "held",
+    "one_way",
 ]
 
 Direction = Literal["up", "down", "both"]
+#: who acts: the nemesis through Toxiproxy, on a cohort's listener or on the one for its new connections; the load's own
+#: clients; the embedded backend's keeper; a user's commands
+Place = Literal["listener", "handshake", "client", "backend", "command"]
+#: what may overlap what: one cut at a time, shapes of different kinds together, a hold beside shapes only; an actor alone;
+#: a door, which live sessions never feel, beside shapes and what clients do
+Group = Literal["cut", "shape", "hold", "actor", "door"]
+#: what a canary is asked for inside the window, beside its pings
+Probe = Literal["", "burst", "wide", "close", "upgrade"]
+Way = Literal["up", "down"]
 Effect = Literal["confirmed", "absent", "not-probed"]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+#: of the sessions of the cohort
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 #: what a direction, seen from the client, is called by Toxiproxy
 STREAMS: dict[str, tuple[Literal["upstream", "downstream"], ...]] = {
@@ -37,6 +57,8 @@ STREAMS: dict[str, tuple[Literal["upstream", "downstream"], ...]] = {
 LEAST_BASELINE = 5
 PINGS = "WebSocket pings on a live connection of this listener"
 FRESH = "new connections through this listener"
+ACTS = "what the load processes wrote down"
+READ_BACK = "read back, not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +71,42 @@ class Toxic:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One call to Toxiproxy; ``renew`` replaces the listener by a new one, with what others have put on it."""
+
+    do: Literal["add", "remove", "disable", "enable", "renew"]
+    toxic: Toxic | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """What a listener's canary saw before the fault."""
 
     round_trips_ms: tuple[float, ...] = ()
     #: how a new connection ended: answered, refused, eof, reset, silent; empty when none was tried
     fresh: str = ""
+    #: bytes per second of a burst: sent, so that its end is seen; and answered
+    rate_up: float | None = None
+    rate_down: float | None = None
+    #: how many reads a large pong came in
+    reads: tuple[int, ...] = ()
+    #: from closing our half until the other half closed
+    close_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What the load processes wrote down about one window."""
+
+    #: steps seen at all
+    lines: int = 0
+    #: sessions that began it, and that came back from it
+    sessions: int = 0
+    ended: int = 0
+    #: how many sessions there were to choose from
+    of: int = 0
+    #: bytes that stood unread until the end
+    held_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +125,25 @@ class Measured:
     ended_how: str = ""
     #: how each new connection tried inside the window ended
     fresh: tuple[str, ...] = ()
+    #: as in the baseline, inside the window
+    rate_up: float | None = None
+    rate_down: float | None = None
+    reads: tuple[int, ...] = ()
+    #: round trips of large pings
+    wide_ms: tuple[float, ...] = ()
+    #: of each half-close tried; inf: not closed as long as was waited
+    closes_ms: tuple[float, ...] = ()
+    close_waited_ms: float = 0.0
+    #: how long each upgrade tried inside the window took, if it came to an end
+    upgrades_ms: tuple[float, ...] = ()
+    #: through the live connection since the fault was there
+    bytes_up: int = 0
+    bytes_down: int = 0
+    #: how often the listener was closed in the middle of the window
+    cycles: int = 0
+    acted: Acted = Acted()
+    #: the commands' exit status: of verifying, None when there is none
+    verified: bool | None = None
 
     @property
     def unanswered(self) -> int:
@@ -92,8 +163,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One kind of fault; a sub-class is one file and one row of the table."""
 
     kind: ClassVar[str]
+    place: ClassVar[Place] = "listener"
+    group: ClassVar[Group] = "cut"
     #: it ends live connections
     disconnects: ClassVar[bool] = False
+    #: a backend, or a client's own patience, may rightly end a connection because of it
+    may_disconnect: ClassVar[bool] = False
     #: it makes events late
     delays: ClassVar[bool] = False
     #: bytes stand still, so that a turn may show nothing for as long as it lasts
@@ -102,10 +177,47 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     heals_intact: ClassVar[bool] = False
     #: it closes the listener instead of adding toxics
     disables: ClassVar[bool] = False
+    #: its listener must be made ready before anybody connects
+    arms: ClassVar[bool] = False
+    #: suffix of a second listener that the cohort needs
+    extra: ClassVar[str] = ""
+    probe: ClassVar[Probe] = ""
+
+    @property
+    def swallows(self) -> bool:
+        """Bytes on their way may be lost, so a message may have been swallowed."""
+        return self.disconnects or self.holds
 
     @property
     def toxics(self) -> Sequence[Toxic]:
         return ()
+
+    @property
+    def begin(self) -> tuple[Step, ...]:
+        """What applies it."""
+        first = (Step("disable"),) if self.disables else ()
+        return (*first, *(Step("add", toxic) for toxic in self.toxics))
+
+    @property
+    def end(self) -> tuple[Step, ...]:
+        """What heals it: toxics go under live connections, which live on after a delay, and end after a drop."""
+        last = (Step("enable"),) if self.disables else ()
+        return (*(Step("remove", toxic) for toxic in self.toxics), *last)
+
+    def between(self, window_ms: int) -> Sequence[tuple[int, Step]]:
+        """What happens inside the window, at milliseconds since its start."""
+        del window_ms
+        return ()
+
+    def bursts(self, window_ms: int) -> Sequence[tuple[Way, int]]:
+        """Which ways a canary must fill, with how many bytes, to see it."""
+        del window_ms
+        return ()
+
+    @property
+    def patience_ms(self) -> int:
+        """How long a new connection must be waited for, to see it."""
+        return 1_000
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -117,3 +229,17 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Did it bite? From what one canary saw on the fault's own listener."""
         del before, during  # a fault that cannot be probed says so, and its claims are then unknown
         return Bite("not-probed", {"what": "nothing", "value": 0, "unit": "", "reason": "this fault has no probe"}, "")
+
+
+def one_way(direction: Direction) -> str:
+    """A round trip cannot tell up from down: which way a one-way fault went is what Toxiproxy says."""
+    return "both" if direction == "both" else READ_BACK
+
+
+def held(what: dict[str, Any], before: Baseline, during: Measured) -> Bite:
+    """The verdict on whatever lets no ping come back inside the window."""
+    if during.answered_ms:
+        return Bite("absent", what, PINGS)
+    if not during.unanswered or not before.round_trips_ms:
+        return Bite("not-probed", what | {"reason": "no ping was sent on a live connection"}, PINGS)
+    return Bite("confirmed", what, PINGS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic
+from chaos.faults.fault import STREAMS, Baseline, Bite, Direction, Fault, Group, Measured, Toxic, held, one_way
 
 __all__ = ["Jam"]
 
 
 class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "jam"
+    group: ClassVar[Group] = "hold"
+    may_disconnect: ClassVar[bool] = True
     delays: ClassVar[bool] = True
     holds: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
@@ -32,10 +34,6 @@ class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "held": during.unanswered,
             "answered": len(during.answered_ms),
             "intact": intact,
-            "direction": "read back, not measured" if self.direction != "both" else "both",
+            "direction": one_way(self.direction),
         }
-        if during.answered_ms:
-            return Bite("absent", measured, PINGS)
-        if not during.unanswered or not before.round_trips_ms:
-            return Bite("not-probed", measured | {"reason": "no ping was sent on a live connection"}, PINGS)
-        return Bite("confirmed", measured, PINGS)
+        return held(measured, before, during)

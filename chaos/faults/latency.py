@@ -8,7 +8,19 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import LEAST_BASELINE, PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic
+from chaos.faults.fault import (
+    LEAST_BASELINE,
+    PINGS,
+    STREAMS,
+    Baseline,
+    Bite,
+    Direction,
+    Fault,
+    Group,
+    Measured,
+    Toxic,
+    one_way,
+)
 from chaos.faults.fault import Milliseconds as Jitter
 
 __all__ = ["Latency"]
@@ -20,6 +32,7 @@ LEAST_INSIDE = 3
 
 class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "latency"
+    group: ClassVar[Group] = "shape"
     delays: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
 
@@ -50,7 +63,7 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "value": None,
             "asked_ms": asked_ms,
             "pings": len(during.answered_ms),
-            "direction": "read back, not measured" if ways == 1 else "both",
+            "direction": one_way(self.direction),
         }
         if len(before.round_trips_ms) < LEAST_BASELINE or len(during.answered_ms) < LEAST_INSIDE:
             return Bite("not-probed", measured | {"reason": "too few pings were answered"}, PINGS)

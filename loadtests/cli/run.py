@@ -49,11 +49,19 @@ def run(
     ] = None,
     web: Annotated[bool, typer.Option("--web", help="With Locust's web UI.")] = False,
     defect: Annotated[str, typer.Option(help="Plant a defect in the embedded backend.")] = "",
+    experiment: Annotated[
+        str,
+        typer.Option(
+            help="Its faults instead of the scenario's: a name (gauntlet chaos list), a YAML file, or a run's plan.json."
+        ),
+    ] = "",
+    form: Annotated[str, typer.Option(help="Of the experiment: full, or short.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
 ) -> None:
     """Run a scenario against a backend, judge every event, write the page.
 
-    Example: [bold]gauntlet run smoke[/bold], or [bold]gauntlet run smoke --target ws://127.0.0.1:8000/ws --no-chaos[/bold]
+    Example: [bold]gauntlet run smoke[/bold], or [bold]gauntlet run smoke --target ws://127.0.0.1:8000/ws --no-chaos[/bold],
+    or [bold]gauntlet run smoke --experiment flap --form short[/bold]
 
     Exit: 0 GO, 99 NO-GO, 3 CANNOT SAY, 2 configuration or preflight, 1 crash, 130 interrupted.
     """
@@ -64,7 +72,7 @@ def run(
         scenario=scenario, target=target, contract=contract, token_env=token_env, users=users,
         duration_s=duration_s(duration) if duration else None, seed=seed, processes=processes, chaos=not no_chaos,
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
-        out=out, web=web, defect=defect, dry_run=dry_run,
+        out=out, web=web, defect=defect, experiment=experiment, form=form, dry_run=dry_run,
     )  # fmt: skip
     with _Progress() as progress:
         code = conductor.run(options, progress.say, progress.show)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from loadtests import arrivals
 from loadtests.conductor.options import Prepared
+from loadtests.conductor.planning import FORMS
 from loadtests.metrics import NO_FAULT, Gate
+from loadtests.scenario import Scenario
+
+if TYPE_CHECKING:
+    from chaos.plan import Window
 
 __all__ = ["describe", "doubts", "undecidable"]
 
@@ -56,7 +63,8 @@ def _absent(gate: Gate, prepared: Prepared) -> str:
 def _cohorts(prepared: Prepared) -> dict[str, float]:
     """Share of the users by cohort."""
     hit = prepared.scenario.treated_share
-    return {"control": 1 - hit, "treated": hit} if prepared.chaos else {"direct": 1.0}
+    shares = {"control": 1 - hit, "treated": hit} if prepared.chaos else {"direct": 1.0}
+    return {cohort: share for cohort, share in shares.items() if share}
 
 
 def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
@@ -107,6 +115,17 @@ def _in_words(kind: str, asked: Mapping[str, Any]) -> str:
     return words if words.startswith(f"{kind} ") else f"{kind} {words}".rstrip()
 
 
+def _said(window: Window) -> str:
+    return f"{window.id} {_in_words(window.kind, window.asked)}"
+
+
+def _limits(scenario: Scenario) -> list[str]:
+    """When the run would stop of itself."""
+    limits = msgspec.to_builtins(scenario.abort)
+    words = [f"{name.replace('_', ' ')} over {value:g}" for name, value in limits.items() if value is not None]
+    return [f"          stops itself at {' or '.join(words)}"] if words else []
+
+
 def describe(prepared: Prepared) -> str:
     """A page of text: who, where, how much, which faults, which gates."""
     p, s, options = prepared, prepared.scenario, prepared.options
@@ -124,15 +143,26 @@ def describe(prepared: Prepared) -> str:
     if p.chaos:
         hit = round(s.users * s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"
-        lines.append(f"chaos     Toxiproxy ({how}); {hit} users treated, {s.users - hit} control")
+        who = (
+            f"{hit} users treated, {s.users - hit} control"
+            if hit < s.users
+            else "all users meet the faults, no control"
+        )
+        lines.append(f"chaos     Toxiproxy ({how}); {who}")
+        lines += _limits(s)
     else:
         lines.append("chaos     none")
+    if p.experiment is not None:
+        lines.append(f"test      {p.experiment.name}, {options.form or FORMS[0]} form: {p.experiment.hypothesis}")
     lines += ["", "phases"]
     at = 0.0
     for phase in s.phases:
-        window = next((w for w in p.plan.windows if w.phase == phase.name), None)
-        fault = f"  {window.id} {_in_words(window.kind, window.asked)}" if window else ""
+        windows = [w for w in p.plan.windows if w.phase == phase.name]
+        filling = len(windows) == 1 and windows[0].end_ms - windows[0].start_ms == round(phase.s * 1000)
+        fault = f"  {_said(windows[0])}" if filling else ""
         lines.append(f"  {at:7.1f} to {at + phase.s:7.1f} s  {phase.name}{fault}")
+        if not filling:
+            lines += [f"  {w.start_ms / 1000:9.1f} to {w.end_ms / 1000:7.1f} s  {_said(w)}" for w in windows]
         at += phase.s
     lines += ["", "gates"]
     for gate in p.gates:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests import contract, scenario
+from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target
 from loadtests.errors import ConfigError
@@ -16,6 +17,7 @@ from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.scenario import Overrides, Scenario
 
 if TYPE_CHECKING:
+    from chaos.experiment import Experiment
     from chaos.plan import Plan
 
 __all__ = ["Prepared", "RunOptions", "prepare"]
@@ -40,6 +42,8 @@ class RunOptions:
     out: Path | None = None
     web: bool = False
     defect: str = ""
+    experiment: str = ""
+    form: str = ""
     dry_run: bool = False
 
 
@@ -55,10 +59,24 @@ class Prepared:
     gates: list[Gate]
     #: None: the embedded backend, whose address is known once it listens
     target: Target | None
+    experiment: Experiment | None = None
+    #: names of all phases that gates may name, also of those that are gone
+    phases: tuple[str, ...] = ()
 
     @property
     def chaos(self) -> bool:
-        return bool(self.plan.windows)
+        """Whether connections go through Toxiproxy; an experiment's do, even if nothing happens in it."""
+        return bool(self.plan.windows) or self.experiment is not None
+
+    @property
+    def hits_backend(self) -> bool:
+        """A fault ends or stops the embedded backend itself."""
+        return any(window.fault.place == "backend" for window in self.plan.windows)
+
+    @property
+    def backend_options(self) -> dict[str, float | str]:
+        """What the experiment asks of the embedded backend."""
+        return dict(self.experiment.backend) if self.experiment is not None else {}
 
 
 def prepare(options: RunOptions) -> Prepared:
@@ -67,28 +85,31 @@ def prepare(options: RunOptions) -> Prepared:
     Raises:
         ConfigError: whatever is wrong, with file and place, before any traffic.
     """
-    from chaos.plan import PhaseSpec, make_plan
-
-    declared, where = scenario.load(options.scenario)
+    own, where = scenario.load(options.scenario)
+    experiment, declared, source = _chosen(options, own, where)
     ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
     compiled = contract.load(options.contract or ("netra" if options.target else declared.contract))
     if options.defect:
         _check_defect(options)
     if options.processes < 1:
         raise ConfigError("--processes", "", f"{options.processes}", "at least 1")
-    if options.toxiproxy_url and not ours.has_faults:
+    if options.toxiproxy_url and not ours.has_faults and experiment is None:
         raise ConfigError("--toxiproxy-url", "", "this run has no faults", "a scenario with faults, and not --no-chaos")
-    names = list(dict.fromkeys([phase.name for phase in [*declared.phases, *ours.phases]]))
-    whole, plan = (
-        make_plan([PhaseSpec(phase.name, phase.s, phase.fault) for phase in one.phases], options.seed, where)
-        for one in (declared, ours)
-    )
-    faults = [name for window in whole.windows for name in (window.id, window.kind)]
+    names = [phase.name for one in (own, declared, ours) for phase in one.phases]
+    gone = before(options.scenario)
+    names = list(dict.fromkeys([*names, *gone]))
+    # What an override has removed is still understood: gates may name it.
+    removed = [own] if declared is own else [own, declared]
+    plans = [plan_of(one.phases, one.scope, options.seed, where) for one in removed]
+    plan = plan_of(ours.phases, ours.scope, options.seed, source)
+    faults = [name for one in (*plans, plan) for window in one.windows for name in (window.id, window.kind)]
+    faults += faults_before(gone)
     gates = parse_gates(compiled.gates(), compiled, names, compiled.source, fault=NO_FAULT)
     gates += parse_gates(ours.gates, compiled, names, where, faults=faults)
     target = Target.parse(options.target, compiled.file.endpoint, options.resolve) if options.target else None
     if target is not None:
         _check_allowed(target, options.allow_target)
+        _check_places(plan)
     from loadtests.assignment import token_template
     from loadtests.dial import tls_context
 
@@ -96,8 +117,35 @@ def prepare(options: RunOptions) -> Prepared:
     if target is not None:
         tls_context(target.scheme, options.ca)
     return Prepared(
-        options=options, declared=declared, scenario=ours, contract=compiled, plan=plan, gates=gates, target=target
-    )
+        options=options, declared=declared, scenario=ours, contract=compiled, plan=plan, gates=gates, target=target,
+        experiment=experiment, phases=tuple(names),
+    )  # fmt: skip
+
+
+def _chosen(options: RunOptions, own: Scenario, where: str) -> tuple[Experiment | None, Scenario, str]:
+    """The experiment, the scenario that is declared with it, and where its faults stand.
+
+    Raises:
+        ConfigError: no such experiment or form, or options that contradict it.
+    """
+    if not options.experiment:
+        if options.form:
+            raise ConfigError("--form", "", "only an experiment has forms", "--experiment NAME with it")
+        return None, own, where
+    if not options.chaos:
+        raise ConfigError("--experiment", "", "an experiment is nothing but faults", "no --no-chaos with it")
+    if options.duration_s is not None:
+        raise ConfigError("--duration", "", "an experiment's forms say how long it takes", "--form full or short")
+    return with_experiment(own, options.experiment, options.form)
+
+
+def _check_places(plan: Plan) -> None:
+    """Faults on the backend's own process need a process of ours."""
+    for window in plan.windows:
+        if window.fault.place == "backend":
+            problem = f"{window.kind} acts on the backend's own process, and the target is not ours"
+            hint = "a fault of kind command, with your own apply and revert, or no --target"
+            raise ConfigError("--target", f"windows.{window.id}", problem, hint)
 
 
 def _check_defect(options: RunOptions) -> None:

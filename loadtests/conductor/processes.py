@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from loadtests.assignment import ENVIRONMENT
 from loadtests.errors import RigError
@@ -39,35 +40,45 @@ def _end(process: subprocess.Popen[bytes], wait_s: float) -> None:
 
 
 class Backend:
-    """The embedded reference backend."""
+    """The embedded reference backend, with what faults may do to it. Each deed is done when its call returns."""
 
     def __init__(
-        self, run_dir: Path, tag: Mapping[str, str], seed: int, defect: str, token_env: str, build: str
-    ) -> None:
-        """Start it and wait until it listens.
+        self, run_dir: Path, tag: Mapping[str, str], seed: int, defect: str, token_env: str, build: str,
+        more: Mapping[str, float | str] = MappingProxyType({}), *, comes_back: bool = False,
+    ) -> None:  # fmt: skip
+        """Start it and wait until it listens. ``more``: its own options; ``comes_back``: it will be started again, on the
+        same port and database.
 
         Raises:
             RigError: it did not come up; its log says why.
         """
-        arguments = [
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--seed",
-            str(seed),
-            "--db",
-            str(run_dir / "backend.sqlite"),
-            "--lifeline",
-        ]
-        arguments += ["--build", build or "embedded", *(["--defect", defect] if defect else [])]
         self._log = run_dir / "backend.log"
-        with self._log.open("wb") as log:
+        self._env = _environment(tag, without=token_env)
+        port = 0
+        if comes_back:
+            from chaos.ports import free_port
+
+            # Below the range of clients' ports: while it is down, no connection may be given its port, or reach itself.
+            port = free_port()
+        options = {
+            "host": "127.0.0.1", "port": port, "seed": seed, "db": run_dir / "backend.sqlite", "build": build or "embedded",
+            **({"defect": defect} if defect else {}), **more,
+        }  # fmt: skip
+        words = [
+            word
+            for name, value in options.items()
+            for word in (f"--{name.removesuffix('_s').replace('_', '-')}", str(value))
+        ]
+        self._command = [sys.executable, "-P", "-m", "loadtests.backend", "--lifeline", *words]
+        self._meant_down = False
+        self.url = self._spawn()
+
+    def _spawn(self) -> str:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "loadtests.backend", *arguments],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_environment(tag, without=token_env),
-            )  # fmt: skip
-        self.url = self._listening()
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._env
+            )
+        return self._listening()
 
     def _listening(self) -> str:
         stdout = self._process.stdout
@@ -82,10 +93,48 @@ class Backend:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """False: it is gone, and no fault has done that."""
+        return self._meant_down or self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said goodbye to, nothing is written that was not."""
+        self._meant_down = True
+        self._process.kill()
+        self._process.wait()
+        self._close()
+
+    def start(self) -> None:
+        """After ``kill``: again, at the same address, with what its database holds.
+
+        Raises:
+            RigError: it did not come up.
+        """
+        self._spawn()
+        self._meant_down = False
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, and nobody is there."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        """An orderly end, as at a rollout, and at once a new start.
+
+        Raises:
+            RigError: it did not come up again.
+        """
+        self._meant_down = True
+        self.stop()
+        self.start()
 
     def stop(self) -> None:
+        self.resume()  # who is stopped hears no other signal
         _end(self._process, STOP_S)
+        self._close()
+
+    def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -136,6 +185,10 @@ class Load:
                 cwd=run_dir,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

@@ -12,9 +12,10 @@ from itertools import chain
 from loadtests.configfile import nearest
 from loadtests.contract.envelope import on_wire, told_by, type_paths
 from loadtests.contract.placing import Problem, places
-from loadtests.contract.schema import ContractFile
+from loadtests.contract.schema import Client, ContractFile
 from loadtests.contract.template import PLACE
 from loadtests.errors import ConfigError
+from loadtests.retry import names
 
 __all__ = ["MAX_REQUIRED_FIELDS", "Problem", "check", "problems"]
 
@@ -61,8 +62,22 @@ def _events(file: ContractFile) -> Iterator[Problem]:
     for code in file.closes.fatal:
         if code in file.closes.normal:
             yield Problem("closes.fatal", f"{code} is in closes.normal too", EITHER)
-    if file.client is not None and file.client.cap_ms < file.client.base_ms:
-        yield Problem("client.cap_ms", f"is less than base_ms, {file.client.base_ms}", "the longest wait")
+    if file.client is not None:
+        yield from _client(file.client)
+
+
+def _client(client: Client) -> Iterator[Problem]:
+    low_ms, high_ms = client.jitter_ms
+    if client.cap_ms < client.base_ms:
+        yield Problem("client.cap_ms", f"is less than base_ms, {client.base_ms}", "the longest wait")
+    if low_ms > high_ms:
+        yield Problem("client.jitter_ms", f"{low_ms} is more than {high_ms}", "[least, most]")
+    if high_ms and client.jitter != "added":
+        yield Problem("client.jitter_ms", f"has no meaning for jitter {client.jitter}", "jitter: added")
+    if client.policy and client.policy not in names():
+        yield Problem("client.policy", f"no policy {client.policy!r}", nearest(client.policy, names()))
+    if client.policy and client != Client(policy=client.policy, herd_share=client.herd_share):
+        yield Problem("client.policy", "stands beside keys that it says itself", "a policy's name, or its keys")
 
 
 def _fields(file: ContractFile) -> Iterator[Problem]:
@@ -136,7 +151,10 @@ def _all_paths(file: ContractFile) -> Iterator[tuple[str, str]]:
             yield f"streams[{i}].final.text", stream.final.text
     if file.answer is not None:
         yield "answer.text", file.answer.text
-    for place, path in (("versions.path", file.versions.path), ("outcomes.path", file.outcomes.path)):
+    single = {
+        "versions.path": file.versions.path, "outcomes.path": file.outcomes.path, "handshake.node": file.handshake.node,
+    }  # fmt: skip
+    for place, path in single.items():
         if path:
             yield place, path
     calls = ((f"prelude[{i}].take", call.take) for i, call in enumerate(file.prelude))

@@ -8,6 +8,7 @@ from typing import get_args
 from loadtests.contract.compile import Contract
 from loadtests.contract.envelope import type_paths
 from loadtests.contract.schema import Role
+from loadtests.retry import Policy, declared
 
 __all__ = ["described"]
 
@@ -158,8 +159,14 @@ def _client(contract: Contract) -> list[str]:
     if client is None:
         return []
     herd = f"; at most {client.herd_share:.0%} of those cut together in one second" if client.herd_share < 1 else ""
-    waits = f"waits up to {client.base_ms} ms, {client.factor:g} times as long each time, up to {_time(client.cap_ms)}"
-    return [f"{waits}, {client.attempts} times in one outage{herd}"]
+    policy = declared(client, Policy())
+    low_ms, high_ms = policy.jitter_ms
+    head = f"{client.policy}: " if client.policy else ""
+    head += f"first after {policy.first_ms} ms, then waits " if policy.first_ms else "waits "
+    least = "up to " if policy.jitter == "full" else ""
+    more = f" and {low_ms} to {high_ms} ms more" if policy.jitter == "added" else ""
+    waits = f"{head}{least}{policy.base_ms} ms, {policy.factor:g} times as long each time, up to {_time(policy.cap_ms)}{more}"
+    return [f"{waits}, {policy.attempts} times in one outage{herd}"]
 
 
 def _listed(names: Iterable[object], by: str = ", ") -> str:

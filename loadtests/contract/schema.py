@@ -101,6 +101,8 @@ class Handshake(_Record, frozen=True):
     #: what is done before that, in this order; ``ready`` itself may come before, between or after
     steps: list[Step] = []
     timeout_ms: Milliseconds = 10_000
+    #: path in the ready frame to the name of the server's node; empty: it does not say
+    node: str = ""
 
 
 class Send(_Record, frozen=True):
@@ -275,6 +277,15 @@ class Client(_Record, frozen=True):
     factor: Annotated[float, msgspec.Meta(ge=1)] = 2.0
     #: in one outage
     attempts: Annotated[int, msgspec.Meta(gt=0)] = 12
+    #: full: anything up to the wait; added: the wait and ``jitter_ms`` more, within the cap; none: the wait
+    jitter: Literal["full", "added", "none"] = "full"
+    jitter_ms: tuple[Annotated[int, msgspec.Meta(ge=0)], Annotated[int, msgspec.Meta(ge=0)]] = (0, 0)
+    #: before the first attempt after a loss
+    first_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: codes after which this client does not come back, beside ``closes.fatal``
+    fatal: tuple[int, ...] = ()
+    #: a policy that ships, instead of all these
+    policy: str = ""
     #: largest share of those cut together that may come back within one second
     herd_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
 

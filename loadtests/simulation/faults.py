@@ -30,7 +30,7 @@ class PlannedFault:
     start_ms: float
     duration_ms: float
     direction: Direction = "both"
-    #: the kind's own measure: milliseconds, bytes, bytes per second
+    #: the kind's own measure: milliseconds, bytes, bytes per second, times, share; 0: as it comes
     amount: float = 0.0
 
 
@@ -157,26 +157,38 @@ def _end(site: Site, connection: Connection, act: Callable[[Connection], None]) 
 
 
 def _truncate(site: Site) -> None:
-    """So many bytes still pass to the client, then the line breaks: nearly always inside a frame."""
+    """So many bytes still pass, then the line breaks: nearly always inside a frame. Given a number, new lines break too."""
     for connection in site.road.live():
-        connection.down.allowed = site.rng.randint(1, MOST_PASSED_BYTES)
-        connection.down.on_spent = lambda one=connection: _end(site, one, Connection.sever)  # type: ignore[misc]
+        _limit(site, connection)
+    if site.fault.amount:
+        site.road.greet = lambda connection: _limit(site, connection)
+
+
+def _limit(site: Site, connection: Connection) -> None:
+    pipe = connection.up if site.fault.direction == "up" else connection.down
+    pipe.allowed = int(site.fault.amount) or site.rng.randint(1, MOST_PASSED_BYTES)
+    pipe.on_spent = lambda: _end(site, connection, Connection.sever)
 
 
 def _unlimited(site: Site) -> None:
+    site.road.greet = None
     for connection in site.road.live():
-        connection.down.allowed = None
+        connection.up.allowed = connection.down.allowed = None
 
 
 def _herd(site: Site) -> None:
-    """Everybody at once, and the listener stays open: they all come back at once."""
-    for connection in site.road.live():
+    """Everybody, or a share, at once, and the listener stays open: they all come back at once."""
+    live = site.road.live()
+    if live and 0 < site.fault.amount < 1:
+        live = site.rng.sample(live, max(1, round(len(live) * site.fault.amount)))
+    for connection in live:
         _end(site, connection, Connection.reset)
 
 
 def _close_listener(site: Site) -> None:
     site.road.refuses = site.bite
-    _herd(site)
+    for connection in site.road.live():
+        _end(site, connection, Connection.reset)
 
 
 def _open_listener(site: Site) -> None:
@@ -185,8 +197,9 @@ def _open_listener(site: Site) -> None:
 
 def _flap(site: Site) -> None:
     """Down and up, several times; the last time up is the heal's."""
-    step_ms = site.fault.duration_ms / (2 * FLAPS)
-    for number in range(FLAPS):
+    flaps = int(site.fault.amount) or FLAPS
+    step_ms = site.fault.duration_ms / (2 * flaps)
+    for number in range(flaps):
         site.road.clock.after_ms(2 * number * step_ms, lambda: _close_listener(site))
         site.road.clock.after_ms((2 * number + 1) * step_ms, lambda: _open_listener(site))
 

@@ -107,6 +107,8 @@ class Road:
         self.up, self.down = Weather(), Weather()
         #: a fault has closed the listener
         self.refuses: Bite | None = None
+        #: what a fault does to each new connection
+        self.greet: Callable[[Connection], None] | None = None
         self.connections: list[Connection] = []
 
     def connect(self, owner: End) -> Socket | int:
@@ -117,6 +119,8 @@ class Road:
         connection = Connection(self.clock, self.rng, self.conditions, self.up, self.down)
         connection.client.attach(owner)
         self.connections.append(connection)
+        if self.greet is not None:
+            self.greet(connection)
         if not self._accept(connection.server):
             connection.finish()
         return connection.client

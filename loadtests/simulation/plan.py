@@ -64,6 +64,9 @@ class Plan:
     #: the server's own count of connections is looked at
     watched: bool = False
     scene: str = STORM
+    prompts: tuple[str | Prompt, ...] = PROMPTS
+    #: no turn is planned later; 0: as their number and pace say
+    lasts_ms: float = 0.0
     #: when the run is killed, turns in flight or not; 0: it ends in order
     killed_at_ms: float = 0.0
     #: a planted defect of the backend, or a mistake of the client; empty: none
@@ -72,7 +75,7 @@ class Plan:
     @property
     def turns_end_ms(self) -> float:
         """No turn is planned later."""
-        return self.pace_ms * (1 + 1.5 * self.turns)
+        return self.lasts_ms or self.pace_ms * (1 + 1.5 * self.turns)
 
 
 def plan_of(seed: int, contract: Contract, scene: str = STORM, defect: str = "") -> Plan:

@@ -29,7 +29,7 @@ from loadtests.simulation.memory import KeptFrame, MemoryRecord
 from loadtests.simulation.mistakes import MISTAKES, MistakenClient
 from loadtests.simulation.network import Road
 from loadtests.simulation.pipe import Bite
-from loadtests.simulation.plan import CALM_MS, PROMPTS, Plan
+from loadtests.simulation.plan import CALM_MS, Plan
 from loadtests.turn import Rules
 
 __all__ = ["Played", "play"]
@@ -154,7 +154,7 @@ class _Stage:
         plan, clock = self.plan, self.clock
         interferes = Interference(share=plan.cancel_share), Interference(share=plan.overlap_share)
         for number, client in enumerate(self.clients):
-            prompter = Prompter(PROMPTS, plan.seed, number, *interferes)
+            prompter = Prompter(plan.prompts, plan.seed, number, *interferes)
             schedule = islice(arrivals.paced(plan.seed, number, plan.pace_ms), plan.turns)
             end_ns = START_NS + int(plan.turns_end_ms * NS_PER_MS)
             live = client.conversation.live(schedule, START_NS, end_ns, plan.pace_ms, prompter.ask)

@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
 from chaos.listeners import open_listeners
@@ -30,8 +31,23 @@ def toxiproxy(toxiproxy_binary, tmp_path):
 
 
 @pytest.fixture
-def echo_port():
-    server = serve(lambda connection: [connection.send(message) for message in connection], "127.0.0.1", 0)
+def ends() -> list[BaseException | None]:
+    """How each connection ended, as the server behind the listeners saw it."""
+    return []
+
+
+@pytest.fixture
+def echo_port(ends):
+    def echo(connection):
+        try:
+            for message in connection:
+                connection.send(message)
+        except ConnectionClosed as error:
+            ends.append(error.__cause__)
+        else:
+            ends.append(None)
+
+    server = serve(echo, "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.socket.getsockname()[1]
@@ -50,10 +66,13 @@ def run_id() -> str:
 
 
 @pytest.fixture
-def listeners(toxiproxy_binary, echo_port, run_id, tmp_path):
-    opened = open_listeners(
-        ["control", "treated"], ("127.0.0.1", echo_port), run_id, log_dir=tmp_path, binary=toxiproxy_binary
-    )
+def cohorts() -> list[str]:
+    return ["control", "treated"]
+
+
+@pytest.fixture
+def listeners(toxiproxy_binary, echo_port, run_id, tmp_path, cohorts):
+    opened = open_listeners(cohorts, ("127.0.0.1", echo_port), run_id, log_dir=tmp_path, binary=toxiproxy_binary)
     yield opened
     for listener in opened.values():
         listener.close()

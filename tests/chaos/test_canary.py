@@ -1,4 +1,4 @@
-"""The canary: what its readings hold for given times, and what it sees of real listeners."""
+"""The canary on real listeners."""
 
 from __future__ import annotations
 
@@ -9,49 +9,8 @@ import time
 import pytest
 from websockets.sync.server import serve
 
-from chaos.canary import Canary, Marks, Ping
+from chaos.canary import Canary
 from loadtests.dial import Dial
-
-MS = 1_000_000
-MARKS = Marks(1000 * MS, 1010 * MS, 2000 * MS, 2010 * MS)
-
-
-def read(dial, pings, fresh=(), ended=None):
-    canary = Canary(dial)
-    canary._pings = [Ping(sent * MS, answered * MS) for sent, answered in pings]
-    canary._fresh = [(begun * MS, end * MS, outcome) for begun, end, outcome in fresh]
-    canary._ended = ended and (ended * MS, "eof")
-    return canary.reading(MARKS)
-
-
-def test_pings_are_told_apart_by_when_they_were_sent(dial):
-    before, during = read(
-        dial, [(100, 101), (995, 1500), (1005, 1405), (1100, 1300), (1900, 2005), (1950, 0), (2005, 2006), (2020, 2021)]
-    )
-    assert before.round_trips_ms == (1.0,)
-    assert during.answered_ms == (200.0,)
-    assert during.held_ms == (105.0,)
-    assert during.lost == 1
-    assert during.after_ms == (1.0,)
-
-
-def test_the_baseline_is_the_last_two_seconds_before(dial):
-    before, _ = read(dial, [(i, 2 * i) for i in range(1, 100)])
-    assert len(before.round_trips_ms) == 20
-    assert before.round_trips_ms[-1] == 99.0
-
-
-@pytest.mark.parametrize(
-    ("ended", "where"), [(None, ""), (999, "before"), (1005, "window"), (1999, "window"), (2001, "heal")]
-)
-def test_when_the_connection_ended(dial, ended, where):
-    assert read(dial, [], ended=ended)[1].ended == where
-
-
-def test_only_new_connections_wholly_inside_the_window_count(dial):
-    tries = [(100, 101, "answered"), (990, 1020, "eof"), (1020, 1021, "refused"), (1990, 2001, "silent")]
-    before, during = read(dial, [], tries)
-    assert (before.fresh, during.fresh) == ("answered", ("refused",))
 
 
 @pytest.mark.live
@@ -62,17 +21,33 @@ def test_a_live_connection_is_pinged_until_it_is_closed(dial, until):
     assert canary.alive
     canary.close()
     assert not canary.alive
-    assert not any(thread.is_alive() for thread in canary._threads)
+    assert not canary._thread.is_alive()
 
 
 @pytest.mark.live
-def test_new_connections_are_tried_until_rest(dial, until):
+def test_a_burst_is_counted_and_over_when_its_last_byte_came_back(dial, until):
     canary = Canary(dial)
-    canary.keep_trying()
-    until(lambda: canary._fresh)
-    canary.rest()
+    assert canary.open()
+    canary.burst("down", 10_000)
+    canary.burst("up", 10_000)
+    until(lambda: len(canary.seen.bursts) == 2 and all(burst.done_ns for burst in canary.seen.bursts))
+    down, up = canary.seen.bursts
+    assert (down.way, up.way) == ("down", "up")
+    assert min(down.bytes, up.bytes) >= 10_000
+    assert sum(count for _, count in canary.seen.received) < 12_000 + 127 * 20  # what goes up is not answered
     canary.close()
-    assert {outcome for _, _, outcome in canary._fresh} == {"answered"}
+
+
+@pytest.mark.live
+def test_large_pings_come_when_asked_and_in_one_read(dial, until):
+    canary = Canary(dial)
+    assert canary.open()
+    canary.widen(3)
+    wide = until(
+        lambda: [ping for ping in canary.seen.pings if ping.wide and ping.answered_ns][2:] and canary.seen.pings
+    )
+    assert [ping.reads for ping in wide if ping.wide and ping.answered_ns] == [1, 1, 1]
+    canary.close()
 
 
 @pytest.mark.live

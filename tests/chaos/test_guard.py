@@ -14,6 +14,7 @@ import pytest
 from chaos.guard import Guard, tagged
 from chaos.ports import free_port
 from chaos.toxiproxy import Control
+from loadtests.journal import Journal
 
 pytestmark = pytest.mark.live
 
@@ -129,3 +130,21 @@ def test_a_guard_inside_another_run_does_not_carry_its_tag(run_id, tmp_path, mon
     guard = Guard.start("inner", tmp_path)
     assert tagged(run_id) == []
     guard.close()
+
+
+@pytest.mark.parametrize("way", ["killed", "orderly"])
+def test_a_command_that_was_not_reverted_is(way, conductor, run_id, tmp_path, until):
+    """Whether the conductor died in its window or could not revert it by itself."""
+    undone = tmp_path / "undone"
+    journal = Journal(tmp_path / "history.jsonl")
+    revert = [sys.executable, "-c", f"open({str(undone)!r}, 'w')"]
+    journal.append("command", id="w1", step="applying", argv=["x"], revert=revert, timeout_s=10, without=[])
+    journal.close()
+    process = conductor()
+    if way == "killed":
+        process.kill()
+    else:
+        process.stdin.write("close\n")
+    written = until(lambda: (found := record(tmp_path)) and found.get("done") and found, 5.0)
+    assert (undone.exists(), written["done"], written["failed"]) == (True, ["w1"], [])
+    assert tagged(run_id) == []

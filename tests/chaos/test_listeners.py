@@ -91,3 +91,19 @@ def test_a_wedge_by_a_stalled_reader_is_noticed_and_cured(listeners, dial, until
             treated.restart()
             assert treated.control.proxy(treated.proxy).toxics == ()
     assert try_new(dial.via(listeners["control"].address)) == "answered"
+
+
+def test_an_armed_listener_is_armed_again_after_a_restart(toxiproxy_binary, echo_port, run_id, tmp_path):
+    upstream = ("127.0.0.1", echo_port)
+    opened = open_listeners(
+        ["control", "treated"], upstream, run_id, log_dir=tmp_path, binary=toxiproxy_binary, armed=("treated",)
+    )
+    treated = opened["treated"]
+    try:
+        treated.restart()
+        toxics = {name: one.control.proxy(one.proxy).toxics for name, one in opened.items()}
+        assert [(toxic.name, toxic.toxicity) for toxic in toxics["treated"]] == [("armed", 0.0)]
+        assert toxics["control"] == ()
+    finally:
+        for listener in opened.values():
+            listener.close()

@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
 
-from chaos.nemesis import Nemesis
+from chaos.listeners import open_listeners
+from chaos.nemesis import Nemesis, lanes
 from chaos.plan import PhaseSpec, make_plan
-from chaos.toxiproxy import Wedged
+from chaos.ports import free_port
+from chaos.toxiproxy import ARMED, Wedged
+from chaos.wire import connect, try_new, upgrade
+from loadtests.dial import Dial
 from loadtests.journal import read_journal
 
 pytestmark = pytest.mark.live
 STEPS = ["applying", "applied", "healing", "healed"]
 
 
+@pytest.fixture
+def cohorts():
+    return ["control", "treated", "treated-hs"]
+
+
+ECHO = """
+import sys
+from websockets.sync.server import serve
+serve(lambda connection: list(connection), "127.0.0.1", int(sys.argv[1])).serve_forever()
+"""
+
+
+class Keeper:
+    """Kills, pauses and restarts a server, as a conductor does the embedded backend."""
+
+    def __init__(self):
+        self.port = free_port("127.0.0.1")
+        self.dial = Dial(("127.0.0.1", self.port), f"ws://127.0.0.1:{self.port}/ws", f"http://127.0.0.1:{self.port}")
+        self.calls = {name: getattr(self, name) for name in ("kill", "start", "pause", "resume", "restart")}
+
+    def start(self):
+        self.process = subprocess.Popen([sys.executable, "-c", ECHO, str(self.port)])
+        deadline = time.monotonic() + 10
+        while try_new(self.dial) != "answered":
+            assert time.monotonic() < deadline
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def backend(toxiproxy_binary, run_id, tmp_path):
+    keeper = Keeper()
+    keeper.start()
+    upstream = ("127.0.0.1", keeper.port)
+    keeper.listeners = open_listeners(["treated"], upstream, run_id, log_dir=tmp_path, binary=toxiproxy_binary)
+    yield keeper
+    keeper.listeners["treated"].close()
+    keeper.kill()
+
+
 def walk(fault, listeners, journal, dial, window_s=1.2):
     plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", window_s, fault), PhaseSpec("end", 1)], 1)
+    for name in plan.armed:
+        listeners[name].control.arm(listeners[name].proxy)
     nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
     nemesis.start()
     return nemesis
@@ -37,6 +102,25 @@ def records(tmp_path, kind):
         {"kind": "drop"},
         {"kind": "drop", "direction": "down"},
         {"kind": "down"},
+        {"kind": "jitter", "jitter_ms": 40, "mean_ms": 60},
+        {"kind": "bandwidth", "kb_per_s": 8},
+        {"kind": "bandwidth", "kb_per_s": 20, "direction": "up"},
+        {"kind": "bandwidth", "kb_per_s": 20, "direction": "both"},
+        {"kind": "slicer"},
+        {"kind": "slicer", "direction": "up"},
+        {"kind": "limit-data", "bytes": 500},
+        {"kind": "limit-data", "bytes": 500, "direction": "up"},
+        {"kind": "reset"},
+        {"kind": "slow-close", "delay_ms": 300},
+        {"kind": "slow-close", "delay_ms": 300, "direction": "up"},
+        {"kind": "flap", "down_ms": 200, "up_ms": 300},
+        {"kind": "half-open"},
+        {"kind": "handshake", "fault": "jam", "with": {"direction": "up"}},
+        {"kind": "handshake", "fault": "drop", "with": {"direction": "down"}},
+        {"kind": "handshake", "fault": "limit-data", "with": {"bytes": 60}},
+        {"kind": "handshake", "fault": "limit-data", "with": {"bytes": 60, "direction": "up"}},
+        {"kind": "handshake", "fault": "reset"},
+        {"kind": "handshake", "fault": "latency", "with": {"latency_ms": 200}},
     ],
     ids=str,
 )
@@ -53,7 +137,7 @@ def test_a_fault_bites_is_measured_and_healed(fault, listeners, journal, dial, t
     assert sorted(window["at_ns"] for window in windows) == [window["at_ns"] for window in windows]
     for listener in listeners.values():
         state = listener.control.proxy(listener.proxy)
-        assert (state.enabled, state.toxics) == (True, ())
+        assert (state.enabled, [t.name for t in state.toxics if t.name != ARMED]) == (True, [])
 
 
 def test_a_jam_heals_intact(listeners, journal, dial, tmp_path):
@@ -69,13 +153,192 @@ def test_a_drop_ends_the_connection_when_it_heals(listeners, journal, dial, tmp_
 
 
 @pytest.mark.parametrize(
-    "fault", [{"kind": "latency", "latency_ms": 100}, {"kind": "jam"}, {"kind": "drop"}, {"kind": "down"}], ids=str
+    "fault",
+    [
+        {"kind": "latency", "latency_ms": 100},
+        {"kind": "jitter", "jitter_ms": 40},
+        {"kind": "bandwidth", "kb_per_s": 20, "direction": "both"},
+        {"kind": "slicer"},
+        {"kind": "limit-data", "bytes": 500},
+        {"kind": "jam"},
+        {"kind": "drop"},
+        {"kind": "reset"},
+        {"kind": "slow-close", "delay_ms": 300},
+        {"kind": "down"},
+        {"kind": "flap", "down_ms": 200, "up_ms": 300},
+        {"kind": "half-open"},
+    ],
+    ids=str,
 )
 def test_a_fault_on_the_wrong_listener_is_absent(fault, listeners, journal, dial, tmp_path):
     wrong = listeners["treated"]
     wrong.control, wrong.proxy = listeners["control"].control, listeners["control"].proxy
     assert walk(fault, listeners, journal, dial).join(15)
     assert records(tmp_path, "effect")[0]["effect"] == "absent"
+
+
+def test_a_reset_of_a_listener_that_was_not_armed_is_absent(listeners, journal, dial, tmp_path):
+    plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", 1, {"kind": "reset"}), PhaseSpec("end", 1)], 1)
+    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
+    nemesis.start()
+    assert nemesis.join(15)
+    (effect,) = records(tmp_path, "effect")
+    assert (effect["effect"], effect["measured"]["value"]) == ("absent", "eof")
+
+
+def test_the_other_side_sees_a_true_reset_too(listeners, journal, dial, ends):
+    assert walk({"kind": "reset"}, listeners, journal, dial).join(15)
+    assert any(isinstance(end, ConnectionResetError) for end in ends)
+
+
+def test_a_limit_cuts_at_exactly_so_many_bytes(listeners, journal, dial, tmp_path):
+    assert walk({"kind": "limit-data", "bytes": 777}, listeners, journal, dial).join(15)
+    (effect,) = records(tmp_path, "effect")
+    assert abs(effect["measured"]["value"] - 777) <= 127  # a pong may be on its way while it begins
+
+
+def test_half_open_leaves_no_ghost(listeners, journal, dial, until, ends):
+    """A client that vanished inside the window is told of to the backend as soon as it heals."""
+    begun = len(ends)
+    nemesis = walk({"kind": "half-open"}, listeners, journal, dial, window_s=2)
+    client = connect(dial.via(listeners["treated"].address), 2)
+    upgrade(dial, client, 2)
+    until(lambda: listeners["treated"].control.proxy(listeners["treated"].proxy).toxics[3:])
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    threading.Event().wait(0.5)
+    assert len(ends) == begun
+    assert nemesis.join(15)
+    until(lambda: len(ends) > begun, 3)
+
+
+def rows(*faults, quiet_s=1.5):
+    return [PhaseSpec("steady", 1.5), PhaseSpec("faults", 7, faults=faults), PhaseSpec("end", quiet_s)]
+
+
+def test_overlapping_faults_are_told_apart(listeners, journal, dial, tmp_path):
+    """Each is measured against how the way was before it; the cut ends the sight of the others, and proves itself."""
+    plan = make_plan(
+        rows(
+            {"at_s": 0, "for_s": 6.9, "fault": {"kind": "latency", "latency_ms": 60, "direction": "both"}},
+            {"at_s": 1.5, "for_s": 1.5, "fault": {"kind": "slicer"}},
+            {"at_s": 4.2, "for_s": 1.5, "fault": {"kind": "down"}},
+        ),
+        1,
+    )
+    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
+    nemesis.start()
+    assert nemesis.join(20)
+    assert nemesis.errors == []
+    effects = {effect["id"]: effect for effect in records(tmp_path, "effect")}
+    assert {name: effect["effect"] for name, effect in effects.items()} == dict.fromkeys(
+        ("w1", "w2", "w3"), "confirmed"
+    ), effects
+    assert 115 <= effects["w1"]["measured"]["value"] <= 140
+    state = listeners["treated"].control.proxy(listeners["treated"].proxy)
+    assert (state.enabled, state.toxics) == (True, ())
+
+
+def test_a_wedge_ends_the_other_windows_of_its_listener_too(listeners, journal, dial, tmp_path, monkeypatch):
+    control = listeners["treated"].control
+    add = control.add_toxic
+
+    def hang(proxy, name, toxic):
+        if toxic.type == "slicer":
+            raise Wedged("no answer in 1 s")
+        return add(proxy, name, toxic)
+
+    monkeypatch.setattr(control, "add_toxic", hang)
+    plan = make_plan(
+        rows(
+            {"at_s": 0, "for_s": 4, "fault": {"kind": "latency", "latency_ms": 60}},
+            {"at_s": 1.5, "for_s": 1, "fault": {"kind": "slicer"}},
+        ),
+        1,
+    )
+    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
+    nemesis.start()
+    assert nemesis.join(20)
+    assert nemesis.errors == []
+    effects = {effect["id"]: effect for effect in records(tmp_path, "effect")}
+    assert [effects[name]["effect"] for name in ("w1", "w2")] == ["not-probed", "not-probed"]
+    assert "restarted" in effects["w1"]["measured"]["reason"]
+    assert listeners["treated"].control.proxy(listeners["treated"].proxy).toxics == ()
+
+
+def on_backend(fault, listeners, journal, dial, run_dir=None, **more):
+    plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", 1.2, fault), PhaseSpec("end", 1)], 1)
+    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns(), run_dir=run_dir, **more)
+    nemesis.start()
+    assert nemesis.join(20)
+    return nemesis
+
+
+@pytest.mark.parametrize("kind", ["backend-kill", "backend-pause", "backend-restart"])
+def test_faults_on_the_backend_bite(kind, journal, backend, tmp_path):
+    nemesis = on_backend({"kind": kind}, backend.listeners, journal, backend.dial, backend=backend.calls)
+    assert nemesis.errors == []
+    (effect,) = records(tmp_path, "effect")
+    assert effect["effect"] == "confirmed", effect
+    assert [window["step"] for window in records(tmp_path, "window")] == STEPS
+
+
+def test_a_backend_that_nobody_keeps_is_an_error_and_no_effect(listeners, journal, dial, tmp_path):
+    nemesis = on_backend({"kind": "backend-kill"}, listeners, journal, dial)
+    assert "nobody here can kill" in nemesis.errors[0]
+    assert records(tmp_path, "effect")[0]["effect"] == "absent"
+    assert [window["step"] for window in records(tmp_path, "window")] == ["applying", "healing", "healed"]
+
+
+def test_a_command_is_applied_verified_and_reverted(listeners, journal, dial, tmp_path):
+    flag = tmp_path / "flag"
+    python = [sys.executable, "-c"]
+    fault = {
+        "kind": "command",
+        "apply": [*python, f"open({str(flag)!r}, 'w')"],
+        "verify": ["test", "-e", str(flag)],
+        "revert": ["rm", str(flag)],
+    }
+    nemesis = on_backend(fault, listeners, journal, dial, run_dir=tmp_path)
+    assert nemesis.errors == []
+    assert not flag.exists()
+    assert records(tmp_path, "effect")[0]["effect"] == "confirmed"
+    steps = [
+        (r["type"], r["step"]) for r in read_journal(tmp_path / "history.jsonl") if r["type"] in {"window", "command"}
+    ]
+    assert steps == [
+        ("window", "applying"), ("command", "applying"), ("command", "applied"), ("command", "verified"), ("window", "applied"),
+        ("window", "healing"), ("command", "reverting"), ("command", "reverted"), ("window", "healed"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines", "effect"),
+    [
+        ({"kind": "mass-disconnect"}, [("begin", [1, 2]), ("end", [1, 2])], "confirmed"),
+        ({"kind": "sleep"}, [("begin", []), ("end", [])], "absent"),
+        ({"kind": "sleep"}, [], "not-probed"),
+        ({"kind": "switch"}, [("begin", [1, 2]), ("end", [1, 2])], "confirmed"),
+    ],
+    ids=str,
+)
+def test_what_clients_do_is_proved_by_what_they_wrote(fault, lines, effect, listeners, journal, dial, tmp_path):
+    (tmp_path / "rows").mkdir()
+    written = [json.dumps({"id": "w1", "act": act, "sessions": sessions, "of": 4}) for act, sessions in lines]
+    (tmp_path / "rows" / "worker-1.acts.jsonl").write_text("".join(f"{line}\n" for line in written))
+    on_backend(fault, listeners, journal, dial, run_dir=tmp_path)
+    assert records(tmp_path, "effect")[0]["effect"] == effect
+    assert [window["step"] for window in records(tmp_path, "window")] == STEPS
+
+
+def test_windows_far_apart_share_a_lane():
+    quick = {"at_s": 0, "for_s": 1, "every_s": 5, "times": 5, "fault": {"kind": "down"}}
+    long = {"at_s": 0, "for_s": 29, "fault": {"kind": "latency", "latency_ms": 5}}
+    plan = make_plan([PhaseSpec("a", 1), PhaseSpec("b", 30, faults=[quick]), PhaseSpec("c", 1)], 1)
+    assert [[window.kind for window in lane] for lane in lanes(plan.windows)] == [["down"] * 5]
+    both = [{**quick, "at_s": 2}, {**long, "for_s": 30}]
+    plan = make_plan([PhaseSpec("a", 1), PhaseSpec("b", 30, faults=both), PhaseSpec("c", 1)], 1)
+    assert sorted(len(lane) for lane in lanes(plan.windows)) == [1, 5]
 
 
 def test_stop_heals_at_once(listeners, journal, dial, tmp_path, until):

@@ -24,7 +24,12 @@ phases = st.lists(
         st.floats(0.1, 60), st.sampled_from([None, LATENCY, {"kind": "jam", "direction": "up"}, {"kind": "down"}])
     ),
     max_size=8,
-).map(lambda drawn: [*(PhaseSpec(f"p{i}", d, f) for i, (d, f) in enumerate(drawn)), PhaseSpec("end", 1)])
+).map(
+    lambda drawn: [
+        *(spec for i, (d, f) in enumerate(drawn) for spec in (PhaseSpec(f"p{i}", d, f), PhaseSpec(f"quiet{i}", 1))),
+        PhaseSpec("end", 1),
+    ]
+)
 
 
 def test_windows_fill_their_phases():
@@ -72,8 +77,10 @@ def test_a_broken_rule_names_its_place(specs, words):
     ("change", "words"),
     [
         ({"cohort": "control"}, "control cohort"),
-        ({"end_ms": 18000}, "overlaps"),
-        ({"end_ms": 5000}, "overlaps"),
+        ({"cohort": "tablets"}, "nobody is in cohort 'tablets'"),
+        ({"end_ms": 18000}, "500 ms from an edge"),
+        ({"kind": "drop", "asked": {}, "end_ms": 19000}, "overlaps"),
+        ({"end_ms": 5000}, "an end after its start"),
         ({"start_ms": 20500, "end_ms": 25500}, "last phase"),
         ({"kind": "nope"}, "unknown fault"),
         ({"asked": {"latency_ms": 0}}, "latency_ms"),
@@ -94,3 +101,47 @@ def test_a_file_that_is_no_plan_is_named():
         Plan.from_json("[")
     with pytest.raises(ConfigError, match="version 2"):
         Plan.from_json('{"schema": 2, "seed": 1, "phases": [], "windows": []}')
+
+
+def test_rows_become_windows_numbered_by_time():
+    row = {"at_s": 1, "for_s": 2, "every_s": 4, "times": 2, "fault": {"kind": "down"}}
+    shape = {"at_s": 0, "for_s": 9, "fault": LATENCY}
+    plan = make_plan([PhaseSpec("a", 5), PhaseSpec("b", 10, faults=[row, shape]), PhaseSpec("c", 5)], 1)
+    assert [(w.id, w.kind, w.start_ms, w.end_ms, w.phase) for w in plan.windows] == [
+        ("w1", "latency", 5000, 14000, "b"),
+        ("w2", "down", 6000, 8000, "b"),
+        ("w3", "down", 10000, 12000, "b"),
+    ]
+
+
+def test_what_is_optional_yields_where_it_may_not_stand():
+    fixed = {"at_s": 2, "for_s": 3, "fault": {"kind": "down"}}
+    many = {"at_s": 0, "for_s": 1, "every_s": 2, "times": 5, "any_of": [{"kind": "drop"}]}
+    plan = make_plan([PhaseSpec("a", 10, faults=[many, fixed]), PhaseSpec("b", 5)], 1)
+    assert [(w.kind, w.start_ms) for w in plan.windows] == [("drop", 0), ("down", 2000), ("drop", 6000), ("drop", 8000)]
+
+
+@pytest.mark.parametrize("kind", ["backend-kill", "backend-pause", "backend-restart"])
+def test_a_fault_on_the_backend_leaves_no_control(kind):
+    phases = [PhaseSpec("a", 2, {"kind": kind}), PhaseSpec("b", 1)]
+    plan = make_plan(phases, 1)
+    assert (plan.scope, plan.listeners, Plan.from_json(plan.to_json()).scope) == ("backend", ("treated",), "backend")
+    with pytest.raises(ConfigError, match="scope: backend"):
+        make_plan(phases, 1, scope="cohort")
+    with pytest.raises(ConfigError, match="everybody is treated"):
+        make_plan([PhaseSpec("a", 2, {"kind": kind}, "other"), PhaseSpec("b", 1)], 1)
+
+
+def test_listeners_that_a_plan_needs():
+    door = {"kind": "handshake", "fault": "jam"}
+    phases = [PhaseSpec("a", 2, door), PhaseSpec("q", 1), PhaseSpec("b", 2, {"kind": "switch"}), PhaseSpec("c", 1)]
+    assert make_plan(phases, 1).listeners == ("treated", "treated-hs", "treated-alt")
+    assert make_plan(phases, 1).armed == ()
+    assert make_plan([PhaseSpec("a", 2, {"kind": "reset"}), PhaseSpec("c", 1)], 1).armed == ("treated",)
+
+
+def test_ids_in_a_plan_file_must_differ():
+    data = json.loads(make_plan(SMOKE, 1).to_json())
+    data["windows"][1]["id"] = "w1"
+    with pytest.raises(ConfigError, match="'w1' stands twice"):
+        Plan.from_json(json.dumps(data))

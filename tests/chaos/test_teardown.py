@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 import pytest
 
 from chaos.faults import parse_fault
@@ -55,3 +58,20 @@ def test_what_would_not_go_is_named(foreign, journal, tmp_path, monkeypatch):
     monkeypatch.setattr(foreign["treated"].control, "delete", refuse)
     assert not teardown(foreign.values(), journal)
     assert cleanup(tmp_path) == (False, ["gauntlet-r1-treated will not go"])
+
+
+def test_a_jam_that_holds_much_does_not_hang_a_strangers_toxiproxy(foreign, toxiproxy, journal, tmp_path):
+    """Taking its toxics off after a disable would, and for the stranger too."""
+    treated = foreign["treated"]
+    for toxic in parse_fault({"kind": "jam"}, "", "").toxics:
+        treated.control.add_toxic(treated.proxy, f"w1-{toxic.stream}", toxic)
+    clients = [socket.create_connection(treated.address) for _ in range(3)]
+    for _ in range(5):
+        for client in clients:
+            client.sendall(b"x" * 200)
+        threading.Event().wait(0.02)
+    assert teardown(foreign.values(), journal)
+    assert cleanup(tmp_path) == (True, [])
+    assert Control(toxiproxy.url, "").proxies() == {}
+    for client in clients:
+        client.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from chaos.faults import Toxic
 from chaos.ports import free_port
-from chaos.toxiproxy import Control, ControlError, Wedged
+from chaos.toxiproxy import ARMED, Control, ControlError, Wedged
 from loadtests.errors import ConfigError
 
 pytestmark = pytest.mark.live
@@ -70,9 +71,11 @@ def test_a_proxy_is_disabled_enabled_and_deleted(control):
         (Toxic("latency", "downstream", (("jitter", 0), ("latencyy", 100))), "latencyy"),
         (Toxic("latency", "downstream", (("latency", 100),)), "expected"),
         (Toxic("latency", "downstream", (("jitter", 0), ("latency", -1))), "latency = -1"),
-        (Toxic("slicer", "downstream"), "unknown toxic"),
+        (Toxic("packet_loss", "downstream"), "unknown toxic"),
+        (Toxic("slicer", "downstream", (("average_size", 0), ("delay", 0), ("size_variation", 0))), "average_size = 0"),
+        (Toxic("slicer", "downstream", (("average_size", 8), ("delay", 0), ("size_variation", 8))), "less than"),
     ],
-    ids=["misspelt", "missing", "negative", "unknown"],
+    ids=["misspelt", "missing", "negative", "unknown", "deadly", "deadly too"],
 )
 def test_what_toxiproxy_would_take_and_ignore_is_never_sent(control, toxic, words):
     with pytest.raises(ControlError, match=words):
@@ -147,3 +150,43 @@ def test_an_url_that_is_none_says_what_is(url):
 def test_a_name_cannot_be_a_path(control, name):
     with pytest.raises(ControlError, match="cannot be a name"):
         control.delete(name)
+
+
+def test_an_armed_listener_holds_a_toxic_that_never_acts(control):
+    proxy = "gauntlet-r1-treated"
+    control.arm(proxy)
+    assert [(t.name, t.toxic.type, t.toxicity) for t in control.proxy(proxy).toxics] == [(ARMED, "reset_peer", 0.0)]
+
+
+def test_nothing_ever_resets_or_populates_a_server(control, monkeypatch):
+    """Either would touch what others have put there."""
+    called = []
+    send = requests.Session.request
+
+    def note(self, method, url, *args, **more):
+        called.append(urlsplit(url).path)
+        return send(self, method, url, *args, **more)
+
+    monkeypatch.setattr(requests.Session, "request", note)
+    proxy = "gauntlet-r1-treated"
+    control.arm(proxy)
+    control.add_toxic(proxy, "w1", LATENCY)
+    control.update_toxic(proxy, "w1", LATENCY)
+    control.remove_toxic(proxy, "w1")
+    control.disable(proxy)
+    control.enable(proxy)
+    control.delete(proxy)
+    assert len(called) > 10
+    assert not {"/reset", "/populate"} & set(called)
+
+
+def test_a_renewed_listener_keeps_its_address_and_what_others_put_there(control):
+    proxy = "gauntlet-r1-treated"
+    control.arm(proxy)
+    control.add_toxic(proxy, "w1-latency-downstream", LATENCY)
+    control.add_toxic(proxy, "w2-latency-downstream", LATENCY)
+    before = control.proxy(proxy)
+    control.renew(proxy, without="w2-")
+    after = control.proxy(proxy)
+    assert (after.listen, after.upstream, after.enabled) == (before.listen, before.upstream, True)
+    assert [toxic.name for toxic in after.toxics] == [ARMED, "w1-latency-downstream"]

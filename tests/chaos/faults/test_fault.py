@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from chaos.faults import FAULTS, Baseline, Measured, parse_fault
+from chaos.faults import FAULTS, Acted, Baseline, Measured, parse_fault
+from chaos.toxiproxy import ATTRIBUTES
 from loadtests.errors import ConfigError
 
-LEAST = {"latency": {"latency_ms": 100}}
+LEAST = {
+    "latency": {"latency_ms": 100},
+    "jitter": {"jitter_ms": 30},
+    "bandwidth": {"kb_per_s": 8},
+    "limit-data": {"bytes": 500},
+    "slow-close": {"delay_ms": 500},
+    "handshake": {"fault": "jam"},
+    "command": {"apply": ["true"], "verify": ["true"]},
+}
 ALL = [{"kind": kind, **LEAST.get(kind, {})} for kind in FAULTS]
+every_fault = pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
+UNHURT = Measured(
+    answered_ms=(1.0,) * 20, after_ms=(1.0,), fresh=("answered",) * 3, rate_up=9e7, rate_down=9e7, reads=(1,) * 8,
+    wide_ms=(1.0,) * 8, closes_ms=(2.0,) * 3, close_waited_ms=2.0, upgrades_ms=(3.0,) * 3, bytes_up=9_000, bytes_down=9_000, cycles=3,
+    acted=Acted(lines=2, sessions=0, of=20), verified=False,
+)  # fmt: skip
+CALM = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
 
 
-@pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
+@every_fault
 def test_kind_and_asked_are_the_whole_fault(data):
     fault = parse_fault(data, "s.yaml", "fault")
     assert parse_fault({"kind": fault.kind, **fault.asked}, "plan", "w1") == fault
 
 
-@pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
+@every_fault
 def test_a_canary_that_saw_nothing_proves_nothing(data):
     bite = parse_fault(data, "s.yaml", "fault").judge(Baseline(), Measured())
     assert bite.effect == "not-probed"
@@ -25,17 +43,41 @@ def test_a_canary_that_saw_nothing_proves_nothing(data):
     assert bite.measured.keys() >= {"what", "value", "unit"}
 
 
-@pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
+@every_fault
 def test_an_unhurt_canary_says_absent(data):
-    unhurt = Measured(answered_ms=(1.0,) * 20, after_ms=(1.0,), fresh=("answered",) * 3)
-    assert parse_fault(data, "s.yaml", "fault").judge(Baseline((1.0,) * 20, "answered"), unhurt).effect == "absent"
+    assert parse_fault(data, "s.yaml", "fault").judge(CALM, UNHURT).effect == "absent"
 
 
-@pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
-def test_a_fault_either_disables_or_has_toxics_and_either_cuts_or_heals(data):
+@every_fault
+def test_what_was_measured_can_be_written_down(data):
     fault = parse_fault(data, "s.yaml", "fault")
-    assert fault.disables != bool(fault.toxics)
-    assert fault.disconnects != fault.heals_intact
+    for before, during in ((Baseline(), Measured()), (CALM, UNHURT)):
+        json.dumps(fault.judge(before, during).measured, allow_nan=False)
+
+
+@every_fault
+def test_the_heal_undoes_exactly_what_was_applied(data):
+    fault = parse_fault(data, "s.yaml", "fault")
+    added = {step.toxic for step in fault.begin if step.do == "add"}
+    if [step.do for step in fault.end] != ["renew"]:
+        assert {step.toxic for step in fault.end if step.do == "remove"} == added
+    assert not any(step.do == "add" for step in fault.end)
+    if any(step.do == "disable" for step in (*fault.begin, *fault.end)):
+        assert fault.end[-1].do == "enable"
+
+
+@every_fault
+def test_every_toxic_is_one_that_the_control_plane_sends(data):
+    for toxic in parse_fault(data, "s.yaml", "fault").toxics:
+        assert toxic.type in ATTRIBUTES
+        assert dict(toxic.attributes).keys() == ATTRIBUTES[toxic.type].keys()
+        assert all(value in ATTRIBUTES[toxic.type][name] for name, value in toxic.attributes)
+
+
+@every_fault
+def test_only_what_touches_a_listener_needs_one(data):
+    fault = parse_fault(data, "s.yaml", "fault")
+    assert bool(fault.begin) == (fault.place in {"listener", "handshake"} or fault.kind == "switch")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +90,28 @@ def test_a_fault_either_disables_or_has_toxics_and_either_cuts_or_heals(data):
         ({"kind": "jam", "direction": "sideways"}, "f.direction", "sideways"),
         ({"kind": "down", "direction": "up"}, "f.direction", "unknown key"),
         ({"kind": "drop", "toxicity": 0.5}, "f.toxicity", "unknown key"),
+        ({"kind": "limitdata", "bytes": 5}, "f.kind", "did you mean 'limit-data'"),
+        ({"kind": "jitter", "jitter_ms": 50, "mean_ms": 20}, "f", "more than mean_ms"),
+        ({"kind": "bandwidth", "kb_per_s": 0}, "f.kb_per_s", ">= 1"),
+        ({"kind": "bandwidth", "kb_per_s": 1001}, "f.kb_per_s", "<= 1000"),
+        ({"kind": "slicer", "average_bytes": 4, "variation_bytes": 4}, "f", "less than average_bytes"),
+        ({"kind": "slicer", "average_bytes": 0}, "f.average_bytes", ">= 1"),
+        ({"kind": "limit-data", "bytes": 0}, "f.bytes", ">= 1"),
+        ({"kind": "slow-close", "delay_ms": 99}, "f.delay_ms", ">= 100"),
+        ({"kind": "flap", "down_ms": 99}, "f.down_ms", ">= 100"),
+        ({"kind": "mass-disconnect", "how": "shout"}, "f.how", "shout"),
+        ({"kind": "slow-consumer", "share": 0}, "f.share", "> 0"),
+        ({"kind": "sleep", "share": 1.1}, "f.share", "<= 1"),
+        ({"kind": "handshake", "fault": "flap"}, "f.fault", "flap"),
+        ({"kind": "handshake", "fault": "latency"}, "f.with", "latency_ms"),
+        ({"kind": "handshake", "fault": "jam", "with": 3}, "f.with", "object"),
+        (
+            {"kind": "handshake", "fault": "jam", "with": {"directon": "up"}},
+            "f.with.directon",
+            "did you mean 'direction'",
+        ),
+        ({"kind": "command", "apply": []}, "f.apply", "length >= 1"),
+        ({"kind": "command", "apply": ["x"], "timeout_s": 601}, "f.timeout_s", "<= 600"),
     ],
     ids=str,
 )

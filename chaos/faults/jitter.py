@@ -1,0 +1,75 @@
+"""Jitter: every piece of the way takes a time of its own, around a mean; order stays, connections live on."""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from chaos.faults.fault import (
+    LEAST_BASELINE,
+    PINGS,
+    STREAMS,
+    Baseline,
+    Bite,
+    Direction,
+    Fault,
+    Group,
+    Measured,
+    Toxic,
+    one_way,
+)
+
+__all__ = ["Jitter"]
+
+LEAST_INSIDE = 8
+SLACK_MS = 2.0
+#: three standard errors of the standard deviation of a uniform sample, times the root of its size
+SPREAD_WIDTH = 1.35
+
+
+class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    kind: ClassVar[str] = "jitter"
+    group: ClassVar[Group] = "shape"
+    delays: ClassVar[bool] = True
+    heals_intact: ClassVar[bool] = True
+
+    #: the delay is uniform between mean less jitter and mean plus jitter
+    jitter_ms: Annotated[int, msgspec.Meta(ge=1, le=30_000)]
+    #: 0: as much as the jitter, so that the least delay is none
+    mean_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+    direction: Direction = "down"
+
+    def __post_init__(self) -> None:
+        if self.mean_ms and self.mean_ms < self.jitter_ms:
+            raise ValueError(f"jitter_ms {self.jitter_ms} is more than mean_ms {self.mean_ms}")
+
+    @property
+    def toxics(self) -> tuple[Toxic, ...]:
+        attributes = (("jitter", self.jitter_ms), ("latency", self.mean_ms or self.jitter_ms))
+        return tuple(Toxic("latency", stream, attributes) for stream in STREAMS[self.direction])
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """The spread of the round trips against what was asked, with the width that so few pings allow."""
+        ways, pings = len(STREAMS[self.direction]), len(during.answered_ms)
+        asked_ms = self.jitter_ms * sqrt(ways / 3)
+        measured = {
+            "what": "spread of the round trip (standard deviation)",
+            "unit": "ms",
+            "value": None,
+            "asked_ms": round(asked_ms, 2),
+            "pings": pings,
+            "direction": one_way(self.direction),
+        }
+        if len(before.round_trips_ms) < LEAST_BASELINE or pings < LEAST_INSIDE:
+            return Bite("not-probed", measured | {"reason": "too few pings were answered"}, PINGS)
+        spread_ms, was_ms = stdev(during.answered_ms), stdev(before.round_trips_ms)
+        mean_ms = fmean(during.answered_ms) - fmean(before.round_trips_ms)
+        measured |= {"value": round(spread_ms, 2), "mean_ms": round(mean_ms, 2), "baseline_ms": round(was_ms, 2)}
+        if spread_ms < asked_ms * (1 - SPREAD_WIDTH / sqrt(pings)) - SLACK_MS:
+            return Bite("absent", measured, PINGS)
+        if was_ms > asked_ms / 2:
+            return Bite("not-probed", measured | {"reason": "the way was as restless before the fault"}, PINGS)
+        return Bite("confirmed", measured, PINGS)

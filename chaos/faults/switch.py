@@ -1,0 +1,33 @@
+"""Switch: the old way jams, and the client comes back at once by another, as a phone that leaves a wireless network."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chaos.faults.acting import judge_acts
+from chaos.faults.fault import ACTS, PINGS, Baseline, Bite, Effect, Fault, Measured, Place, Share, Toxic, held
+
+__all__ = ["Switch"]
+
+
+class Switch(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    kind: ClassVar[str] = "switch"
+    place: ClassVar[Place] = "client"
+    disconnects: ClassVar[bool] = True
+    holds: ClassVar[bool] = True
+    extra: ClassVar[str] = "alt"
+
+    share: Share = 1.0
+
+    @property
+    def toxics(self) -> tuple[Toxic, ...]:
+        return tuple(Toxic("bandwidth", stream, (("rate", 0),)) for stream in ("upstream", "downstream"))
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """Sessions moved, and nothing passed on the way that they left."""
+        moved = judge_acts(during.acted)
+        jam = held({"held": during.unanswered, "answered": len(during.answered_ms)}, before, during)
+        measured = jam.measured | moved.measured
+        seen = {moved.effect, jam.effect}
+        worst: Effect = "absent" if "absent" in seen else "not-probed" if "not-probed" in seen else "confirmed"
+        return Bite(worst, measured, f"{ACTS}; {PINGS} that they left")

@@ -1,0 +1,107 @@
+"""One listener as the nemesis sees it: a canary that is kept alive, and which windows were active on it when.
+
+It opens no window and judges nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from chaos.canary import Canary
+from chaos.listeners import Listener
+from chaos.reading import MEET_NS, Marks, spans
+from loadtests.dial import Dial
+
+__all__ = ["Side"]
+
+TICK_S = 0.2
+OPEN_S = 2.0
+
+
+@dataclass(slots=True)
+class _Active:
+    begin_ns: int
+    end_ns: int = 0
+    cuts: bool = False
+
+
+@dataclass(slots=True)
+class Side:
+    """Shared by the windows of one listener."""
+
+    listener: Listener
+    dial: Dial
+    canary: Canary = field(init=False)
+    #: one call at a time to the control plane
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    #: counts restarts: what was applied before one is gone
+    generation: int = 0
+    _active: dict[str, _Active] = field(default_factory=dict, repr=False)
+    _mutex: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
+    _thread: threading.Thread | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.canary = Canary(self.dial)
+
+    def start(self) -> None:
+        """Keep a living canary, but while a fault cuts: one that comes back would be cut again and again."""
+        self._thread = threading.Thread(target=self._keep, name="keep-canary", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(2 * OPEN_S)
+        self.canary.close()
+
+    def enter(self, window: str, at_ns: int, *, cuts: bool) -> None:
+        with self._mutex:
+            self._active[window] = _Active(at_ns, cuts=cuts)
+
+    def leave(self, window: str) -> None:
+        with self._mutex:
+            if window in self._active:
+                self._active[window].end_ns = time.monotonic_ns()
+
+    def marks(self, window: str, applied_ns: int, healing_ns: int, healed_ns: int, applying_ns: int) -> Marks:
+        """A window's marks, and where other windows end the sight of it."""
+        with self._mutex:
+            known = [(name, one.begin_ns, one.end_ns) for name, one in self._active.items()]
+        # Where two windows meet, one is healed while the other is applied, and either may be done first.
+        met = {
+            name: end
+            for name, begin, end in known
+            if name != window and begin < applying_ns < end < applied_ns + MEET_NS
+        }
+        clear_ns = max([applied_ns, *met.values()])
+        known = [(name, begin, applying_ns if name in met else end) for name, begin, end in known]
+        edges = [edge for name, begin, end in known if name != window for edge in (begin, end) if edge > clear_ns]
+        return Marks(
+            applying_ns, clear_ns, healing_ns, healed_ns, spans(known, window, applying_ns), min(edges, default=0)
+        )
+
+    def restart(self) -> None:
+        """Replace a wedged Toxiproxy; all windows on this listener are over with it.
+
+        Raises:
+            GauntletError: it is not ours, or does not come back.
+        """
+        with self.lock:
+            self.generation += 1
+            self.listener.restart()
+
+    @property
+    def _cutting(self) -> bool:
+        with self._mutex:
+            return any(one.cuts and not one.end_ns for one in self._active.values())
+
+    def _keep(self) -> None:
+        while not self._over.is_set():
+            if not self.canary.alive and not self._cutting:
+                new = Canary(self.dial)
+                new.open(OPEN_S)
+                self.canary = new
+            self._over.wait(TICK_S)

@@ -1,0 +1,113 @@
+"""The chaos part of a run: listeners, nemesis, what it may do to the backend, and the end of all that."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtests import assignment
+from loadtests.conductor.options import Prepared
+from loadtests.conductor.processes import Backend
+from loadtests.dial import Target, tls_context
+from loadtests.errors import GauntletError
+from loadtests.journal import Journal
+
+if TYPE_CHECKING:
+    from chaos.lease import Lease
+    from chaos.listeners import Listener
+    from chaos.nemesis import Nemesis
+
+__all__ = ["Rig", "listeners_of"]
+
+#: the canary's number among the users whose names a token may carry
+CANARY = 10**6 + 1
+
+
+class Rig:
+    """What breaks the network of one run; without faults it does nothing. ``binary``: of a private Toxiproxy."""
+
+    def __init__(
+        self, prepared: Prepared, run_dir: Path, run_id: str, binary: Path | None, journal: Journal, say: Callable[[str], None]
+    ) -> None:  # fmt: skip
+        self._p, self._dir, self._id, self._binary, self._journal = prepared, run_dir, run_id, binary, journal
+        self._say = say
+        self._listeners: dict[str, Listener] = {}
+        self._nemesis: Nemesis | None = None
+        self._lease: Lease | None = None
+        self._patience_s = max(
+            (w.asked["timeout_s"] for w in prepared.plan.windows if "timeout_s" in w.asked), default=0
+        )
+
+    def open(self, target: Target) -> dict[str, tuple[str, int]]:
+        """All listeners that the plan needs; where each is.
+
+        Raises:
+            RigError: one does not come up.
+        """
+        if not self._p.chaos:
+            return {}
+        from chaos.listeners import open_listeners
+
+        if self._p.target is not None:
+            from chaos.lease import Lease
+
+            self._lease = Lease.take(self._p.target.url, self._id, self._say)
+        self._listeners = open_listeners(
+            listeners_of(self._p), (target.address, target.port), self._id, log_dir=self._dir, binary=self._binary,
+            url=self._p.options.toxiproxy_url, armed=self._p.plan.armed,
+        )  # fmt: skip
+        return {name: listener.address for name, listener in self._listeners.items()}
+
+    def start(self, target: Target, start_ns: int, backend: Backend | None) -> None:
+        """From now on the plan is walked."""
+        if not self._p.chaos:
+            return
+        from chaos.nemesis import Nemesis
+
+        options = self._p.options
+        token = assignment.token_for(assignment.token_template(options.token_env), CANARY)
+        dial = target.dial(self._p.contract.file.auth, token, tls_context(target.scheme, options.ca))
+        deeds: dict[str, Callable[[], None]] = {}
+        if backend is not None:
+            deeds = {
+                "kill": backend.kill, "start": backend.start, "pause": backend.pause, "resume": backend.resume,
+                "restart": backend.restart,
+            }  # fmt: skip
+        self._nemesis = Nemesis(
+            self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
+            without=options.token_env,
+        )  # fmt: skip
+        self._nemesis.start()
+
+    @property
+    def errors(self) -> list[str]:
+        return self._nemesis.errors if self._nemesis is not None else []
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of the plan; true: every window was healed and judged. A command may take its own time."""
+        return self._nemesis is None or self._nemesis.join(timeout_s + self._patience_s)
+
+    def heal(self, timeout_s: float) -> None:
+        """Heal what is applied, now, and begin nothing more."""
+        if self._nemesis is not None:
+            self._nemesis.stop()
+            self._nemesis.join(timeout_s + self._patience_s)
+
+    def close(self) -> None:
+        if self._listeners:
+            from chaos.teardown import teardown
+
+            with contextlib.suppress(GauntletError):
+                teardown(self._listeners.values(), self._journal)
+            self._listeners = {}
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+
+def listeners_of(prepared: Prepared) -> list[str]:
+    """Names of the listeners that a run opens: control's and the treated's first, then what single faults want beside them."""
+    names = ["treated"] if prepared.scenario.scope == "backend" else ["control", "treated"]
+    return list(dict.fromkeys([*names, *prepared.plan.listeners]))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from chaos.faults import Baseline, Measured, parse_fault
+
+BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
+
+
+def fault(**asked):
+    return parse_fault(asked, "s.yaml", "f")
+
+
+SPREAD = tuple(60.0 + step for step in (-38, 30, -12, 21, 39, -33, 4, -25, 15, 35))
+
+
+def test_without_a_mean_the_least_delay_is_none():
+    (toxic,) = fault(kind="jitter", jitter_ms=40).toxics
+    assert dict(toxic.attributes) == {"jitter": 40, "latency": 40}
+
+
+@pytest.mark.parametrize(
+    ("before", "pings", "effect"),
+    [
+        (BEFORE, SPREAD, "confirmed"),
+        (BEFORE, (60.0,) * 10, "absent"),
+        (BEFORE, tuple(1 + p / 10 for p in SPREAD), "absent"),
+        (BEFORE, SPREAD[:7], "not-probed"),
+        (Baseline((1.0,) * 4), SPREAD, "not-probed"),
+        (Baseline(SPREAD), SPREAD, "not-probed"),
+    ],
+)
+def test_the_spread_decides(before, pings, effect):
+    assert fault(kind="jitter", jitter_ms=40, mean_ms=60).judge(before, Measured(answered_ms=pings)).effect == effect
+
+
+def test_two_ways_spread_more_than_one():
+    asked = [
+        fault(kind="jitter", jitter_ms=40, direction=way).judge(BEFORE, Measured(answered_ms=SPREAD)).measured
+        for way in ("up", "both")
+    ]
+    assert asked[1]["asked_ms"] == pytest.approx(asked[0]["asked_ms"] * 2**0.5, abs=0.02)
+    assert [one["direction"] for one in asked] == ["read back, not measured", "both"]

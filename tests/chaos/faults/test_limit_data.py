@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from chaos.faults import Baseline, Measured, parse_fault
+
+BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
+
+
+def fault(**asked):
+    return parse_fault(asked, "s.yaml", "f")
+
+
+CUT = Measured(ended="window", ended_how="eof", bytes_down=500, bytes_up=700)
+
+
+@pytest.mark.parametrize(
+    ("direction", "before", "during", "effect"),
+    [
+        ("down", BEFORE, CUT, "confirmed"),
+        ("down", BEFORE, Measured(ended="window", bytes_down=1_500), "absent"),
+        ("down", BEFORE, Measured(bytes_down=1_500), "absent"),
+        ("down", BEFORE, Measured(bytes_down=300), "not-probed"),
+        ("down", BEFORE, Measured(ended="before"), "not-probed"),
+        ("down", Baseline(), CUT, "not-probed"),
+        ("up", BEFORE, CUT, "confirmed"),
+        ("up", BEFORE, Measured(bytes_up=1_500), "absent"),
+    ],
+    ids=str,
+)
+def test_an_end_after_so_many_bytes_is_the_proof(direction, before, during, effect):
+    assert fault(kind="limit-data", bytes=500, direction=direction).judge(before, during).effect == effect
+
+
+def test_the_canary_is_asked_to_carry_more_than_is_allowed():
+    ((way, size_bytes),) = fault(kind="limit-data", bytes=500).bursts(2_000)
+    assert (way, size_bytes > 500) == ("down", True)
+    assert fault(kind="limit-data", bytes=500, direction="up").bursts(2_000)[0][0] == "up"

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from chaos.faults import Acted, Baseline, Measured, parse_fault
+
+BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
+
+
+def fault(**asked):
+    return parse_fault(asked, "s.yaml", "f")
+
+
+MOVED = Acted(lines=1, sessions=4, of=4)
+
+
+@pytest.mark.parametrize(
+    ("during", "effect"),
+    [
+        (Measured(acted=MOVED, held_ms=(900.0,)), "confirmed"),
+        (Measured(acted=MOVED, answered_ms=(1.0,)), "absent"),
+        (Measured(acted=Acted(lines=1, of=4), held_ms=(900.0,)), "absent"),
+        (Measured(held_ms=(900.0,)), "not-probed"),
+        (Measured(acted=MOVED), "not-probed"),
+    ],
+    ids=str,
+)
+def test_sessions_moved_and_the_old_way_jammed(during, effect):
+    assert fault(kind="switch").judge(BEFORE, during).effect == effect
+
+
+def test_it_needs_another_listener():
+    assert fault(kind="switch").extra == "alt"

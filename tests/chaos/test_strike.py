@@ -1,0 +1,100 @@
+"""One window from its start to its judgement; what goes wrong closes it, and is never an effect."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from chaos.plan import Window
+from chaos.side import Side
+from chaos.strike import Strike
+from chaos.toxiproxy import ControlError, Wedged
+from loadtests.errors import RigError
+from loadtests.journal import read_journal
+
+pytestmark = pytest.mark.live
+
+
+class Hand:
+    """Does nothing, or fails where it is told to."""
+
+    def __init__(self, **errors):
+        self.errors, self.done = errors, []
+
+    def _do(self, what):
+        self.done.append(what)
+        if error := self.errors.get(what):
+            raise error
+
+    def begin(self):
+        self._do("begin")
+
+    def step(self, step):
+        self._do(step.do)
+
+    def end(self):
+        self._do("end")
+
+
+@pytest.fixture
+def strike(listeners, dial, journal, tmp_path):
+    treated = listeners["treated"]
+    side = Side(treated, dial.via(treated.address))
+    side.start()
+
+    def run(hand, kind="jam", window_ms=400, stop=None, **asked):
+        window = Window("w1", kind, "treated", "p", 0, window_ms, asked)
+        errors = []
+        Strike(window, side, hand, journal, errors, time.monotonic_ns(), stop or threading.Event()).run()
+        records = read_journal(tmp_path / "history.jsonl")
+        steps = [record["step"] for record in records if record["type"] == "window"]
+        return errors, steps, [record["effect"] for record in records if record["type"] == "effect"], side
+
+    yield run
+    side.close()
+
+
+def test_begin_and_end_in_order(strike):
+    hand = Hand()
+    errors, steps, effects, _ = strike(hand)
+    assert (errors, steps, hand.done) == ([], ["applying", "applied", "healing", "healed"], ["begin", "end"])
+    assert effects == ["absent"]  # nothing was done, and the canary saw that
+
+
+def test_what_cannot_be_applied_is_healed_and_an_error(strike):
+    hand = Hand(begin=ControlError("refused"))
+    errors, steps, effects, _ = strike(hand)
+    assert (errors, steps, effects) == (["w1: refused"], ["applying", "healing", "healed"], ["absent"])
+    assert hand.done == ["begin", "end"]
+
+
+def test_what_cannot_be_healed_is_restarted(strike):
+    errors, steps, effects, side = strike(Hand(end=ControlError("refused")))
+    assert (errors, effects) == (["w1: refused", "w1: refused"], ["absent"])
+    assert steps == ["applying", "applied", "healing", "healed"]
+    assert side.generation == 1
+
+
+@pytest.mark.parametrize("where", ["begin", "end"])
+def test_a_wedge_is_no_error_and_no_effect(strike, where):
+    errors, steps, effects, side = strike(Hand(**{where: Wedged("no answer in 1 s")}))
+    assert (errors, effects, side.generation) == ([], ["not-probed"], 1)
+    assert steps[-1] == "healed"
+
+
+def test_a_step_inside_that_fails_closes_the_window(strike):
+    hand = Hand(enable=RigError("no"))
+    errors, steps, effects, _ = strike(hand, "flap", 500, down_ms=100, up_ms=100)
+    assert (errors, effects) == (["w1: no"], ["absent"])
+    assert steps == ["applying", "applied", "healing", "healed"]
+    assert hand.done == ["begin", "enable", "end"]
+
+
+def test_stopped_before_its_start_it_never_begins(strike):
+    stop = threading.Event()
+    stop.set()
+    hand = Hand()
+    assert strike(hand, stop=stop)[:3] == ([], [], [])
+    assert hand.done == []
