@@ -33,6 +33,7 @@ COMPOSITION = ("loadtests.conductor", "loadtests.cli")
 LOCUST_SIDE = frozenset(
     f"loadtests.{name}"
     for name in (
+        "actor",
         "bell",
         "chat",
         "door",

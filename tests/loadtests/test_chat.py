@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -315,3 +317,140 @@ def test_a_run_that_is_killed_censors_the_turn_in_flight(bench: Bench) -> None:
     data = recorded(bench)
     assert (ends(data), bench.found) == ([End.CUT_BY_STOP], [])
     assert kinds(data)[-2:] == ["CLOSE", "STOP"]
+
+
+# -- faults of our own side --------------------------------------------------------------------------------------------
+
+
+def test_a_sleeper_blames_nobody_for_what_it_did_not_read(bench: Bench) -> None:
+    """Asleep for longer than any turn may take; all that is owed came meanwhile."""
+    gate = threading.Event()
+
+    async def slowly(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.send(one.event("started", message))
+        await asyncio.to_thread(gate.wait, 10)
+        for role in ("thinking", "tool-open", "tool-close", "done"):
+            await socket.send(one.event(role, message))
+
+    with in_thread(agent(bench, on_message=slowly)) as port:
+        chat = user(bench, port)
+        running = gevent.spawn(turn, chat)
+        until(lambda: chat.session.flight and chat.session.flight.events, "the first event")
+        assert chat.fall_asleep()
+        gate.set()
+        gevent.sleep(0.5)  # the contract gives a turn 0.3 s
+        assert chat.session.flights
+        assert chat.unread_bytes() > 0
+        chat.look()
+        gevent.sleep(0.05)
+        chat.wake()
+        running.join()
+        chat.stop()
+    assert (ends(recorded(bench)), bench.found) == ([End.OK], [])
+
+
+def test_a_sleeper_does_nothing_until_it_is_woken(bench: Bench) -> None:
+    one = agent(bench)
+    now = monotonic_ns()
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        schedule = iter([0.0, 150.0, 300.0, 2000.0])
+        living = gevent.spawn(chat.live, schedule, now, now + 1000 * NS_PER_MS, 100, lambda: Ask("hello"))
+        until(lambda: len(one.heard) == 1 and not chat.session.flights, "the first turn")
+        assert chat.fall_asleep()
+        gevent.sleep(0.6)
+        assert len(one.heard) == 1
+        chat.look()
+        chat.wake()
+        living.join()
+    data = recorded(bench)
+    assert drops(data) == ["late by more than a pace"] * 2
+    assert (ends(data), bench.found) == ([End.OK], [])
+
+
+def test_who_is_dismissed_in_its_sleep_learns_it_when_it_wakes_and_comes_back(bench: Bench) -> None:
+    dismiss = threading.Event()
+
+    async def leave(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await answer_whole(one, socket, message)
+        if one.opened == 1:
+            await asyncio.to_thread(dismiss.wait, 10)
+            await socket.close(1011, "where are you?")
+
+    one = agent(bench, on_message=leave)
+    with in_thread(one, close_timeout=0.1) as port:
+        chat = user(bench, port)
+        turn(chat)
+        assert chat.fall_asleep()
+        dismiss.set()
+        gevent.sleep(0.2)
+        assert chat.session.open
+        chat.look()
+        gevent.sleep(0.05)
+        chat.wake()
+        assert not chat.session.open
+        turn(chat)
+        chat.stop()
+    assert (one.opened, ends(recorded(bench))) == (2, [End.OK, End.OK])
+
+
+def test_who_stops_reading_goes_on_sending_and_gives_nothing_up(bench: Bench) -> None:
+    one = agent(bench)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        turn(chat)
+        assert chat.stop_reading()
+        running = gevent.spawn(turn, chat)
+        until(lambda: len(one.heard) == 2, "the second message")
+        gevent.sleep(0.5)
+        assert chat.session.flights
+        chat.look()
+        gevent.sleep(0.05)
+        chat.wake()
+        running.join()
+        chat.stop()
+    assert (ends(recorded(bench)), bench.found) == ([End.OK, End.OK], [])
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_who_loses_its_connection_comes_back_and_the_row_says_whose_act_it_was(bench: Bench, reset: bool) -> None:
+    one = agent(bench)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        assert not chat.lose("nobody is there yet", reset=reset)
+        turn(chat)
+        assert chat.lose("our own act", reset=reset)
+        assert not chat.lose("twice", reset=reset)
+        turn(chat)
+        chat.stop()
+        assert not chat.lose("too late", reset=reset)
+    data = recorded(bench)
+    closes = data.rows[data.rows["kind"] == RowKind.CLOSE]
+    assert [(int(row["code"]), data.strings[row["text"]]) for row in closes] == [(1006, "our own act"), (1000, "")]
+    assert (one.opened, ends(data)) == (2, [End.OK, End.OK])
+    # left for the judge, who knows the window, to explain
+    assert [finding.kind.name for finding in bench.found] == ["abnormal-close"]
+
+
+def test_who_leaves_a_path_hands_its_socket_over_and_comes_back_by_another(bench: Bench) -> None:
+    one = agent(bench)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        assert chat.leave("nothing to leave") is None
+        turn(chat)
+        left = chat.leave("our own act")
+        turn(chat)
+        assert left.fileno() >= 0
+        left.close()
+        chat.stop()
+        assert chat.leave("too late") is None
+    assert (one.opened, ends(recorded(bench))) == (2, [End.OK, End.OK])
+
+
+def test_nobody_is_hit_without_a_connection(bench: Bench) -> None:
+    with closed_port() as port:
+        chat = user(bench, port)
+        assert (chat.fall_asleep(), chat.stop_reading(), chat.unread_bytes()) == (False, False, 0)
+        chat.look()
+        chat.wake()
+        chat.cut()

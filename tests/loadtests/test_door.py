@@ -158,6 +158,18 @@ def test_without_calls_the_way_in_is_always_the_same(port: int) -> None:
     assert Desk.asked == []
 
 
+def test_the_way_is_asked_for_at_each_connection_and_calls_take_it_too(port: int) -> None:
+    target = Target.parse("ws://chat.test:9", Endpoint(path="/ws", query={"ticket": "{ticket}"}))
+    ways: list[tuple[str, int] | None] = [("127.0.0.1", port), ("127.0.0.1", port), ("127.0.0.2", 7), None]
+    call = Call(path="/ticket", take={"ticket": "ticket.id"}, each="session")
+    asks = Door(lambda values: target.dial(Auth(), None, None, values), [call], via=lambda: ways.pop(0))
+    values: dict[str, str] = {}
+    addresses = [asks.open(values, 5).address for _ in range(3)]
+    assert addresses == [("127.0.0.1", port), ("127.0.0.2", 7), ("chat.test", 9)]
+    fixed = Door(lambda _: target.dial(Auth(), None, None), via=lambda: ("127.0.0.1", 5))
+    assert (fixed.open({}, 5).address, fixed.open({}, 5).netloc) == (("127.0.0.1", 5), "chat.test:9")
+
+
 def test_what_is_taken_is_secret_from_then_on_and_a_thread_is_not(port: int) -> None:
     known = Secrets()
     thread = Call(path="/thread", take={"thread": "ticket.id"}, each="session")

@@ -15,7 +15,9 @@ from typing import Any
 import gevent
 import pytest
 
+from loadtests import acts as acts_module
 from loadtests import cohorts, process
+from loadtests.acts import Act
 from loadtests.assignment import Assignment
 from loadtests.history import COHORTS, End, RowKind
 from loadtests.process import LoadProcess
@@ -115,10 +117,10 @@ def test_a_whole_run_from_the_common_start_to_the_account(run_dir: Path) -> None
 
 def test_cohorts_dial_their_own_listener_and_are_those_of_the_seed(run_dir: Path) -> None:
     treated, control = agent(), agent()
-    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
     with in_thread(treated) as a, in_thread(control) as b:
         listeners = {"treated": ("127.0.0.1", a), "control": ("127.0.0.1", b)}
         one = made(run_dir, 1, listeners=listeners, treated_share=0.25)
+        (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
         users = [one.chat() for _ in range(4)]
         gevent.joinall([gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users])
         one.stop()
@@ -132,7 +134,6 @@ def test_a_mistake_of_a_users_own_code_is_counted_and_ends_nobody(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "FLUSH_S", 0.01)
-    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
     # as long as a busy machine may take to get to the first turn
     (run_dir / "scenario.yaml").write_text(SCENARIO.replace("s: 0.6", "s: 3.0"))
     asked: list[int] = []
@@ -145,6 +146,7 @@ def test_a_mistake_of_a_users_own_code_is_counted_and_ends_nobody(
 
     with in_thread(agent()) as port:
         one = made(run_dir, port)
+        (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
         number, chat = one.chat()
         one.converse(number, chat, content, 100)
         one.stop()
@@ -201,12 +203,12 @@ def test_what_a_prelude_gave_is_in_no_file_of_the_run(run_dir: Path) -> None:
         "contract: 1\nname: desk\nextends: netra\nendpoint: {path: /ws, query: {ticket: '{ticket}'}}\n"
         "prelude: [{path: /ticket, take: {ticket: ticket}}]\n"
     )
-    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         one = made(run_dir, server.server_address[1], contract=str(path))
+        (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
         users = [one.chat() for _ in range(2)]
         gevent.joinall([gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users])
         one.stop()
@@ -217,3 +219,49 @@ def test_what_a_prelude_gave_is_in_no_file_of_the_run(run_dir: Path) -> None:
     written = b"".join(part.read_bytes() for part in (run_dir / "rows").iterdir())
     assert b"not with /ws?ticket=[redacted]" in written
     assert b"abcdef" not in written
+
+
+def test_what_a_handshake_gave_is_in_no_file_of_the_run(run_dir: Path) -> None:
+    """Not even in the frame that gave it, which is kept because there is something to say against it."""
+    path = run_dir / "granted.yaml"
+    path.write_text(
+        "contract: 1\nname: granted\nextends: netra\nfields: {grade: [grade]}\nevents: {grant: {role: other, fields: [grade]}}\n"
+        "handshake: {ready: connection_established, steps: [{pause_ms: 5}, {expect: grant, take: {ticket: ticket, thread: thread}}]}\n"
+    )
+    one = made(run_dir, 1, contract=str(path))
+    (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns()}))
+    _, chat = one.chat()
+    session = chat.session
+    session.dial(monotonic_ns())
+    session.opened(monotonic_ns())
+    session.frame(b'{"type": "grant", "ticket": "tick-0123456789", "thread": "thread-0123456789"}', monotonic_ns())
+    session.frame(b'{"type": "odd tick-0123456789"}', monotonic_ns())
+    session.closed(monotonic_ns(), 1008, "no such ticket: tick-0123456789")
+    one.stop()
+    written = b"".join(part.read_bytes() for part in (run_dir / "rows").iterdir())
+    assert written.count(b"[redacted]") == 4
+    assert b"tick-0123456789" not in written
+    assert b"thread-0123456789" in written
+
+
+def test_acts_are_played_on_the_sessions_of_the_seed_and_the_way_back_is_theirs(run_dir: Path) -> None:
+    treated, control, other = agent(), agent(), agent()
+    (run_dir / "scenario.yaml").write_text(SCENARIO.replace("s: 0.6", "s: 1.2"))
+    with in_thread(treated) as a, in_thread(control) as b, in_thread(other) as c:
+        ports = {"treated": a, "control": b, "treated-alt": c}
+        listeners = {name: ("127.0.0.1", port) for name, port in ports.items()}
+        acts = [Act("w1", "switch", "treated", 300, 700, {"share": 0.5}, "treated-alt")]
+        one = made(run_dir, 1, listeners=listeners, treated_share=0.5, acts=acts)
+        (run_dir / "start.json").write_text(json.dumps({"start_ns": monotonic_ns() + 100_000_000}))
+        users = [one.chat() for _ in range(4)]
+        talking = [gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users]
+        gevent.joinall(talking)
+        one.stop()
+    begin, end = acts_module.read(run_dir)
+    data = read_run(run_dir)
+    closes = data.rows[data.rows["kind"] == RowKind.CLOSE]
+    cut = closes[closes["code"] == 1006]
+    assert (begin["sessions"], begin["of"], end["act"]) == (cut["session"].tolist(), 1, "end")
+    assert [data.strings[text] for text in cut["text"]] == ["our own act: switch of w1"]
+    assert (treated.opened, control.opened, other.opened) == (2, 2, 1)
+    assert set(begin["sessions"]) < cohorts.treated(5, 4, 0.5)

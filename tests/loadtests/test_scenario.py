@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,9 @@ def test_a_file_is_read_with_defaults(tmp_path: Path) -> None:
         ("scenario: 1", "scenario: 2", ["scenario"]),
         ("name: after", "name: steady", ["phases[2].name", "'steady' stands twice"]),
         ("{name: after, s: 5}", "{name: after, s: 5, fault: {kind: jam}}", ["phases[2]", "the last phase has a fault", "recover"]),
-        ("users: 10", "users: 10\ntreated_share: 0.9", ["treated_share", "<= 0.8"]),
+        ("users: 10", "users: 10\ntreated_share: 0.9", ["treated_share", "at most 0.8, so that a control group is left"]),
         ("users: 10", "users: 10\nretry: {capp_ms: 1}", ["retry.capp_ms", "did you mean 'cap_ms'?"]),
+        ("users: 10", "users: 10\nretry: web-cliemt", ["retry", "did you mean 'web-client'?"]),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_place_and_expectation(
@@ -82,6 +84,40 @@ def test_a_scenario_that_is_not_there(name: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         scenario.load(name)
     assert words in str(caught.value)
+
+
+def test_faults_with_times_of_their_own_are_faults_too(tmp_path: Path) -> None:
+    rows = "s: 5, faults: [{at_s: [0, 1], for_s: 2, fault: {kind: down}}]}"
+    one, _ = scenario.load(written(tmp_path, SMALL.replace("s: 5, fault: {kind: down}}", rows)))
+    assert (one.has_faults, [phase.is_quiet for phase in one.phases]) == (True, [True, False, True])
+    assert not Overrides(chaos=False).apply(one).has_faults
+    halved = Overrides(duration_s=10.0).apply(one).phases[1].faults
+    assert halved == [{"at_s": [0.0, 0.5], "for_s": 1.0, "fault": {"kind": "down"}}]
+
+
+def test_times_that_are_none_are_left_for_the_plan_to_refuse(tmp_path: Path) -> None:
+    rows = "s: 5, faults: [{at_s: soon, fault: {kind: down}}]}"
+    one, _ = scenario.load(written(tmp_path, SMALL.replace("s: 5, fault: {kind: down}}", rows)))
+    assert Overrides(duration_s=10.0).apply(one).phases[1].faults[0]["at_s"] == "soon"
+
+
+def test_a_fault_on_the_backend_itself_has_no_control_group(tmp_path: Path) -> None:
+    path = written(tmp_path, SMALL.replace("users: 10", "users: 1\nscope: backend\ntreated_share: 0.3"))
+    one, _ = scenario.load(path)
+    assert (one.treated_share, Overrides().apply(one).users) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ("{error_rate: 0}", "abort.error_rate"),
+        ("{share_hit: 1.5}", "abort.share_hit"),
+        ("{hit_share: 0.5}", "one of error_rate, share_hit"),
+    ],
+)
+def test_limits_of_a_run_are_shares(tmp_path: Path, limits: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        scenario.load(written(tmp_path, SMALL + f"abort: {limits}\n"))
 
 
 # -- overrides ---------------------------------------------------------------------------------------------------------

@@ -99,6 +99,29 @@ def test_the_time_to_be_ready_counts_from_the_dial(bench: Bench) -> None:
     assert 0 < ready["intended"] < ready["received"]
 
 
+def nodes(bench: Bench) -> list[str]:
+    """What the READY rows say of who welcomed them."""
+    bench.recorder.flush()
+    data = read_run(bench.path)
+    return [data.strings[row["labels"]] for row in data.rows if row["kind"] == RowKind.READY]
+
+
+def test_the_row_of_a_welcome_says_which_node_gave_it(bench: Bench) -> None:
+    talk = bench.session()
+    for name in ("a", "b", None, 7, "x" * 10_000):
+        data = {"stream_id": f"st_{name}"[:20], **({} if name is None else {"node": name})}
+        talk.connect().raw({"type": "connection_established", "data": data})
+        if talk.session.expects_answer:
+            talk.answer(resumed=True, head=0)
+        talk.close()
+    assert nodes(bench) == ["node:a", "node:b", "", "", ""]
+
+
+def test_a_contract_that_does_not_look_for_a_node_has_none(old_wire: Bench) -> None:
+    old_wire.session().connect().raw({"type": "connection_established", "data": {"node": "a"}})
+    assert nodes(old_wire) == [""]
+
+
 @pytest.mark.parametrize(
     ("code", "how", "flags"),
     [

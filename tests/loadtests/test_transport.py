@@ -535,3 +535,79 @@ def test_a_reused_descriptor_does_not_hear_for_its_predecessor(server: int) -> N
     until(lambda: second.texts)
     assert first.texts == []
     second.connection.close()
+
+
+# -- faults of our own side --------------------------------------------------------------------------------------------
+
+
+def test_who_pauses_reads_nothing_and_misses_nothing(server: int) -> None:
+    heard = connected(server, "/echo")
+    heard.connection.pause(writing=False)
+    heard.connection.send_text(b"said while deaf")
+    until(lambda: heard.connection.unread_bytes > 0, "bytes in the kernel")
+    gevent.sleep(0.02)
+    assert heard.texts == []
+    heard.connection.resume()
+    heard.connection.resume()
+    until(lambda: heard.texts)
+    assert (heard.texts, heard.connection.unread_bytes) == ([b"said while deaf"], 0)
+    heard.connection.close()
+
+
+def test_who_is_asleep_writes_nothing_either_and_says_it_all_later(server: int) -> None:
+    heard = connected(server, "/echo")
+    heard.connection.pause(writing=True)
+    for text in (b"one", b"two"):
+        heard.connection.send_text(text)
+    gevent.sleep(0.05)
+    assert heard.connection.unread_bytes == 0
+    heard.connection.resume()
+    until(lambda: len(heard.texts) == 2)
+    assert heard.texts == [b"one", b"two"]
+    heard.connection.close()
+
+
+def test_a_close_that_came_during_a_pause_is_told_afterwards(server: int) -> None:
+    heard = connected(server, "/close/1008")
+    heard.connection.pause(writing=True)
+    gevent.sleep(0.05)
+    told = list(heard.closes)
+    heard.connection.resume()
+    until(lambda: heard.closes)
+    assert heard.closes == [(1008, "as told")]
+    assert told in ([], heard.closes)
+
+
+@pytest.mark.parametrize(("reset", "seen"), [(True, "ConnectionResetError"), (False, "")])
+def test_the_other_side_of_an_abort_sees_a_reset_or_an_end(reset: bool, seen: str) -> None:
+    ends: list[str] = []
+
+    def answer(one: socket.socket) -> None:
+        upgrade(one)
+        try:
+            ends.append("" if one.recv(1) == b"" else "data")
+        except OSError as error:
+            ends.append(type(error).__name__)
+
+    with raw_server(answer) as port, no_descriptor_left():
+        heard = connected(port)
+        heard.connection.abort(reset=reset)
+        until(lambda: ends)
+    assert (ends, heard.told) == ([seen], ["open"])
+
+
+def test_a_detached_socket_is_open_until_its_new_owner_closes_it() -> None:
+    ends: list[bytes] = []
+
+    def answer(one: socket.socket) -> None:
+        upgrade(one)
+        ends.append(one.recv(1))
+
+    with raw_server(answer) as port, no_descriptor_left():
+        heard = connected(port)
+        left = heard.connection.detach()
+        gevent.sleep(0.05)
+        assert (ends, heard.connection.is_open, heard.connection.unread_bytes) == ([], False, 0)
+        left.close()
+        until(lambda: ends)
+    assert (ends, heard.told) == ([b""], ["open"])

@@ -1,4 +1,4 @@
-"""``gauntlet chaos``: the faults, a plan that is the same bytes for the same seed, and cleaning up."""
+"""``gauntlet chaos``: faults and experiments, a plan that is the same bytes for the same seed, and cleaning up."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from chaos import experiment
 from chaos.faults import FAULTS
 from tests.loadtests.cli.commands import called, refused
 
 
-def test_every_fault_is_listed_with_what_it_can_be_asked_for() -> None:
+def test_every_fault_and_every_experiment_is_listed_with_its_meaning() -> None:
     code, said = called("chaos", "list")
-    assert code == 0
-    assert [line.split()[0] for line in said.splitlines()] == list(FAULTS)
-    assert "latency_ms" in next(line for line in said.splitlines() if line.startswith("latency"))
+    faults, experiments = said.split("experiments, for")
+    listed = [line.split()[0] for line in faults.splitlines() if line.startswith("  ")]
+    assert (code, sorted(listed)) == (0, sorted(FAULTS))
+    assert [line.split()[0] for line in experiments.splitlines()[1:]] == experiment.names()
+    line = next(line for line in faults.splitlines() if line.startswith("  latency "))
+    assert "every byte arrives later" in line
+    assert "[latency_ms, jitter_ms, direction]" in line
+    assert "faults by our own sessions, nobody else's" in said
+    assert not [line for line in said.splitlines() if line.startswith("  ") and len(line.split()) < 3]
 
 
 def test_a_plan_is_a_function_of_scenario_and_seed() -> None:
@@ -25,12 +32,33 @@ def test_a_plan_is_a_function_of_scenario_and_seed() -> None:
     assert json.loads(other)["seed"] == 8
 
 
-def test_an_unknown_scenario_is_told() -> None:
-    assert "did you mean 'smoke'?" in refused("chaos", "plan", "smok")
+def test_an_experiment_is_planned_in_either_form() -> None:
+    full, short = (called("chaos", "plan", "flap", "--form", form)[1] for form in ("full", "short"))
+    ends = [json.loads(text)["phases"][-1]["end_ms"] for text in (full, short)]
+    assert ends[0] > ends[1] > 0
+    assert called("chaos", "plan", "flap")[1] == full
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("smok",), "did you mean 'smoke'?"),
+        (("flapp",), "did you mean 'flap'?"),
+        (("flap", "--form", "shrt"), "one of full, short"),
+        (("smoke", "--form", "short"), "smoke is no experiment"),
+    ],
+)
+def test_what_cannot_be_planned_is_told(arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused("chaos", "plan", *arguments)
 
 
 def test_a_folder_that_is_no_run_is_not_cleaned(tmp_path: Path) -> None:
     assert "is no run directory" in refused("chaos", "cleanup", tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_not_shrunk(tmp_path: Path) -> None:
+    assert "is no judged run directory" in refused("chaos", "shrink", tmp_path)
+    assert "one of simulation, live" in refused("chaos", "shrink", tmp_path, "--by", "magic")
 
 
 @pytest.mark.live
@@ -39,4 +67,9 @@ def test_where_nothing_is_left_there_is_nothing_to_clean(tmp_path: Path) -> None
     run.mkdir()
     (run / "plan.json").write_text("{}")
     code, said = called("chaos", "cleanup", run)
-    assert (code, said.split(",")[0]) == (0, "0 processes ended")
+    assert (code, said.splitlines()) == (0, ["no processes ended", "nothing is left"])
+
+
+@pytest.mark.parametrize("command", ["list", "plan", "shrink", "cleanup"])
+def test_every_help_has_an_example(command: str) -> None:
+    assert "Example:" in called("chaos", command, "--help")[1]

@@ -33,14 +33,15 @@ def test_options_are_handed_on(asked: list[RunOptions], tmp_path: Path) -> None:
         "--seed", "4",
         "--processes", "2", "--no-chaos", "--toxiproxy-url", "http://t", "--allow-target", "h", "--allow-target", "i",
         "--label", "build=a=b",
-        "--ca", "ca.pem", "--resolve", "h=1", "--out", tmp_path, "--web", "--defect", "silent", "--dry-run",
+        "--ca", "ca.pem", "--resolve", "h=1", "--out", tmp_path, "--web", "--defect", "silent", "--experiment", "flap",
+        "--form", "short", "--dry-run",
     )  # fmt: skip
     assert code == 99
     assert asked == [
         RunOptions(
             scenario="nightly", target="ws://h", contract="c", token_env="T", users=7, duration_s=90.0, seed=4, processes=2, chaos=False,
             toxiproxy_url="http://t", allow_target=("h", "i"), labels={"build": "a=b"}, ca="ca.pem", resolve="h=1", out=tmp_path, web=True,
-            defect="silent", dry_run=True,
+            defect="silent", experiment="flap", form="short", dry_run=True,
         )
     ]  # fmt: skip
 
@@ -82,6 +83,8 @@ def test_a_dry_run_says_everything_and_makes_nothing(tmp_path: Path, monkeypatch
         (("smoke", "--defect", "silence"), "did you mean 'silent'?"),
         (("smoke", "--target", "ws://chat.example"), "--allow-target chat.example"),
         (("smoke", "--users", "0"), "at least 1"),
+        (("smoke", "--experiment", "flapp"), "did you mean 'flap'?"),
+        (("smoke", "--form", "short"), "only an experiment has forms"),
         (("smoke", "--processes", "0"), "--processes: 0; expected at least 1"),
         (("smoke", "--token-env", "NO_SUCH"), "the environment has no NO_SUCH"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from loadtests.conductor.dryrun import describe, doubts, undecidable
 from loadtests.conductor.options import Prepared, RunOptions, prepare
 from loadtests.metrics import Gate, parse_gates
+from loadtests.scenario import BUILT_IN
 
 
 def prepared(**options: Any) -> Prepared:
@@ -107,3 +108,26 @@ def test_no_credential_of_the_target_is_shown(tmp_path: Path) -> None:
     said = describe(prepared(target="ws://127.0.0.1:1/ws", contract=str(contract), chaos=False))
     assert "ws://127.0.0.1:1/ws" in said
     assert "hush" not in said
+
+
+def test_an_experiment_is_told_with_its_hypothesis_and_each_of_its_windows() -> None:
+    said = describe(prepared(experiment="jam-heal-short", form="short"))
+    assert "test      jam-heal-short, short form: " in said
+    assert "w1 jam" in said
+    assert "w2 jam" in said
+    assert "not checked: this run has no such phase" in said
+
+
+def test_where_everybody_is_hit_no_control_group_is_promised() -> None:
+    one = prepared(experiment="backend-kill", form="short")
+    said = describe(one)
+    assert "all users meet the faults, no control" in said
+    assert "no such cohort" in undecidable(gate(one, "turn.total{cohort:control}", "p(90)<1"), one, 1000)
+
+
+def test_limits_of_its_own_are_told(tmp_path: Path) -> None:
+    text = (BUILT_IN / "smoke.yaml").read_text() + "\nabort: {error_rate: 0.5, share_hit: 0.8}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    said = describe(prepare(RunOptions(scenario=str(tmp_path / "mine.yaml"))))
+    assert "stops itself at error rate over 0.5 or share hit over 0.8" in said
+    assert "stops itself" not in describe(prepared())

@@ -132,3 +132,54 @@ def test_a_name_that_is_resolved_to_loopback_by_hand_needs_no_permission() -> No
     )
     assert one.target
     assert one.target.address == "127.0.0.1"
+
+
+# -- experiments -------------------------------------------------------------------------------------------------------
+
+
+def test_gates_on_phases_and_faults_that_an_experiment_has_replaced_are_still_understood(tmp_path: Path) -> None:
+    gates = {"turn.total{phase:cut}": ["p(90)<8000"], "turn.total{fault:down}": ["p(90)<8000"]}
+    one = prepare(RunOptions(scenario=scenario(tmp_path, gates=gates), experiment="jitter-burst", form="short"))
+    assert [window.kind for window in one.plan.windows] == ["jitter"]
+    assert set(one.phases) == {"steady", "cut", "after", *(phase.name for phase in one.scenario.phases)}
+
+
+def test_an_experiment_without_any_fault_goes_through_toxiproxy_all_the_same() -> None:
+    one = prepare(RunOptions(scenario="smoke", experiment="baseline-null", toxiproxy_url="http://127.0.0.1:1"))
+    assert (one.chaos, one.plan.windows, one.hits_backend) == (True, (), False)
+
+
+def test_what_an_experiment_asks_of_the_embedded_backend_is_handed_on(tmp_path: Path) -> None:
+    phases = [{"name": "steady", "s": 5}, {"name": "cool-down", "s": 5}]
+    body = {
+        "experiment": 1, "name": "mine", "title": "t", "hypothesis": "h", "full": phases, "short": phases,
+        "backend": {"ping_interval_s": 2},
+    }  # fmt: skip
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(body))
+    assert prepare(RunOptions(scenario="smoke", experiment=str(path))).backend_options == {"ping_interval_s": 2}
+    assert prepare(RunOptions(scenario="smoke")).backend_options == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"experiment": "flapp"}, "no experiment 'flapp'; did you mean 'flap'?"),
+        ({"experiment": "flap", "form": "long"}, "--form: 'long'; one of full, short"),
+        ({"form": "short"}, "--form: only an experiment has forms"),
+        ({"experiment": "flap", "chaos": False}, "no --no-chaos with it"),
+        ({"experiment": "flap", "duration_s": 9.0}, "--duration: an experiment's forms say how long it takes"),
+        ({"experiment": "flap", "users": 1}, "cannot be split into two cohorts"),
+        (
+            {"experiment": "backend-kill", "target": "ws://127.0.0.1:1"},
+            "backend-kill acts on the backend's own process, and the target is not ours",
+        ),
+    ],
+)
+def test_what_an_experiment_does_not_go_with(options: dict[str, Any], words: str) -> None:
+    assert words in refused(**{"contract": "reference", **options})
+
+
+def test_one_user_is_enough_where_everybody_is_hit() -> None:
+    one = prepare(RunOptions(scenario="smoke", experiment="backend-kill", users=1))
+    assert (one.hits_backend, one.scenario.treated_share) == (True, 1.0)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
 from loadtests.assignment import ENVIRONMENT, Assignment
@@ -131,3 +134,73 @@ def test_a_probe_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "assignment.json")
     with pytest.raises(RigError, match="did not end within"):
         ask_probe(tmp_path, TAG, 2)
+
+
+# -- what faults do to the backend -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def comes_back(tmp_path: Path) -> Iterator[Backend]:
+    one = Backend(tmp_path, TAG, 3, "", "", "", {"ping_interval_s": 5}, comes_back=True)
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+def served(url: str) -> bool:
+    with connect(url, open_timeout=10) as client:
+        return "stream_id" in str(client.recv(timeout=10))
+
+
+def test_a_killed_backend_comes_back_at_the_same_address_with_its_database(comes_back: Backend, tmp_path: Path) -> None:
+    url, first = comes_back.url, comes_back._process.pid
+    with connect(url, open_timeout=10) as client:
+        client.recv(timeout=10)
+        comes_back.kill()
+        assert comes_back.alive  # a fault did that: the run goes on
+        with pytest.raises(ConnectionClosedError):
+            client.recv(timeout=10)
+    with pytest.raises(OSError, match="refused"):
+        served(url)
+    assert (tmp_path / "backend.sqlite").exists()
+    comes_back.start()
+    assert (comes_back.url, served(url), comes_back._process.pid != first) == (url, True, True)
+    comes_back._process.kill()
+    comes_back._process.wait()
+    assert not comes_back.alive  # nobody meant that
+
+
+def test_a_paused_backend_keeps_its_connections_and_answers_later(comes_back: Backend) -> None:
+    with connect(comes_back.url, open_timeout=10) as client:
+        client.recv(timeout=10)
+        comes_back.pause()
+        pong = client.ping()
+        assert not pong.wait(0.2)
+        assert comes_back.alive
+        comes_back.resume()
+        assert pong.wait(10)
+
+
+def test_a_restart_closes_in_order_and_is_served_when_it_returns(comes_back: Backend) -> None:
+    with connect(comes_back.url, open_timeout=10) as client:
+        client.recv(timeout=10)
+        comes_back.restart()
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code in {1001, 1012}
+    assert served(comes_back.url)
+
+
+def test_a_backend_that_is_paused_can_be_stopped(comes_back: Backend) -> None:
+    comes_back.pause()
+    comes_back.stop()
+    assert comes_back._process.returncode == 0
+
+
+def test_a_backend_whose_port_is_taken_meanwhile_is_told(comes_back: Backend) -> None:
+    host, port = comes_back.url.removeprefix("ws://").split("/")[0].split(":")
+    comes_back.kill()
+    with socket.create_server((host, int(port))), pytest.raises(RigError, match=r"backend\.log"):
+        comes_back.start()

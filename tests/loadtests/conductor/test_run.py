@@ -1,23 +1,17 @@
-"""One run's frame: its folder, its phases, its signals; whole runs are in ``tests/live``."""
+"""One run's frame: what is told before it, its phases, how it never began; whole runs are in ``tests/live``."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from loadtests import contract, scenario
+from loadtests.conductor import folder
 from loadtests.conductor import run as package_run
 from loadtests.conductor.dryrun import doubts
 from loadtests.conductor.options import RunOptions, prepare
-from loadtests.conductor.run import EXIT_CODES, _Conductor, _discard, _Interrupted, _make_run_dir, _signals, run
-from loadtests.errors import ConfigError, PreflightError, RigError
-
-#: the package hides its module behind the function of the same name
-module = sys.modules["loadtests.conductor.run"]
+from loadtests.conductor.run import EXIT_CODES, _Conductor, run
+from loadtests.errors import PreflightError, RigError
 
 
 def test_verdicts_have_the_exit_codes_of_the_design() -> None:
@@ -33,31 +27,6 @@ def test_a_dry_run_only_talks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_holds_exactly_what_runs(tmp_path: Path) -> None:
-    options = RunOptions(scenario="smoke", users=8, duration_s=9.0, out=tmp_path / "out")
-    prepared = prepare(options)
-    folder = _make_run_dir(options, prepared)
-    assert scenario.load(str(folder / "scenario.yaml"))[0] == prepared.scenario
-    assert contract.load(folder / "contract.yaml").digest == prepared.contract.digest
-    assert (folder / "plan.json").read_text() == prepared.plan.to_json()
-    assert (folder / "rows").is_dir()
-
-
-def test_a_run_never_writes_over_another(tmp_path: Path) -> None:
-    (tmp_path / "something").write_text("")
-    options = RunOptions(scenario="smoke", out=tmp_path)
-    with pytest.raises(RigError, match="is not empty"):
-        _make_run_dir(options, prepare(options))
-
-
-def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        options = RunOptions(scenario="smoke", out=out)
-        with pytest.raises(ConfigError, match="expected a folder that is empty or new"):
-            _make_run_dir(options, prepare(options))
-
-
 def test_gates_that_cannot_be_decided_are_told_before_the_run_directory_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +34,7 @@ def test_gates_that_cannot_be_decided_are_told_before_the_run_directory_is_made(
         raise RigError(f"{len(said)} lines so far")
 
     said: list[str] = []
-    monkeypatch.setattr(module, "_make_run_dir", made)
+    monkeypatch.setattr(folder, "make", made)
     options = RunOptions(scenario="smoke", users=5, duration_s=5.0, chaos=False, out=tmp_path / "out")
     with pytest.raises(RigError, match=f"^{len(list(doubts(prepare(options))))} lines"):
         run(options, said.append, lambda *_: None)
@@ -92,15 +61,6 @@ def test_a_run_that_never_began_leaves_nothing_of_its_own(
     assert said[-1] == f"nothing ran: the run directory is {'empty again' if there else 'removed'}"
 
 
-def test_a_folder_with_more_than_set_up_in_it_stays_whole(tmp_path: Path) -> None:
-    options = RunOptions(scenario="smoke", out=tmp_path / "out")
-    folder = _make_run_dir(options, prepare(options))
-    (folder / "rows" / "worker-0.bin").write_bytes(b"")
-    before = sorted(folder.rglob("*"))
-    assert not _discard(folder, itself=True)
-    assert sorted(folder.rglob("*")) == before
-
-
 @pytest.mark.parametrize(
     ("at_s", "phase"),
     [
@@ -116,14 +76,6 @@ def test_a_folder_with_more_than_set_up_in_it_stays_whole(tmp_path: Path) -> Non
 def test_the_phase_shown_is_the_one_that_is_on(tmp_path: Path, at_s: float, phase: str) -> None:
     options = RunOptions(scenario="smoke", out=tmp_path / "out")
     prepared = prepare(options)
-    conductor = _Conductor(prepared, _make_run_dir(options, prepared), None, print, lambda *_: None)
+    conductor = _Conductor(prepared, folder.make(prepared), None, print, lambda *_: None)
     name, shown_s, total_s = conductor._where(at_s)
     assert (name, shown_s <= total_s, total_s) == (phase, True, 45)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_interrupts_once_and_handlers_are_put_back(number: signal.Signals) -> None:
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-    with pytest.raises(_Interrupted), _signals():
-        os.kill(os.getpid(), number)
-    assert {one: signal.getsignal(one) for one in before} == before

@@ -49,6 +49,7 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "name missing": ("", "name: small\n", "", ("at name", "is missing", "expected text")),
     "send missing": ("", "send: {template: {type: ask}}\n", "", ("at send", "is missing", "a mapping of template, resend")),
     "wrong type": ("", "aliases: {finished: ended}", "aliases: [finished]", ("at aliases", "is a list", "expected a mapping")),
+    "no path to a node": ("handshake: {node: data..node}\n", "", "", ("handshake.node", "is no path", "names joined by dots")),
     "no time at all": ("turn: {deadline_ms: 0}\n", "", "", ("turn.deadline_ms", "is 0", "a whole number, more than 0")),
     "a step back in time": (STEPS, "{send: {room: '{room}'}}", "{pause_ms: -1}", ("handshake.steps[1].pause_ms", "is -1", "at least 0")),
     "key given twice": ("name: again\n", "", "", ("line", "'name' given twice")),

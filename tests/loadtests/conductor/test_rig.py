@@ -1,0 +1,116 @@
+"""The chaos part of a run: which listeners it opens, that it does nothing without faults, and that its end leaves nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+import pytest
+import yaml
+
+from chaos.server import provide
+from chaos.sweep import tagged
+from loadtests.conductor.options import Prepared, RunOptions, prepare
+from loadtests.conductor.processes import Backend
+from loadtests.conductor.rig import Rig, listeners_of
+from loadtests.dial import Target
+from loadtests.errors import RigError
+from loadtests.journal import Journal, read_journal
+
+RUN = "rig-test-run"
+
+
+def prepared(folder: Path, *faults: dict[str, Any], scope: str = "cohort", **options: Any) -> Prepared:
+    rows = [{"at_s": 2 * i, "for_s": 1, "fault": fault} for i, fault in enumerate(faults)]
+    phases = [{"name": "steady", "s": 0.5}, {"name": "broken", "s": 20, "faults": rows}, {"name": "after", "s": 1}]
+    body = {
+        "scenario": 1, "name": "mine", "users": 4, "pace_ms": 1000, "prompts": ["p"], "phases": phases, "scope": scope,
+    }  # fmt: skip
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return prepare(RunOptions(**{"scenario": str(path), **options}))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    one = Journal(tmp_path / "history.jsonl")
+    yield one
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("faults", "scope", "names"),
+    [
+        ([{"kind": "down"}], "cohort", ["control", "treated"]),
+        ([{"kind": "sleep"}], "cohort", ["control", "treated"]),
+        ([{"kind": "switch"}], "cohort", ["control", "treated", "treated-alt"]),
+        ([{"kind": "handshake", "fault": "jam"}], "cohort", ["control", "treated", "treated-hs"]),
+        ([{"kind": "backend-pause"}], "backend", ["treated"]),
+    ],
+)
+def test_a_run_opens_the_listeners_that_its_faults_want(
+    tmp_path: Path, faults: list[dict[str, Any]], scope: str, names: list[str]
+) -> None:
+    assert listeners_of(prepared(tmp_path, *faults, scope=scope)) == names
+
+
+def test_without_faults_it_opens_starts_and_ends_nothing(tmp_path: Path, journal: Journal) -> None:
+    one = prepared(tmp_path, {"kind": "down"}, chaos=False)
+    rig = Rig(one, tmp_path, RUN, None, journal, print)
+    target = Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint)
+    assert rig.open(target) == {}
+    rig.start(target, 0, None)
+    assert (rig.errors, rig.join(0)) == ([], True)
+    rig.heal(0)
+    rig.close()
+    assert read_journal(tmp_path / "history.jsonl") == []
+
+
+@pytest.mark.live
+def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_asked(
+    tmp_path: Path, journal: Journal
+) -> None:
+    one = prepared(tmp_path, {"kind": "backend-kill"}, scope="backend")
+    (tmp_path / "rows").mkdir()
+    backend = Backend(tmp_path, {}, 1, "", "", "", comes_back=True)
+    rig = Rig(one, tmp_path, RUN, provide(lambda _: None), journal, print)
+    try:
+        target = Target.parse(backend.url, one.contract.file.endpoint)
+        assert set(rig.open(target)) == {"treated"}
+        first = backend._process.pid
+        rig.start(target, monotonic_ns(), backend)
+        pause = threading.Event()
+        while not steps(tmp_path, "applied"):
+            assert not pause.wait(0.02)
+        rig.heal(10)
+        assert steps(tmp_path, "healed")
+        assert (backend._process.pid != first, backend._process.poll(), rig.errors) == (True, None, [])
+    finally:
+        rig.close()
+        backend.stop()
+    assert tagged(RUN) == []
+
+
+@pytest.mark.live
+def test_two_runs_with_faults_on_one_target_are_one_too_many(tmp_path: Path, journal: Journal) -> None:
+    target = "ws://127.0.0.1:9/ws"
+    one = prepared(tmp_path, {"kind": "down"}, target=target, contract="reference")
+    first, second = (Rig(one, tmp_path, run, provide(lambda _: None), journal, print) for run in (RUN, "another"))
+    assert one.target is not None
+    try:
+        first.open(one.target)
+        with pytest.raises(RigError, match=f"run {RUN} "):
+            second.open(one.target)
+    finally:
+        second.close()
+        first.close()
+    second.open(one.target)
+    second.close()
+    assert tagged(RUN) == tagged("another") == []
+
+
+def steps(folder: Path, step: str) -> list[dict[str, Any]]:
+    return [record for record in read_journal(folder / "history.jsonl") if record.get("step") == step]

@@ -1,0 +1,172 @@
+"""``make prove PART=soak``: twenty minutes of faults, more than 900 windows an hour, and nothing may stay or grow.
+
+After it no toxic, proxy or process may be left; the load, the backend and the conductor may hold no more sockets and threads in
+the last quiet phase than in the first, and no process may grow by more than ``MOST_MB_PER_H`` over the last half.
+``SOAK_S`` shortens it; the figures say how long it was, and below ten minutes growth is told and not judged.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import yaml
+
+from chaos.guard import tagged
+from loadtests.journal import read_journal
+from loadtests.manifest import run_id
+from tests.live.gauntlet import processes_of, started
+from tests.proofs.ledger import commit, prove, publish
+
+SOAK_S = float(os.environ.get("SOAK_S", "1200"))
+SEED = 41
+USERS = 40
+#: a window every 3.0 to 3.4 s is more than a thousand an hour
+EVERY_S, FOR_S = [3.0, 3.4], [0.8, 1.2]
+LEAST_PER_H = 900
+QUIET_S, RECOVERY_S, LAST_S = 12.0, 30.0, 12.0
+SAMPLE_S = 1.0
+MOST_MB_PER_H = 24.0
+#: what is still warming up has no slope that means anything
+LEAST_FOR_SLOPE_S = 600.0
+#: of a process: a canary or a user may just be coming back
+MOST_MORE = 3
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "latency", "latency_ms": [20, 300], "direction": "both"},
+    {"kind": "jitter", "jitter_ms": [20, 100], "direction": "down"},
+    {"kind": "bandwidth", "kb_per_s": [16, 64], "direction": "down"},
+    {"kind": "slicer", "direction": "down"},
+    {"kind": "jam", "direction": "down"},
+    {"kind": "jam", "direction": "up"},
+    {"kind": "drop"},
+    {"kind": "reset"},
+    {"kind": "down"},
+    {"kind": "flap", "down_ms": 200, "up_ms": 300},
+    {"kind": "limit-data", "bytes": [700, 5000]},
+]
+#: what a process of a run is, by a word of its command line
+ROLES = {
+    "toxiproxy-server": "toxiproxy", "loadtests.backend": "backend", "locust": "load", "chaos.guard": "guard",
+    "gauntlet": "conductor", "loadtests.cli": "conductor",
+}  # fmt: skip
+
+
+def _experiment(path: Path) -> Path:
+    times = int((SOAK_S - 5) / max(EVERY_S))
+    row = {"at_s": [0, 1], "for_s": FOR_S, "every_s": EVERY_S, "times": times, "any_of": FAULTS}
+    phases = [
+        {"name": "steady", "s": QUIET_S}, {"name": "soak", "s": SOAK_S, "faults": [row]},
+        {"name": "recovery", "s": RECOVERY_S}, {"name": "cool-down", "s": LAST_S},
+    ]  # fmt: skip
+    body = {
+        "experiment": 1, "name": "soak", "title": "Faults without end", "hypothesis": "Nothing stays and nothing grows.",
+        "expects": {"reconnects": "some"}, "users": USERS, "full": phases, "short": phases,
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(body, sort_keys=False))
+    return path
+
+
+class _Samples:
+    """What each process of the run held, once a second; by role and process."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], list[tuple[float, float, int, int]]] = defaultdict(list)
+
+    def take(self, conductor: int, run: Path) -> None:
+        now_s = time.monotonic()
+        children = [child.pid for child in psutil.Process(conductor).children()]
+        for pid in {conductor, *children, *tagged(run_id(run))}:
+            try:
+                process = psutil.Process(pid)
+                role = next((r for word, r in ROLES.items() if any(word in w for w in process.cmdline())), "other")
+                row = (
+                    now_s,
+                    process.memory_info().rss / 1e6,
+                    len(process.net_connections("tcp")),
+                    process.num_threads(),
+                )
+            except psutil.Error:
+                continue
+            self.rows[role, pid].append(row)
+
+    def figures(self, start_s: float) -> dict[str, dict[str, Any]]:
+        """Of each role: growth over the last half of the soak, and sockets and threads at the end more than at the beginning."""
+        middle, end = start_s + QUIET_S + SOAK_S / 2, start_s + QUIET_S + SOAK_S
+        found: dict[str, dict[str, Any]] = {}
+        for (role, pid), rows in self.rows.items():
+            half = [(at, mb) for at, mb, _, _ in rows if middle <= at <= end]
+            first = [row for row in rows if start_s + QUIET_S / 3 <= row[0] <= start_s + QUIET_S]
+            last = [row for row in rows if row[0] >= end + RECOVERY_S and row[0] <= end + RECOVERY_S + LAST_S * 0.6]
+            # Toxiproxy is replaced when it is wedged; what has not lived through all of it cannot have grown over it.
+            if len(half) < 10 or not first or not last:
+                continue
+            slope = float(np.polyfit([at for at, _ in half], [mb for _, mb in half], 1)[0]) * 3600
+            found[role if role not in found else f"{role}-{pid}"] = {
+                "rss_mb": round(half[-1][1], 1), "mb_per_h": round(slope, 2),
+                "sockets": _more(first, last, 2), "threads": _more(first, last, 3),
+            }  # fmt: skip
+        return found
+
+
+def _more(first: list[tuple[float, float, int, int]], last: list[tuple[float, float, int, int]], column: int) -> int:
+    return int(min(row[column] for row in last) - max(row[column] for row in first))
+
+
+def _soak() -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="gauntlet-soak-"))
+    run, samples = folder / "run", _Samples()
+    options = ("--experiment", _experiment(folder / "soak.yaml"), "--seed", str(SEED), "--out", run)
+    with started("run", "smoke", *options, cwd=folder) as process:
+        reader = threading.Thread(target=process.communicate, daemon=True)  # a full pipe would stop it
+        reader.start()
+        start_s = 0.0
+        while process.poll() is None:
+            if not start_s and (run / "start.json").exists():
+                start_s = time.monotonic()
+            try:
+                samples.take(process.pid, run)
+            except psutil.Error:
+                break
+            threading.Event().wait(SAMPLE_S)
+        reader.join(60)
+        code = process.returncode
+    records = list(read_journal(run / "history.jsonl"))
+    steps = [record["step"] for record in records if record["type"] == "window"]
+    effects = [record["effect"] for record in records if record["type"] == "effect"]
+    cleaned = next((record for record in records if record["type"] == "cleanup"), {"ok": False, "left": ["no record"]})
+    windows = steps.count("applying")
+    figures = samples.figures(start_s)
+    result = {
+        "exit": code, "windows": windows, "windows_per_h": round(windows / SOAK_S * 3600), "healed": steps.count("healed"),
+        "confirmed": effects.count("confirmed"), "absent": effects.count("absent"),
+        "not_probed": effects.count("not-probed"), "wedges": sum(record["type"] == "wedge" for record in records),
+        "left": cleaned["left"], "processes": len(processes_of(run)), "held": figures, "folder": str(folder),
+    }  # fmt: skip
+    leaks = any(one["sockets"] > MOST_MORE or one["threads"] > MOST_MORE for one in figures.values())
+    grows = SOAK_S >= LEAST_FOR_SLOPE_S and any(one["mb_per_h"] > MOST_MB_PER_H for one in figures.values())
+    missing = {"toxiproxy", "backend", "load", "conductor"} - figures.keys()
+    ok = (
+        code == 0 and result["windows_per_h"] >= LEAST_PER_H and result["healed"] == windows and cleaned["ok"]
+        and not (result["processes"] or leaks or grows or missing)
+    )  # fmt: skip
+    return {**result, "ok": ok}
+
+
+def main() -> int:
+    at = commit()
+    (result,) = prove("soak", [(f"soak-{SOAK_S:.0f}", _soak)], 1).values()
+    figures = {key: value for key, value in result.items() if key not in {"ok", "folder", "seconds"}}
+    publish("soak", at, {"soak_s": SOAK_S, "users": USERS, "seed": SEED, **figures, "good": result["ok"]})
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
