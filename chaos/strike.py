@@ -170,7 +170,9 @@ class Strike:
             call()
         except Wedged as error:
             self._tries.rest()
-            self.journal.append("wedge", id=self.window.id, text=str(error))
+            self.journal.append(
+                "wedge", id=self.window.id, at_ns=time.monotonic_ns(), cohort=self.window.cohort, text=str(error)
+            )
             self._restart(healing=healing)
             self._effect(Bite("not-probed", {"reason": str(error)}, "Toxiproxy was restarted"))
         except GauntletError as error:

@@ -195,6 +195,8 @@ def _recheck_versions(rows: Rows, strings: list[str], used: Contract) -> None:
 def windows_of(data: RunData) -> list[Window]:
     """Fault windows from the journal, paired by id; one that never healed keeps an end of None."""
     declared = {str(one.get("id")): one for one in data.manifest.get("windows", []) if isinstance(one, dict)}
+    # Toxiproxy hung and was ended by us, and with it every connection of the window's listener.
+    wedged = {str(record.get("id")) for record in data.journal if record.get("type") == "wedge"}
     starts: dict[str, dict[str, Any]] = {}
     ends: dict[str, int] = {}
     for record in data.journal:
@@ -207,7 +209,8 @@ def windows_of(data: RunData) -> list[Window]:
         Window(
             id=id_, kind=str(record.get("kind", "")), cohort=str(record.get("cohort", "")), phase=str(record.get("phase", "")),
             start_ns=int(record["at_ns"]), end_ns=ends.get(id_), asked=dict(record.get("asked") or {}),
-            **{name: bool(declared.get(id_, {}).get(name)) for name in ("disconnects", "swallows", "may_disconnect")},
+            **{name: bool(declared.get(id_, {}).get(name)) for name in ("disconnects", "swallows")},
+            may_disconnect=bool(declared.get(id_, {}).get("may_disconnect")) or id_ in wedged,
         )
         for id_, record in starts.items()
     ]  # fmt: skip

@@ -209,6 +209,8 @@ def _verdict(
     """Laws 1 and 4: a witness stays, whatever could not be shown; nothing else is valid without something to rest on."""
     if violations and checker.timing and setting.unfit:  # times that we ourselves made long bear no witness
         return "unknown", f"the generator was the bottleneck: {setting.unfit}"
+    if violations and checker.of_faults and setting.unproven:  # it may have hit whom it was not meant to
+        return "unknown", setting.unproven
     if violations:
         return "invalid", ""
     if not samples:

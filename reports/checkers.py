@@ -76,6 +76,8 @@ class Checker:
     needs_effect: bool = False
     #: its claim is about time, and void if the generator was not fit
     timing: bool = False
+    #: its finding is a fault's doing, and so blames nobody if one of the plan had no effect where it was meant to
+    of_faults: bool = False
     looks: Callable[[Case], Opinion] | None = None
 
 
@@ -210,7 +212,7 @@ CHECKERS: tuple[Checker, ...] = (
     Checker("dead-peers", "backend", lambda e: e.server_views > 0 or e.lasting, lambda e: e.server_views or e.connections * e.lasting,
             "look at the backend's own count of sessions", looks=_peers),
     Checker("control", "backend", lambda e: bool(e.windows) and e.control_meant >= LEAST_MEANT, lambda e: e.control_turns,
-            "control users' turns during others' faults", timing=True, looks=_control),
+            "control users' turns during others' faults", timing=True, of_faults=True, looks=_control),
     Checker("retries", "client", _declared_cuts, lambda e: e.outages, "cut sessions", looks=_retries),
     Checker("backoff", "client", _declared_cuts, lambda e: e.long_outages, "outages of three attempts or more", looks=_backoff),
     Checker("herd", "client", _declared_cuts, lambda e: e.herded, "sessions that a fault cut together", looks=_herd),

@@ -50,6 +50,17 @@ def test_a_run_without_a_row_or_a_manifest_is_still_a_run(tmp_path: Path) -> Non
     assert (list(frames(tmp_path)), replay(data).findings) == ([], [])
 
 
+@pytest.mark.parametrize(("wedged", "may"), [("w1", True), ("w2", False)])
+def test_a_window_in_which_toxiproxy_hung_may_have_cut_connections(tmp_path: Path, wedged: str, *, may: bool) -> None:
+    Bench(tmp_path)
+    journal = Journal(tmp_path / "history.jsonl")
+    journal.append("window", id="w1", step="applying", at_ns=5, kind="jam", cohort="treated", phase="p", asked={})
+    journal.append("wedge", id=wedged, text="no answer")
+    journal.close()
+    (window,) = windows_of(read_run(tmp_path))
+    assert (window.disconnects, window.may_disconnect) == (False, may)
+
+
 @pytest.mark.parametrize(("start", "expected"), [('{"start_ns": 5}', 5), ("", 1_001_000_000), ("[]", 1_001_000_000)])
 def test_time_counts_from_the_common_start_or_from_the_first_row(tmp_path: Path, start: str, expected: int) -> None:
     recorded(tmp_path)

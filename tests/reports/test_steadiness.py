@@ -206,6 +206,11 @@ def test_a_backlog_that_never_drains_is_not_restored() -> None:
     assert all(int(witness.session) % 2 for witness in check.witnesses)
 
 
+def test_a_control_group_that_suffers_from_a_fault_that_went_astray_blames_nobody() -> None:
+    check = story(300, control_ms=950).check("control", FAULT, unproven="w1: absent")
+    assert (check.verdict, check.reason) == ("unknown", "w1: absent")
+
+
 def test_a_control_group_that_suffers_takes_away_what_is_said_of_faults() -> None:
     checks = {check.id: check for check in story(300, control_ms=950).assess(FAULT).checks}
     assert checks["control"].verdict == "invalid"
