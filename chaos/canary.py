@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from chaos.faults.fault import Way
 from chaos.faults.slicer import WIDE_BYTES
 from chaos.reading import Burst, Ping, Sightings
 from chaos.wire import connect, flush, receive, upgrade
@@ -38,7 +39,6 @@ NUMBER_BYTES = 8
 HEAD_UP, HEAD_DOWN = 6, 2
 #: a pong that nobody asked for, to fill the way up
 FILLER = b"\xff" * WIDE_BYTES
-Way = Literal["up", "down"]
 
 
 @dataclass(slots=True)
@@ -69,11 +69,6 @@ class Canary:
     @property
     def alive(self) -> bool:
         return self._socket is not None and self.seen.ended is None and not self._stop.is_set()
-
-    @property
-    def round_trips(self) -> int:
-        """Pings answered so far."""
-        return sum(1 for ping in list(self.seen.pings) if ping.answered_ns)
 
     def burst(self, way: Way, size_bytes: int) -> None:
         """Soon, so many bytes at once: pings, whose answers fill the way down, or pongs, which nobody answers."""

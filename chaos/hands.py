@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from chaos.faults.backend import ACTIONS
@@ -76,7 +76,7 @@ class OnBackend:
 
     fault: Fault
     calls: Mapping[str, Callable[[], None]]
-    _undone: bool = field(default=False)
+    _undone: bool = False
 
     def begin(self) -> None:
         self._call(ACTIONS[self.fault.kind][0])

@@ -49,6 +49,7 @@ class Nemesis:
         """
         self.errors: list[str] = []
         self._journal, self._t0_ns, self._run_dir = journal, t0_ns, run_dir
+        self._rows = run_dir / "rows" if run_dir is not None else None
         self._backend, self._without = backend or {}, (without,) if without else ()
         self._stop = threading.Event()
         names = dict.fromkeys(_listener_of(window) for window in plan.windows)
@@ -87,11 +88,9 @@ class Nemesis:
                 return
             try:
                 side = self._sides[_listener_of(window)]
-                rows = self._run_dir / "rows" if self._run_dir is not None else None
                 self._wait(window)
-                Strike(
-                    window, side, self._hand(window, side), self._journal, self.errors, self._t0_ns, self._stop, rows
-                ).run()
+                hand = self._hand(window, side)
+                Strike(window, side, hand, self._journal, self.errors, self._t0_ns, self._stop, self._rows).run()
             except Exception as error:  # noqa: BLE001  # a thread's death must be seen by the conductor, not by stderr
                 self.errors.append(f"{window.id} on {window.cohort}: {type(error).__name__}: {error}")
                 return

@@ -6,7 +6,7 @@ Pure: the same input gives the same bytes. What a fault does, it asks the fault;
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from chaos.schedule import Drawn, draw
 from loadtests.configfile import convert
 from loadtests.errors import ConfigError
 
-__all__ = ["CONTROL", "TREATED", "Phase", "PhaseSpec", "Plan", "Scope", "Window", "make_plan"]
+__all__ = ["CONTROL", "TREATED", "Phase", "PhaseSpec", "Plan", "Scope", "Window", "make_plan", "numbered"]
 
 #: the cohort that no fault may ever touch
 CONTROL = "control"
@@ -143,13 +143,13 @@ def make_plan(phases: Sequence[PhaseSpec], seed: int, where: str = "plan", scope
             fault = parse_fault(spec.fault, where, f"{place}.fault")
             mine.insert(0, Drawn(fault, spec.cohort, 0, end_ms - start_ms))
         drawn += [(start_ms, spec.name, one) for one in mine]
-    windows = _numbered(drawn)
+    windows = _fitting(drawn)
     if scope is None:
         scope = "backend" if any(on_backend(window.fault) for window in windows) else "cohort"
     return _checked(Plan(seed, tuple(laid), windows, scope), where)
 
 
-def _numbered(drawn: Sequence[tuple[int, str, Drawn]]) -> tuple[Window, ...]:
+def _fitting(drawn: Sequence[tuple[int, str, Drawn]]) -> tuple[Window, ...]:
     """In order of time; what is optional yields to what is not, and to what was drawn before it."""
     kept: list[tuple[Window, Fault]] = []
     for at_ms, phase, one in sorted(drawn, key=lambda row: row[2].optional):
@@ -157,8 +157,13 @@ def _numbered(drawn: Sequence[tuple[int, str, Drawn]]) -> tuple[Window, ...]:
         window = Window("", one.fault.kind, one.cohort, phase, start_ms, end_ms, one.fault.asked)
         if not one.optional or not any(_unfit(window, one.fault, *other) for other in kept):
             kept.append((window, one.fault))
-    kept.sort(key=lambda pair: pair[0].start_ms)
-    return tuple(msgspec.structs.replace(window, id=f"w{number}") for number, (window, _) in enumerate(kept, 1))
+    return numbered(window for window, _ in kept)
+
+
+def numbered(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """In order of time, and named by it."""
+    ordered = sorted(windows, key=lambda window: window.start_ms)
+    return tuple(msgspec.structs.replace(window, id=f"w{number}") for number, window in enumerate(ordered, 1))
 
 
 def _unfit(window: Window, fault: Fault, other: Window, other_fault: Fault) -> bool:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import inf
 from typing import Literal
 
-from chaos.faults.fault import Acted, Baseline, Measured
+from chaos.faults.fault import Acted, Baseline, Measured, Way
 
 __all__ = ["MEET_NS", "Burst", "Marks", "Ping", "Sightings", "Try", "acted", "read", "spans"]
 
@@ -43,7 +43,7 @@ class Ping:
 class Burst:
     """Many bytes at once, and when the last of them had come through; 0: they have not."""
 
-    way: Literal["up", "down"]
+    way: Way
     sent_ns: int
     bytes: int
     done_ns: int = 0
@@ -93,9 +93,9 @@ class Marks:
         return min(self.until_ns or self.healing_ns, self.healing_ns)
 
 
-def spans(windows: Iterable[tuple[str, int, int]], mine: str, applying_ns: int) -> tuple[tuple[int, int], ...]:
-    """When, before ``applying_ns``, exactly those windows were active that are active now; ``(id, begin, end)``, end 0: still."""
-    others = [(begin, end or 1 << 62) for name, begin, end in windows if name != mine]
+def spans(windows: Iterable[tuple[int, int]], applying_ns: int) -> tuple[tuple[int, int], ...]:
+    """When, before ``applying_ns``, exactly those other windows were active that are active now; ``(begin, end)``, end 0: still."""
+    others = [(begin, end or 1 << 62) for begin, end in windows]
     now = {one for one in others if one[0] <= applying_ns < one[1]}
     edges = sorted({0, applying_ns, *(edge for one in others for edge in one if edge < applying_ns)})
     out = []
@@ -153,13 +153,13 @@ def acted(lines: Iterable[dict[str, object]], window: str) -> Acted:
     mine = [line for line in lines if line.get("id") == window]
     begun = [line for line in mine if line.get("act") == "begin"]
     ended = [line for line in mine if line.get("act") == "end"]
-    held = [line["held_bytes"] for line in mine if isinstance(line.get("held_bytes"), int)]
+    held = [one for line in mine if isinstance(one := line.get("held_bytes"), int)]
     return Acted(
         lines=len(begun),
         sessions=sum(map(_sessions, begun)),
         ended=sum(map(_sessions, ended)),
         of=sum(of for line in begun if isinstance(of := line.get("of"), int)),
-        held_bytes=sum(one for one in held if isinstance(one, int)) if held else None,
+        held_bytes=sum(held) if held else None,
     )
 
 
@@ -168,7 +168,7 @@ def _sessions(line: dict[str, object]) -> int:
     return len(sessions) if isinstance(sessions, list) else 0
 
 
-def _rate(bursts: Sequence[Burst], way: str, since_ns: int, until_ns: int) -> float | None:
+def _rate(bursts: Sequence[Burst], way: Way, since_ns: int, until_ns: int) -> float | None:
     """Of the last burst that was sent and came through between the two."""
     done = [b for b in bursts if b.way == way and since_ns <= b.sent_ns and 0 < b.done_ns < until_ns]
     return done[-1].rate if done else None

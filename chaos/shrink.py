@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from chaos.plan import Phase, Plan, Window
+from chaos.plan import numbered as in_order
 from loadtests.errors import ConfigError
 
 __all__ = ["Shrunk", "Try", "closed_up", "ddmin", "numbered", "shrink"]
@@ -118,10 +119,7 @@ def _most_ms(plan: Plan, at_ms: int, before_ms: int) -> int:
 
 def numbered(plan: Plan) -> Plan:
     """With the windows' names as a run gives them, in order of time, so that its own plan is the same bytes."""
-    ordered = sorted(plan.windows, key=lambda window: window.start_ms)
-    return replace(
-        plan, windows=tuple(msgspec.structs.replace(one, id=f"w{number}") for number, one in enumerate(ordered, 1))
-    )
+    return replace(plan, windows=in_order(plan.windows))
 
 
 class _Search:
@@ -242,18 +240,9 @@ def _lasting(window: Window, duration_ms: int) -> Window:
 
 
 def _weakened(window: Window) -> Window | None:
-    """Half as strong; None: it cannot be."""
+    """Half as strong, which may be more than its kind allows; None: nothing of it can be."""
     asked = dict(window.asked)
     for key, factor in WEAKER.get(window.kind, {}).items():
         value = asked.get(key, 0)
         asked[key] = round(value * factor, 3) if isinstance(value, float) else round(value * factor)
-    weak = msgspec.structs.replace(window, asked=asked)
-    return None if asked == window.asked or not _parses(weak) else weak
-
-
-def _parses(window: Window) -> bool:
-    try:
-        _ = window.fault
-    except ConfigError:
-        return False
-    return True
+    return None if asked == window.asked else msgspec.structs.replace(window, asked=asked)

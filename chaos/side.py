@@ -66,22 +66,16 @@ class Side:
             if window in self._active:
                 self._active[window].end_ns = time.monotonic_ns()
 
-    def marks(self, window: str, applied_ns: int, healing_ns: int, healed_ns: int, applying_ns: int) -> Marks:
+    def marks(self, window: str, applying_ns: int, applied_ns: int, healing_ns: int, healed_ns: int) -> Marks:
         """A window's marks, and where other windows end the sight of it."""
         with self._mutex:
-            known = [(name, one.begin_ns, one.end_ns) for name, one in self._active.items()]
+            others = [(one.begin_ns, one.end_ns) for name, one in self._active.items() if name != window]
         # Where two windows meet, one is healed while the other is applied, and either may be done first.
-        met = {
-            name: end
-            for name, begin, end in known
-            if name != window and begin < applying_ns < end < applied_ns + MEET_NS
-        }
-        clear_ns = max([applied_ns, *met.values()])
-        known = [(name, begin, applying_ns if name in met else end) for name, begin, end in known]
-        edges = [edge for name, begin, end in known if name != window for edge in (begin, end) if edge > clear_ns]
-        return Marks(
-            applying_ns, clear_ns, healing_ns, healed_ns, spans(known, window, applying_ns), min(edges, default=0)
-        )
+        met = {one for one in others if one[0] < applying_ns < one[1] < applied_ns + MEET_NS}
+        clear_ns = max([applied_ns, *(end for _, end in met)])
+        others = [(one[0], applying_ns) if one in met else one for one in others]
+        edges = [edge for one in others for edge in one if edge > clear_ns]
+        return Marks(applying_ns, clear_ns, healing_ns, healed_ns, spans(others, applying_ns), min(edges, default=0))
 
     def restart(self) -> None:
         """Replace a wedged Toxiproxy; all windows on this listener are over with it.

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from chaos.canary import Canary
 from chaos.faults import Acted, Bite, Fault
@@ -102,7 +101,7 @@ class Strike:
             self._canary.widen(WIDE_PINGS)
         for way, size_bytes in self._fault.bursts(self.window.end_ms - self.window.start_ms):
             self._canary.burst(way, size_bytes)
-        if self._is_network and self._fault.kind != "flap":
+        if self._is_network and self._fault.probe != "downs":
             self._tries.begin(end_ns)
 
     @property
@@ -140,7 +139,7 @@ class Strike:
             pause.wait(POLL_S)
 
     def _judge(self, applying_ns: int, applied_ns: int, healing_ns: int, healed_ns: int) -> None:
-        marks = self.side.marks(self.window.id, applied_ns, healing_ns, healed_ns, applying_ns)
+        marks = self.side.marks(self.window.id, applying_ns, applied_ns, healing_ns, healed_ns)
         before, during = read(self._canary.seen, list(self._tries.made), marks)
         verified = self.hand.verified if isinstance(self.hand, WithCommands) else None
         during = replace(during, acted=self._acted(), cycles=self._cycles, verified=verified)
@@ -173,39 +172,30 @@ class Strike:
             self.journal.append(
                 "wedge", id=self.window.id, at_ns=time.monotonic_ns(), cohort=self.window.cohort, text=str(error)
             )
-            self._restart(healing=healing)
+            self._close_up(self.side.restart, healing=healing)
             self._effect(Bite("not-probed", {"reason": str(error)}, "Toxiproxy was restarted"))
         except GauntletError as error:
             self._tries.rest()
             self.errors.append(f"{self.window.id}: {error}")
-            self._close_up(healing=healing)
+            healed = self._close_up(self.hand.end, healing=healing)
+            if not healed and self._fault.place in {"listener", "handshake"}:
+                self._close_up(self.side.restart, healing=True)
             self._effect(Bite("absent", {"reason": str(error)}, "what came back from applying or healing it"))
         else:
             return True
         self.side.leave(self.window.id)
         return False
 
-    def _close_up(self, *, healing: bool) -> None:
+    def _close_up(self, heal: Callable[[], None], *, healing: bool) -> bool:
         if not healing:
             self._step("healing")
         try:
-            self.hand.end()
-        except GauntletError as again:
-            self.errors.append(f"{self.window.id}: {again}")
-            if self._fault.place in {"listener", "handshake"}:
-                self._restart(healing=True)
-        else:
-            self._step("healed")
-
-    def _restart(self, *, healing: bool) -> None:
-        if not healing:
-            self._step("healing")
-        try:
-            self.side.restart()
+            heal()
         except GauntletError as error:
             self.errors.append(f"{self.window.id}: {error}")
-        else:
-            self._step("healed")
+            return False
+        self._step("healed")
+        return True
 
     def _wait(self, at_ns: int) -> None:
         self.stop.wait(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
@@ -220,5 +210,4 @@ class Strike:
         return at_ns
 
     def _effect(self, bite: Bite) -> None:
-        measured: dict[str, Any] = bite.measured
-        self.journal.append("effect", id=self.window.id, effect=bite.effect, measured=measured, by=bite.by)
+        self.journal.append("effect", id=self.window.id, effect=bite.effect, measured=bite.measured, by=bite.by)

@@ -17,8 +17,8 @@ __all__ = ["ANSWERED", "END_OF", "Content"]
 
 #: how a turn ended, by the number of its outcome
 END_OF = tuple(End[name.upper()] for name in OUTCOMES)
-#: turns from which an answer may be expected
 OK = End.OK
+#: turns from which an answer may be expected
 ANSWERED = (OK, End.DEGRADED)
 MOST_CHUNKS = 65_536  # of one text
 MOST_CHARS = 4_000_000  # of one turn's texts; longer ones are not compared
@@ -38,7 +38,7 @@ class Content:
             {*contract.stream_of, *contract.final_of, *contract.foretold, *ends, contract.answer_event} - {0}
         )
 
-    def read(self, flight: Flight, index: int, raw: bytes, cursor: int = -1, key: int = 0) -> tuple[int, int, int]:
+    def read(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int, int]:
         """The row's ``code``, flags, and schema bits. ``cursor``, ``key``: by which an event is known if it comes again."""
         contract, code, flags, bits, ended = self._contract, 0, 0, 0, OK
         if index in contract.stream_of:

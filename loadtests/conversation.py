@@ -188,7 +188,7 @@ class Conversation:
             self._send()
             pause_ns = session.pause_until_ns
             if self._now_ns() >= deadline_ns:
-                yield from self._hang_up(1000, "no welcome", never_ready=True)
+                self._let_go(self._now_ns(), 1000, "no welcome", never_ready=True)
                 break
             yield Wait(min(pause_ns, deadline_ns) if pause_ns else deadline_ns)
             session.tick(self._now_ns())
@@ -223,15 +223,12 @@ class Conversation:
             self._backoff.failed(fatal=True)
             session.gave_up(at_ns, fatal=True)
 
-    def _hang_up(self, code: int, reason: str, *, never_ready: bool = False) -> Steps[None]:
-        session = self.session
+    def _let_go(self, at_ns: int, code: int, reason: str, *, never_ready: bool = False) -> None:
+        """Without a goodbye."""
         self._closing = True
-        if never_ready:
-            self._line.abort()
-        else:
-            yield Hangup(code, reason)
-        if session.open:
-            session.closed(self._now_ns(), code, reason, ours=True, never_ready=never_ready)
+        self._line.abort()
+        if self.session.open:
+            self.session.closed(at_ns, code, reason, ours=True, never_ready=never_ready)
 
     def _send(self) -> None:
         line, outbox = self._line, self.session.outbox
@@ -244,10 +241,7 @@ class Conversation:
         if not session.ready:
             return
         if session.unanswered(now_ns):  # nobody is there; whoever waits comes back by another connection
-            self._closing = True
-            self._line.abort()
-            if session.open:
-                session.closed(now_ns, 1000, "no answer to a ping", ours=True, never_ready=True)
+            self._let_go(now_ns, 1000, "no answer to a ping", never_ready=True)
         elif session.keep_alive(now_ns):
             self._send()
 
@@ -364,7 +358,10 @@ class Conversation:
         if self.stopped:
             return
         self.stopped = True
-        yield from self._hang_up(1000, "")
+        self._closing = True
+        yield Hangup(1000, "")
+        if self.session.open:
+            self.session.closed(self._now_ns(), 1000, "", ours=True)
         if not self.settled:  # the run may have been killed during the goodbye
             self.settled = True
             self.session.stop(self._now_ns())
@@ -376,8 +373,5 @@ class Conversation:
         self.stopped = self.settled = True
         session, now_ns = self.session, self._now_ns()
         session.give_up(now_ns, End.CUT_BY_STOP)
-        self._closing = True
-        self._line.abort()
-        if session.open:
-            session.closed(now_ns, 1001, "run ended", ours=True)
+        self._let_go(now_ns, 1001, "run ended")
         session.stop(now_ns)

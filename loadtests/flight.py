@@ -21,8 +21,8 @@ class Flight:
     """One message and what came of it so far."""
 
     __slots__ = (
-        "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message", "number", "resent",
-        "sent", "tail", "texts", "turn_id",
+        "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message",
+        "number", "resent", "sent", "tail", "texts", "turn_id",
     )  # fmt: skip
 
     def __init__(

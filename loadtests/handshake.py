@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from itertools import chain
 from typing import Any
 
 from loadtests.contract.compile import Contract
@@ -34,6 +33,7 @@ class Handshake:
         "_learn",
         "_own",
         "_ready_type",
+        "_secret",
         "_step",
         "_steps",
         "_wall",
@@ -58,6 +58,10 @@ class Handshake:
         #: what a step or the welcome waits for, as far as it has come
         self._heard: dict[str, bytes] = {}
         self._awaited = frozenset({self._ready_type, *(step.expect for step in self._steps)} - {""})
+        #: type -> where in its frame that stands which must not be shown
+        self._secret: dict[str, list[str]] = {}
+        for step in self._steps:
+            self._secret.setdefault(step.expect, []).extend(p for name, p in step.take.items() if name not in SHOWN)
         self._own = frozenset(name for step in self._steps for name in step.take)
         self._step = 0
         self.pause_until_ns = 0
@@ -74,12 +78,10 @@ class Handshake:
         """A frame; what a later step expects may come before its turn."""
         if kind in self._awaited:
             self._heard.setdefault(kind, raw)
-            if self._learn is not None:
+            if self._learn is not None and (paths := self._secret.get(kind)):
                 data = json_of(raw)
-                takes = (step.take for step in self._steps if step.expect == kind)
-                for name, path in chain.from_iterable(take.items() for take in takes):
-                    if name not in SHOWN and (text := _word(data, path)):
-                        self._learn(text)
+                for text in filter(None, (_word(data, path) for path in paths)):
+                    self._learn(text)
 
     def advance(self, at_ns: int, outbox: list[bytes]) -> bytes | None:
         """As many steps as can be done now. The welcome, if all is done: its frame, or nothing where none is needed.

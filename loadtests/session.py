@@ -36,7 +36,6 @@ __all__ = ["Identity", "Record", "Session", "tag_of"]
 
 NS_PER_MS = 1_000_000
 OK, CUT_BY_STOP = End.OK, End.CUT_BY_STOP
-GIVEN_UP = (End.TIMEOUT, End.IN_DOUBT)
 RECOVERED, ASSUMED_TURN, OTHER_STREAM = int(Flag.RECOVERED), int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
 EVENT, SEND, END = int(RowKind.EVENT), int(RowKind.SEND), int(RowKind.END)  # an enum's member costs more than its row
 STANDING_FLAGS = {
@@ -89,57 +88,12 @@ class Session:
     """One virtual user's conversation over all its connections."""
 
     __slots__ = (
-        "_answer_type",
-        "_cohort",
-        "_content",
-        "_dated",
-        "_decode",
-        "_findings_at_end",
-        "_handshake",
-        "_heeds",
-        "_intern",
-        "_known",
-        "_labels",
-        "_late",
-        "_mark",
-        "_message_prefix",
-        "_next_stream",
-        "_node",
-        "_nonce",
-        "_number",
-        "_own_tag",
-        "_pinged_ns",
-        "_put",
-        "_reads",
-        "_replies",
-        "_roles",
-        "_rules",
-        "_said_ns",
-        "_slowest_ns",
-        "_thread",
-        "_turn_prefix",
-        "_versions",
-        "connection",
-        "contract",
-        "dialled_ns",
-        "emit",
-        "expects_answer",
-        "findings",
-        "flight",
-        "flights",
-        "heard",
-        "identity",
-        "last_end",
-        "open",
-        "outbox",
-        "ready",
-        "record",
-        "stream",
-        "tag",
-        "tracker",
-        "turns",
-        "wake",
-        "wall",
+        "_answer_type", "_cohort", "_content", "_dated", "_decode", "_findings_at_end", "_handshake", "_heeds",
+        "_intern", "_known", "_labels", "_late", "_mark", "_message_prefix", "_next_stream", "_node", "_nonce",
+        "_number", "_own_tag", "_pinged_ns", "_pong", "_put", "_reads", "_replies", "_roles", "_said_ns",
+        "_slowest_ns", "_thread", "_turn_prefix", "_versions", "connection", "contract", "dialled_ns", "emit",
+        "expects_answer", "findings", "flight", "flights", "heard", "identity", "last_end", "open", "outbox",
+        "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -155,7 +109,6 @@ class Session:
         self.wall = wall
         self.findings = 0
         self.tracker = SessionTracker(rules, identity.number, self._found)
-        self._rules = rules
         self._number = identity.number
         self._cohort = identity.cohort
         tag = tag_of(identity.nonce, identity.number)
@@ -191,9 +144,9 @@ class Session:
         self._decode = contract.decode
         self._answer_type = contract.file.resume.answer if contract.resumes else ""
         self._replies = contract.replies
-        beat = contract.keepalive
+        self._pong = contract.keepalive.expect if contract.keepalive is not None else ""
         #: types of frames that are more than events to the session
-        self._heeds = frozenset({*contract.replies, *({beat.expect} if beat is not None and beat.expect else ())})
+        self._heeds = frozenset({*contract.replies, self._pong} - {""})
         self._roles = rules.roles
         self._versions: dict[str, int] = {}
         #: of the node that welcomed the present connection
@@ -235,7 +188,7 @@ class Session:
         since_ns = self._pinged_ns if never_ready and self.ready else 0
         row = self._row(RowKind.CLOSE, at_ns, code=code, text=reason, flags=int(flags), intended=since_ns)
         self.tracker.closed(row, at_ns, code, ours=ours, ready=self.ready, never_ready=never_ready, mid_turn=mid_turn)
-        self.open = self.ready = self.expects_answer = self._late = False
+        self.open = self.ready = self.expects_answer = False
         self._pinged_ns = 0
         self.outbox.clear()
         if mid_turn and self.contract.file.turn.interrupted == "abandoned" and not ours:
@@ -318,7 +271,7 @@ class Session:
         if kind in self._replies:
             self.outbox.append(self._replies[kind].render(self._told()))
             self.wake()
-        if self.contract.keepalive is not None and kind == self.contract.keepalive.expect:
+        if kind == self._pong:
             self._pinged_ns = 0
 
     def _end_of(self, flight: Flight, outcome: int) -> End:
@@ -566,8 +519,7 @@ class Session:
             flight.intended, flight.sent, at_ns, -1, 0,
         )  # fmt: skip
         tracker = self.tracker
-        if end in GIVEN_UP:
-            tracker.ended(number, end)
+        tracker.ended(number, end)
         took = at_ns - flight.intended
         slow = took > self._slowest_ns * SLOW_FACTOR
         if slow:

@@ -305,8 +305,7 @@ class SessionTracker:
 
     def ended(self, turn: int, end: int) -> None:
         """The client stopped waiting for a turn."""
-        tracker = self.turns.get(turn)
-        if tracker is not None and end in GIVEN_UP:
+        if end in GIVEN_UP and (tracker := self.turns.get(turn)):
             tracker.given_up = True
 
     def finish(self, at_ns: int) -> None:

@@ -67,7 +67,6 @@ class Rules:
         self.contract = contract
         self.roots = roots
         self.roles = tuple(ROLE_CODES[role] for role in contract.roles)
-        self.ordered = contract.ordered
         #: what may come, and what may come after it, and so on
         allowed: dict[str, Allowed] = {state: {} for state in contract.automaton}
         for state, steps in contract.automaton.items():
@@ -76,7 +75,7 @@ class Rules:
         self.start = allowed[contract.file.order.start]
         pairs = {**contract.opens, **contract.closes}
         #: what the tracker asks of every event: its bit, its role, whether it has a place in the order, its pair
-        self.steps = tuple((1 << i, role, self.ordered[i], pairs.get(i, -1)) for i, role in enumerate(self.roles))
+        self.steps = tuple((1 << i, role, contract.ordered[i], pairs.get(i, -1)) for i, role in enumerate(self.roles))
         closers = set(contract.closes)
         self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
         self.demanded_bits = sum(1 << index for index in self.demanded)

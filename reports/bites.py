@@ -43,8 +43,7 @@ def places(data: RunData) -> dict[str, str]:
 def bites(data: RunData, windows: Iterable[Window]) -> dict[str, Bite]:
     """One for each window."""
     told = {str(record.get("id")): record for record in data.journal if record.get("type") == "effect"}
-    where = places(data)
-    lines = acts.read(data.path) if CLIENT in where.values() else []
+    where, lines = places(data), _lines(data)
     found = {}
     for window in windows:
         record = told.get(window.id)
@@ -59,6 +58,11 @@ def bites(data: RunData, windows: Iterable[Window]) -> dict[str, Bite]:
                 measured = done
         found[window.id] = measured
     return found
+
+
+def _lines(data: RunData) -> list[dict[str, Any]]:
+    """What the load processes wrote; nothing is looked for where none of them acts."""
+    return acts.read(data.path) if CLIENT in places(data).values() else []
 
 
 def _done(window: Window, lines: Iterable[Mapping[str, Any]]) -> Bite:
@@ -92,11 +96,9 @@ def unproven(found: Mapping[str, Bite], windows: Iterable[Window]) -> str:
 
 def strangers(data: RunData, windows: Iterable[Window], cohorts: Mapping[int, str]) -> list[str]:
     """Acts on sessions of another cohort than their window's: whoever is control then is no control. ``cohorts``: by session."""
-    if CLIENT not in places(data).values():
-        return []
     of = {window.id: window.cohort for window in windows}
     hit: dict[str, set[int]] = {}
-    for line in acts.read(data.path):
+    for line in _lines(data):
         cohort = of.get(str(line.get("id")))
         wrong = [one for one in _sessions(line) if cohort is not None and cohorts.get(one, cohort) != cohort]
         hit.setdefault(str(line.get("id")), set()).update(wrong)

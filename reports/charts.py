@@ -67,21 +67,19 @@ def line_chart(
     title: str, description: str, height_px: int = 220,
 ) -> str:  # fmt: skip
     """Lines over time, fault windows shaded, phases marked. ``limits`` (y, label, series) are drawn across as dashes."""
-    scale = {"domain": list(order), "range": list(SERIES[: len(order)])}
-    dashes = {"domain": list(order), "range": [DASHES[place % len(DASHES)] for place in range(len(order))]}
     top = max(float(points[y].max()), *([] if limits is None else limits["y"].tolist()), 0.0)
     legend: dict[str, Any] = {} if len(order) > 1 else {"legend": None}
     lines = alt.Chart(points).mark_line(strokeWidth=2, point={"size": 14, "filled": True}).encode(
         x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)),
         y=alt.Y(y, type="quantitative", title=y_title, scale=_from_zero(top)),
-        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale), **legend),
-        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes), **legend),
+        color=_colour(series, order, **legend), strokeDash=_dashes(series, order, **legend),
     )  # fmt: skip
     layers = [*_backdrop(windows, phases, end_s), lines]
     if limits is not None and len(limits):
         rule = alt.Chart(limits).encode(y=alt.Y("y", type="quantitative"))
-        colour = alt.Color("series", type="nominal", scale=alt.Scale(**scale), **legend)
-        layers.append(rule.mark_rule(strokeDash=[3, 3], strokeWidth=1.5).encode(color=colour))
+        layers.append(
+            rule.mark_rule(strokeDash=[3, 3], strokeWidth=1.5).encode(color=_colour("series", order, **legend))
+        )
         layers += _words(rule.encode(x=alt.value(WIDTH_PX)), align="right", baseline="bottom", dx=-4, dy=-2)
     return _svg(alt.layer(*layers, *_names(windows)), title, description, height_px)
 
@@ -91,7 +89,6 @@ def bar_chart(
     windows: pd.DataFrame, phases: pd.DataFrame, title: str, description: str, height_px: int = 150,
 ) -> str:  # fmt: skip
     """Stacked bars over time, one stack a bin, in the order given from below."""
-    colours = list(SERIES[: len(order)])
     drawn = counts.assign(
         until=(counts[x] + width_s * 0.9).clip(upper=end_s),
         rank=counts[series].map({s: i for i, s in enumerate(order)}),
@@ -101,8 +98,7 @@ def bar_chart(
     bars = alt.Chart(drawn).mark_rect().encode(
         x=alt.X(x, type="quantitative", title=TIME, scale=alt.Scale(domain=[0, end_s], nice=False)), x2="until",
         y=alt.Y("below", type="quantitative", title=y_title, scale=_from_zero(float(drawn["above"].max()))), y2="above",
-        color=alt.Color(series, type="nominal", scale=alt.Scale(domain=list(order), range=colours),
-                        legend=alt.Legend(symbolType="square", symbolSize=120)),
+        color=_colour(series, order, legend=alt.Legend(symbolType="square", symbolSize=120)),
     )  # fmt: skip
     return _svg(alt.layer(*_backdrop(windows, phases, end_s), bars, *_names(windows)), title, description, height_px)
 
@@ -122,15 +118,22 @@ def step_chart(
     description: str, height_px: int = 150,
 ) -> str:  # fmt: skip
     """Shares between all and none that fall in steps, one line for each of the series."""
-    scale = {"domain": list(order), "range": list(SERIES[: len(order)])}
-    dashes = {"domain": list(order), "range": [DASHES[place % len(DASHES)] for place in range(len(order))]}
     lines = alt.Chart(points).mark_line(strokeWidth=2, interpolate="step-after").encode(
         x=alt.X(x, type="quantitative", title=x_title, scale=alt.Scale(domainMin=0, nice=True)),
         y=alt.Y(y, type="quantitative", title=y_title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
-        color=alt.Color(series, type="nominal", scale=alt.Scale(**scale)),
-        strokeDash=alt.StrokeDash(series, type="nominal", scale=alt.Scale(**dashes)),
+        color=_colour(series, order), strokeDash=_dashes(series, order),
     )  # fmt: skip
     return _svg(alt.layer(lines), title, description, height_px)
+
+
+def _colour(series: str, order: Sequence[str], **more: Any) -> alt.Color:
+    colours = list(SERIES[: len(order)])
+    return alt.Color(series, type="nominal", scale=alt.Scale(domain=list(order), range=colours), **more)
+
+
+def _dashes(series: str, order: Sequence[str], **more: Any) -> alt.StrokeDash:
+    dashes = [DASHES[place % len(DASHES)] for place in range(len(order))]
+    return alt.StrokeDash(series, type="nominal", scale=alt.Scale(domain=list(order), range=dashes), **more)
 
 
 def _backdrop(windows: pd.DataFrame, phases: pd.DataFrame, end_s: float) -> list[alt.Chart]:

@@ -146,9 +146,8 @@ def _restored(case: Case) -> Opinion:
 
 def _missteps(found: policies.Missteps, case: Case) -> Opinion:
     kinds = Counter(one.kind for one in found.found)
-    kinds.update(
-        {kind: case.missteps.counts[kind] - kinds[kind] for kind in found.texts if kind in case.missteps.counts}
-    )
+    for kind in found.texts.keys() & case.missteps.counts.keys():  # the log counts more than it keeps
+        kinds[kind] = case.missteps.counts[kind]
     shown: Counter[str] = Counter()
     witnesses = []
     for one in found.found:

@@ -78,15 +78,12 @@ class Tally:
 
     def __init__(self, contract: Contract) -> None:
         self._pairs = np.isin(contract.roles, ["tool-open", "tool-close"])
-        places = range(len(contract.roles))
-        self._streams = np.array([place in contract.stream_of for place in places])
-        self._numbered = np.array(
-            [place in contract.stream_of and contract.stream_of[place].numbered for place in places]
-        )
+        streams = [contract.stream_of.get(place) for place in range(len(contract.roles))]
+        self._streams = np.array([one is not None for one in streams])
+        self._numbered = np.array([one is not None and one.numbered for one in streams])
         self.kinds = np.zeros(max(RowKind) + 1, np.int64)
-        self.events = self.numbered = self.keyed = self.named = self.pair_events = self.resumed = self.chunks = (
-            self.numbered_chunks
-        ) = 0
+        self.events = self.numbered = self.keyed = self.named = self.pair_events = self.resumed = 0
+        self.chunks = self.numbered_chunks = 0
         #: sessions that got an event
         self.sessions: set[int] = set()
 

@@ -190,7 +190,7 @@ def outages_frame(recovered: Iterable[Recovery], connections: pd.DataFrame, data
     """One row for each time that a served session lost its connection, as ``reports.recovery`` says: from the later of its close
     and the fault's heal until it was ready again. ``phase`` is that in which the lost connection was made.
     """
-    phases = dict(zip(connections["close_row"].dropna().astype(int), connections["phase"], strict=False))
+    phases = dict(zip(connections["close_row"], connections["phase"], strict=True))
     out = [
         {
             "session": one.outage.session, "cohort": one.outage.cohort, "close_s": data.seconds(one.outage.close_ns), "fault": one.window,

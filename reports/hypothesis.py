@@ -39,8 +39,7 @@ def unexpected(recovered: Iterable[Recovery], told: frozenset[int]) -> tuple[lis
             f"a live peer was taken for dead: closed with {outage.code}, and under this fault nobody needs to reconnect"
         )
         found.append(PeerFinding("dropped-live", outage.close_ns, text, outage.close_row))
-    lines = f"connections that this experiment expects to live broke without a word: {broken}" if broken else ""
-    return found, [lines] if lines else []
+    return found, [f"connections that this experiment expects to live broke without a word: {broken}"] if broken else []
 
 
 def experiment_result(

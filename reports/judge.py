@@ -16,7 +16,7 @@ from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.analytics import analyse
 from reports.assessment import Setting, assess
-from reports.bites import bites, strangers, unproven
+from reports.bites import bites, places, strangers, unproven
 from reports.books import books, planned_turns
 from reports.causes import grouped
 from reports.checkers import declares_client
@@ -110,8 +110,7 @@ def _gates(data: RunData, gates_file: Path | None) -> list[Gate]:
     names = [phase.name for phase in data.scenario.phases]
     known = list(dict.fromkeys([*names, *map(str, data.manifest.get("declared_phases", []))]))
     # What an override removed is still understood: a phase has one fault, or those that the plan gave it.
-    ran = [str(window.get("id")) for window in data.manifest.get("windows", [])]
-    faults = list(dict.fromkeys([*(f"w{number}" for number, _ in enumerate(known, 1)), *ran, *FAULTS]))
+    faults = list(dict.fromkeys([*(f"w{number}" for number, _ in enumerate(known, 1)), *places(data), *FAULTS]))
     budgets = parse_gates(data.contract.gates(), data.contract, known, data.contract.source, fault=NO_FAULT)
     if gates_file is None:
         return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml", faults=faults)
@@ -128,12 +127,12 @@ def _not_checked(checks: Iterable[Check], gates: Iterable[GateResult]) -> tuple[
 def _cleanup(data: RunData) -> str:
     records = [record for record in data.journal if record.get("type") == "cleanup"]
     if not records:
-        nothing = "nothing to clean up" if not data.manifest.get("chaos") else "not recorded"
-        return nothing + _cleaned_later(data.path)
-    left = [str(one) for record in records for one in record.get("left") or []]
-    said = (
-        "nothing left behind" if all(r.get("ok") for r in records) else f"left behind: {', '.join(left) or 'unknown'}"
-    )
+        said = "nothing to clean up" if not data.manifest.get("chaos") else "not recorded"
+    elif all(record.get("ok") for record in records):
+        said = "nothing left behind"
+    else:
+        left = [str(one) for record in records for one in record.get("left") or []]
+        said = f"left behind: {', '.join(left) or 'unknown'}"
     return said + _cleaned_later(data.path)
 
 

@@ -23,11 +23,10 @@ STEP_NS = 50_000_000
 class Moments:
     """When something happened, however often: as many counts as a run has steps, and not as it has connections."""
 
-    __slots__ = ("_counts", "total")
+    __slots__ = ("_counts",)
 
     def __init__(self, at_ns: Iterable[int] = ()) -> None:
         self._counts: Counter[int] = Counter()
-        self.total = 0
         for one in at_ns:
             self.add(one)
 
@@ -37,7 +36,6 @@ class Moments:
 
     def add(self, at_ns: int) -> None:
         self._counts[at_ns // STEP_NS] += 1
-        self.total += 1
 
     def sums(self) -> _Sums:
         steps = sorted(self._counts)

@@ -1,10 +1,22 @@
-"""How a fault that the clients themselves make is judged: by what the load processes wrote down."""
+"""What clients do themselves: how many of them, and how it is judged, by what the load processes wrote down."""
 
 from __future__ import annotations
 
-from chaos.faults.fault import ACTS, Acted, Bite
+from typing import ClassVar
 
-__all__ = ["judge_acts"]
+from chaos.faults.fault import ACTS, Acted, Baseline, Bite, Fault, Measured, Place, Share
+
+__all__ = ["Acting", "judge_acts"]
+
+
+class Acting(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    place: ClassVar[Place] = "client"
+
+    share: Share = 1.0
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        del before
+        return judge_acts(during.acted)
 
 
 def judge_acts(acted: Acted) -> Bite:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import STREAMS, Baseline, Bite, Direction, Fault, Group, Measured, Probe, Toxic, Way
+from chaos.faults.fault import Baseline, Bite, Direction, Fault, Group, Measured, Probe, Toxic, Way, toxics_of
 
 __all__ = ["Bandwidth"]
 
@@ -29,7 +29,7 @@ class Bandwidth(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return tuple(Toxic("bandwidth", stream, (("rate", self.kb_per_s),)) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "bandwidth", rate=self.kb_per_s)
 
     def bursts(self, window_ms: int) -> list[tuple[Way, int]]:
         """For each way about as much as a second lets through, and well inside the window."""

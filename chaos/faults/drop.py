@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import PINGS, STREAMS, Baseline, Bite, Direction, Fault, Measured, Toxic, one_way
+from chaos.faults.fault import PINGS, Baseline, Bite, Direction, Fault, Measured, Toxic, one_way, toxics_of
 
 __all__ = ["Drop"]
 
@@ -17,7 +17,7 @@ class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return tuple(Toxic("timeout", stream, (("timeout", 0),)) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "timeout", timeout=0)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """No ping of the window ever came back, and the connection ended."""

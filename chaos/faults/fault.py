@@ -30,6 +30,7 @@ __all__ = [
     "Way",
     "held",
     "one_way",
+    "toxics_of",
 ]
 
 Direction = Literal["up", "down", "both"]
@@ -39,8 +40,9 @@ Place = Literal["listener", "handshake", "client", "backend", "command"]
 #: what may overlap what: one cut at a time, shapes of different kinds together, a hold beside shapes only; an actor alone;
 #: a door, which live sessions never feel, beside shapes and what clients do
 Group = Literal["cut", "shape", "hold", "actor", "door"]
-#: what a canary is asked for inside the window, beside its pings
-Probe = Literal["", "burst", "wide", "close", "upgrade"]
+#: what a canary is asked for inside the window, beside its pings; ``downs``: new connections are tried when it goes down, and
+#: not all along
+Probe = Literal["", "burst", "wide", "close", "upgrade", "downs"]
 Way = Literal["up", "down"]
 Effect = Literal["confirmed", "absent", "not-probed"]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
@@ -229,6 +231,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Did it bite? From what one canary saw on the fault's own listener."""
         del before, during  # a fault that cannot be probed says so, and its claims are then unknown
         return Bite("not-probed", {"what": "nothing", "value": 0, "unit": "", "reason": "this fault has no probe"}, "")
+
+
+def toxics_of(direction: Direction, kind: str, **attributes: int) -> tuple[Toxic, ...]:
+    """One toxic for each stream of a direction; attributes in the order in which Toxiproxy's answers are read."""
+    return tuple(Toxic(kind, stream, tuple(sorted(attributes.items()))) for stream in STREAMS[direction])
 
 
 def one_way(direction: Direction) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import FRESH, PINGS, Baseline, Bite, Fault, Measured, Step
+from chaos.faults.fault import FRESH, PINGS, Baseline, Bite, Fault, Measured, Probe, Step
 
 __all__ = ["Flap"]
 
@@ -17,6 +17,7 @@ class Flap(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "flap"
     disconnects: ClassVar[bool] = True
     disables: ClassVar[bool] = True
+    probe: ClassVar[Probe] = "downs"
 
     down_ms: HalfPeriod = 500
     up_ms: HalfPeriod = 1500

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import Baseline, Bite, Fault, Measured, Step, Toxic, held
+from chaos.faults.fault import Baseline, Bite, Fault, Measured, Step, Toxic, held, toxics_of
 
 __all__ = ["HalfOpen"]
 
 #: longer than any window, so that only the heal tells of an end
 NEVER_MS = 600_000
-JAMS = tuple(Toxic("bandwidth", stream, (("rate", 0),)) for stream in ("upstream", "downstream"))
-CLOSES = tuple(Toxic("slow_close", stream, (("delay", NEVER_MS),)) for stream in ("upstream", "downstream"))
 
 
 class HalfOpen(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +21,7 @@ class HalfOpen(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return (*JAMS, *CLOSES)
+        return (*toxics_of("both", "bandwidth", rate=0), *toxics_of("both", "slow_close", delay=NEVER_MS))
 
     @property
     def end(self) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from chaos.faults.drop import Drop
-from chaos.faults.fault import FRESH, Baseline, Bite, Fault, Group, Measured, Place, Probe, Step, Toxic
+from chaos.faults.fault import FRESH, Baseline, Bite, Fault, Group, Measured, Place, Probe, Step, Toxic, toxics_of
 from chaos.faults.jam import Jam
 from chaos.faults.latency import Latency
 from chaos.faults.limit_data import LimitData
@@ -55,7 +55,7 @@ class Handshake(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def toxics(self) -> tuple[Toxic, ...]:
         if self.fault == "reset":
             # a reset toxic needs no arming for connections that begin under it
-            return (Toxic("reset_peer", "upstream", (("timeout", 0),)),)
+            return toxics_of("up", "reset_peer", timeout=0)
         return tuple(self.inner.toxics)
 
     @property

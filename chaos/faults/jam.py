@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import STREAMS, Baseline, Bite, Direction, Fault, Group, Measured, Toxic, held, one_way
+from chaos.faults.fault import Baseline, Bite, Direction, Fault, Group, Measured, Toxic, held, one_way, toxics_of
 
 __all__ = ["Jam"]
 
@@ -22,7 +22,7 @@ class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def toxics(self) -> tuple[Toxic, ...]:
         # not ``timeout: 0``: healing that one kills every connection, this one delivers what it held
-        return tuple(Toxic("bandwidth", stream, (("rate", 0),)) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "bandwidth", rate=0)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """No ping of the window came back inside it; ``intact`` says that all came back after the heal."""

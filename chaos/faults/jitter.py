@@ -20,6 +20,7 @@ from chaos.faults.fault import (
     Measured,
     Toxic,
     one_way,
+    toxics_of,
 )
 
 __all__ = ["Jitter"]
@@ -48,8 +49,7 @@ class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        attributes = (("jitter", self.jitter_ms), ("latency", self.mean_ms or self.jitter_ms))
-        return tuple(Toxic("latency", stream, attributes) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "latency", latency=self.mean_ms or self.jitter_ms, jitter=self.jitter_ms)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """The spread of the round trips against what was asked, with the width that so few pings allow."""

@@ -18,10 +18,11 @@ from chaos.faults.fault import (
     Fault,
     Group,
     Measured,
+    Milliseconds,
     Toxic,
     one_way,
+    toxics_of,
 )
-from chaos.faults.fault import Milliseconds as Jitter
 
 __all__ = ["Latency"]
 
@@ -37,7 +38,7 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     heals_intact: ClassVar[bool] = True
 
     latency_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)]
-    jitter_ms: Jitter = 0
+    jitter_ms: Milliseconds = 0
     direction: Direction = "down"
 
     def __post_init__(self) -> None:
@@ -46,8 +47,7 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        attributes = (("jitter", self.jitter_ms), ("latency", self.latency_ms))
-        return tuple(Toxic("latency", stream, attributes) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "latency", latency=self.latency_ms, jitter=self.jitter_ms)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """The added round trip against what was asked, both ways of a ``both`` together.

@@ -6,7 +6,19 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import PINGS, READ_BACK, STREAMS, Baseline, Bite, Direction, Fault, Measured, Probe, Toxic, Way
+from chaos.faults.fault import (
+    PINGS,
+    READ_BACK,
+    Baseline,
+    Bite,
+    Direction,
+    Fault,
+    Measured,
+    Probe,
+    Toxic,
+    Way,
+    toxics_of,
+)
 
 __all__ = ["LimitData"]
 
@@ -25,7 +37,7 @@ class LimitData(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return tuple(Toxic("limit_data", stream, (("bytes", self.bytes),)) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "limit_data", bytes=self.bytes)
 
     def bursts(self, window_ms: int) -> list[tuple[Way, int]]:
         """More than is allowed; pings go up and their answers down."""

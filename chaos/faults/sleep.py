@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.acting import judge_acts
-from chaos.faults.fault import Baseline, Bite, Fault, Measured, Place, Share
+from chaos.faults.acting import Acting
 
 __all__ = ["Sleep"]
 
 
-class Sleep(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sleep(Acting, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "sleep"
-    place: ClassVar[Place] = "client"
     may_disconnect: ClassVar[bool] = True
     delays: ClassVar[bool] = True
     holds: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
-
-    share: Share = 1.0
-
-    def judge(self, before: Baseline, during: Measured) -> Bite:
-        del before
-        return judge_acts(during.acted)

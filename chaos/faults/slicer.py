@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import READ_BACK, STREAMS, Baseline, Bite, Direction, Fault, Group, Measured, Probe, Toxic
+from chaos.faults.fault import READ_BACK, Baseline, Bite, Direction, Fault, Group, Measured, Probe, Toxic, toxics_of
 
 __all__ = ["WIDE_BYTES", "Slicer"]
 
@@ -39,10 +39,8 @@ class Slicer(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        attributes = (
-            ("average_size", self.average_bytes), ("delay", self.delay_us), ("size_variation", self.variation_bytes)
-        )  # fmt: skip
-        return tuple(Toxic("slicer", stream, attributes) for stream in STREAMS[self.direction])
+        sizes = {"average_size": self.average_bytes, "size_variation": self.variation_bytes}
+        return toxics_of(self.direction, "slicer", delay=self.delay_us, **sizes)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """Down: in how many reads a large pong came. Up: how much later it came for the pauses between its pieces."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.fault import READ_BACK, STREAMS, Baseline, Bite, Direction, Fault, Measured, Probe, Toxic
+from chaos.faults.fault import READ_BACK, STREAMS, Baseline, Bite, Direction, Fault, Measured, Probe, Toxic, toxics_of
 
 __all__ = ["SlowClose"]
 
@@ -29,7 +29,7 @@ class SlowClose(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return tuple(Toxic("slow_close", stream, (("delay", self.delay_ms),)) for stream in STREAMS[self.direction])
+        return toxics_of(self.direction, "slow_close", delay=self.delay_ms)
 
     @property
     def patience_ms(self) -> int:

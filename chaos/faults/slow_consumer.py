@@ -6,15 +6,14 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from chaos.faults.acting import judge_acts
-from chaos.faults.fault import ACTS, Baseline, Bite, Fault, Group, Measured, Place, Share
+from chaos.faults.acting import Acting, judge_acts
+from chaos.faults.fault import ACTS, Baseline, Bite, Group, Measured, Share
 
 __all__ = ["SlowConsumer"]
 
 
-class SlowConsumer(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SlowConsumer(Acting, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "slow-consumer"
-    place: ClassVar[Place] = "client"
     # any toxic call under a stalled reader wedges Toxiproxy, so nothing may go on beside it
     group: ClassVar[Group] = "actor"
     may_disconnect: ClassVar[bool] = True

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.acting import judge_acts
-from chaos.faults.fault import ACTS, PINGS, Baseline, Bite, Effect, Fault, Measured, Place, Share, Toxic, held
+from chaos.faults.acting import Acting, judge_acts
+from chaos.faults.fault import ACTS, PINGS, Baseline, Bite, Effect, Measured, Toxic, held, toxics_of
 
 __all__ = ["Switch"]
 
 
-class Switch(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Switch(Acting, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "switch"
-    place: ClassVar[Place] = "client"
     disconnects: ClassVar[bool] = True
     holds: ClassVar[bool] = True
     extra: ClassVar[str] = "alt"
 
-    share: Share = 1.0
-
     @property
     def toxics(self) -> tuple[Toxic, ...]:
-        return tuple(Toxic("bandwidth", stream, (("rate", 0),)) for stream in ("upstream", "downstream"))
+        return toxics_of("both", "bandwidth", rate=0)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """Sessions moved, and nothing passed on the way that they left."""

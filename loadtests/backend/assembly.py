@@ -25,11 +25,21 @@ from loadtests.backend.world import World
 from loadtests.contract import Contract
 from loadtests.contract.schema import Role
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "shared_by_user"]
 
 RETENTION_S = 900.0
 NORMAL_CLOSURE = 1000
 FIRST_VERSION = "1"
+
+
+def _known(user: str) -> bool:
+    """Nobody may take an anonymous client's name."""
+    return bool(user) and not user.startswith(ANONYMOUS)
+
+
+def shared_by_user(user: str, *, cursor: bool) -> bool:
+    """Whether what is undelivered to such a client is its user's, who may come back on any connection."""
+    return _known(user) and not cursor
 
 
 def _streams_of(owner: str, estate: Estate) -> tuple[str, ...]:
@@ -112,8 +122,7 @@ class Backend:
 
         ``user`` is empty for a client without credentials; ``cursor`` marks one that resumes by cursor.
         """
-        # Nobody may take an anonymous client's name.
-        known = bool(user) and not user.startswith(ANONYMOUS)
+        known, shared = _known(user), shared_by_user(user, cursor=cursor)
         link.user = user if known else self._world.new_id(ANONYMOUS)
         link.stream = self._world.new_id("st")
         back_again = known and user in self._known_users
@@ -126,7 +135,7 @@ class Backend:
         if known:
             self._known_users.add(user)
         self.log.open(link.stream, link.user, lasting=self._homes is not None)
-        if self._homes is not None and (cursor or not known):
+        if self._homes is not None and not shared:
             self._homes.settle(link.stream)
         if cursor:
             self._by_cursor.add(link.stream)
@@ -134,7 +143,7 @@ class Backend:
         who = {"mode": "main", "connection_id": connection, "user_id": link.user}
         data = {**who, **self._identity, "stream_id": link.stream, "last_seq": 0}
         link.put(Parcel(frame=self.frames.welcome(data, self._world.now_s())))
-        self.manager.join(link, keeps=known and not cursor)
+        self.manager.join(link, keeps=shared)
         if (kept := self.manager.kept_for(link)) is not None:
             self._broadcast(link, kept)
         return True
@@ -206,7 +215,7 @@ class Backend:
             self.agents.give_up(turn)
 
     def _shared_by_user(self, link: Link) -> bool:
-        return link.stream not in self._by_cursor and not link.user.startswith(ANONYMOUS)
+        return shared_by_user(link.user, cursor=link.stream in self._by_cursor)
 
     def _resume(self, link: Link, stream: str, after: int) -> None:
         if self._homes is None or not self.log.owned_by(stream, link.user):

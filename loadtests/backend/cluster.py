@@ -124,16 +124,18 @@ class Member:
         then()
 
     async def _fetch(self, owner: str) -> None:
-        async with asyncio.timeout(FETCH_S):
-            while home := self._take(owner):
-                freed = self._freed[owner] = asyncio.Event()
-                if not self._mail.send(home, WANT, owner, self._homes.name):
-                    self._bury(home)
-                    continue
-                # Whether it was heard or not: the database says who has it.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(freed.wait(), ASK_AGAIN_S)
-        self._freed.pop(owner, None)
+        try:
+            async with asyncio.timeout(FETCH_S):
+                while home := self._take(owner):
+                    freed = self._freed[owner] = asyncio.Event()
+                    if not self._mail.send(home, WANT, owner, self._homes.name):
+                        self._bury(home)
+                        continue
+                    # Whether it was heard or not: the database says who has it.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(freed.wait(), ASK_AGAIN_S)
+        finally:
+            self._freed.pop(owner, None)
 
     def _take(self, owner: str) -> str:
         """Whose it is, if it is another's."""

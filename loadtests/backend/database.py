@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,8 +54,7 @@ OF_THREAD = (
     "SELECT stream, seq, user, thread, kind, at_s, frame FROM events WHERE user = ? AND thread = ?"
     " ORDER BY at_s DESC, stream DESC, seq DESC LIMIT ?"
 )
-
-
+OF_TURNS = "SELECT owner, message, stream, user, thread, run, ended FROM turns ORDER BY ordinal DESC LIMIT ?"
 BUSY_MS = 10_000
 
 
@@ -122,16 +122,13 @@ class SqliteStorage:
             if not batch:
                 return
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                for statement, row in batch:
-                    self._db.execute(statement, row)
-                self._db.execute("COMMIT")
-                self.committed += len(batch)
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                with self._transaction() as db:
+                    for statement, row in batch:
+                        db.execute(statement, row)
+            except RigError:
                 self._batch.extendleft(reversed(batch))
-                raise RigError(f"the event log cannot be written: {error}") from None
+                raise
+            self.committed += len(batch)
 
     def close(self) -> None:
         self.flush()
@@ -161,28 +158,29 @@ class SqliteStorage:
             RigError: the disk would not have it.
         """
         self.flush()
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                result = work(self._db)
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise RigError(f"the event log cannot be written: {error}") from None
-        return result
+        with self._lock, self._transaction() as db:
+            return work(db)
 
     def turns_of(self, owner: str) -> list[tuple[Turn, bool]]:
-        return [(turn_of(row), bool(row[6])) for row in self.rows(OF_OWNER, (owner,))]
+        return [_state(row) for row in self.rows(OF_OWNER, (owner,))]
 
     def turns(self, limit: int) -> list[tuple[Turn, bool]]:
-        query = "SELECT owner, message, stream, user, thread, run, ended FROM turns ORDER BY ordinal DESC LIMIT ?"
-        return [(turn_of(row), bool(row[6])) for row in reversed(self.rows(query, (limit,)))]
+        return [_state(row) for row in reversed(self.rows(OF_TURNS, (limit,)))]
 
     def rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         self.flush()
         with self._lock:
             return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing; the lock is held."""
+        try:
+            with self._db as db:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+        except sqlite3.Error as error:
+            raise RigError(f"the event log cannot be written: {error}") from None
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
@@ -193,3 +191,7 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 def turn_of(row: tuple[Any, ...]) -> Turn:
     owner, message, stream, user, thread, run, _ = row
     return Turn(owner=owner, message=message, stream=stream, user=user, thread=thread, run=run)
+
+
+def _state(row: tuple[Any, ...]) -> tuple[Turn, bool]:
+    return turn_of(row), bool(row[6])

@@ -583,9 +583,6 @@ _ROWS = (
         needs="slow consumer",
         one_gate=True,
     ),
-)
-
-_CLUSTER_ROWS = (
     Defect(
         name="unknown-elsewhere",
         sentence="a node knows no session of another, and what was under way never ends for who asked",
@@ -615,7 +612,7 @@ _CLUSTER_ROWS = (
     ),
 )
 
-DEFECTS: dict[str, Defect] = {defect.name: defect for defect in _ROWS}
+PLANTABLE: dict[str, Defect] = {defect.name: defect for defect in _ROWS}
 #: those that nothing but several nodes can show; a single process, and the simulation, have only one
-CLUSTER_DEFECTS: dict[str, Defect] = {defect.name: defect for defect in _CLUSTER_ROWS}
-PLANTABLE: dict[str, Defect] = {**DEFECTS, **CLUSTER_DEFECTS}
+CLUSTER_DEFECTS: dict[str, Defect] = {name: defect for name, defect in PLANTABLE.items() if defect.needs == "cluster"}
+DEFECTS: dict[str, Defect] = {name: defect for name, defect in PLANTABLE.items() if name not in CLUSTER_DEFECTS}

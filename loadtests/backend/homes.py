@@ -16,7 +16,7 @@ from loadtests.backend.database import SqliteStorage, turn_of
 from loadtests.backend.estate import Estate
 from loadtests.backend.eventlog import Turn
 
-__all__ = ["FREE", "HomeTable", "Neighbour"]
+__all__ = ["HomeTable", "Neighbour"]
 
 FREE = ""
 

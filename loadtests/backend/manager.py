@@ -14,13 +14,14 @@ from typing import Protocol
 from loadtests.backend.frames import FrameWriter
 from loadtests.backend.world import World
 
-__all__ = ["GOING_AWAY", "Link", "Mailbox", "Parcel", "WebSocketManager"]
+__all__ = ["GOING_AWAY", "TRY_AGAIN_LATER", "Link", "Mailbox", "Parcel", "WebSocketManager"]
 
 RETRY_MS = (50.0, 100.0, 200.0)
 FLUSH_MS = 100.0
 OVERTAKEN_MS = 250.0
 MOST_KEPT = 10_000
 GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+TAKEN_OVER = "resumed on another connection"
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,11 @@ class Mailbox:
         return next((link for link in self.links if link.stream == stream), self.links[-1] if self.links else None)
 
 
+def _undelivered(parcels: Iterable[Parcel]) -> list[Parcel]:
+    """The events among what a connection could not send, as they were before."""
+    return [replace(p, frame=p.live or p.frame, live=b"", close_code=0) for p in parcels if p.seq]
+
+
 class WebSocketManager:
     """Connections by stream and by user."""
 
@@ -104,7 +110,7 @@ class WebSocketManager:
             del self._streams[link.stream]
         box = self._streams.setdefault(stream, Mailbox(keeps=False))
         for former in box.links:
-            former.close(GOING_AWAY, "resumed on another connection")
+            former.close(GOING_AWAY, TAKEN_OVER)
         box.links = [link]
         box.backlog.clear()
         box.behind.clear()
@@ -118,10 +124,9 @@ class WebSocketManager:
         if box is None:
             return ()
         self._streams = {stream: other for stream, other in self._streams.items() if other is not box}
-        kept = [parcel for link in box.links if box.keeps for parcel in unsent(link) if parcel.seq]
-        kept = [replace(p, frame=p.live or p.frame, live=b"", close_code=0) for p in kept] + list(box.backlog)
+        kept = [event for link in box.links if box.keeps for event in _undelivered(unsent(link))] + list(box.backlog)
         for link in box.links:
-            link.close(GOING_AWAY, "resumed on another connection")
+            link.close(GOING_AWAY, TAKEN_OVER)
         box.links = []
         box.backlog.clear()
         box.behind.clear()
@@ -183,8 +188,7 @@ class WebSocketManager:
         if not box.keeps:
             box.backlog.clear()
             return
-        events = [replace(p, frame=p.live or p.frame, live=b"", close_code=0) for p in unsent if p.seq]
-        box.backlog.extendleft(reversed(events))
+        box.backlog.extendleft(reversed(_undelivered(unsent)))
         if box.backlog and box.links:
             self._retry(box, 0)
 

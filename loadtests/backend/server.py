@@ -31,7 +31,7 @@ from loadtests.backend.world import World
 from loadtests.contract import load
 from loadtests.errors import ConfigError, RigError
 
-__all__ = ["ServerOptions", "run", "serving"]
+__all__ = ["DRAIN", "ServerOptions", "cannot_listen", "run", "serving"]
 
 MOST_BYTES = 1 << 20
 #: asks a node to announce its end; SIGTERM and SIGINT end it without a word to wait for
@@ -74,6 +74,11 @@ async def _close(server: Server) -> None:
             socket.transport.abort()
 
 
+def cannot_listen(options: ServerOptions, error: OSError) -> RigError:
+    reason = error.strerror or str(error)
+    return RigError(f"cannot listen on {options.host}:{options.port}: {reason}; give --port another, or 0")
+
+
 async def _listen(options: ServerOptions, shell: Shell) -> Server:
     ping_interval_s, ping_timeout_s = _keepalive(options, shell.backend.planter.defect)
     try:
@@ -96,8 +101,7 @@ async def _listen(options: ServerOptions, shell: Shell) -> Server:
             reuse_port=options.member or None,
         )
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RigError(f"cannot listen on {options.host}:{options.port}: {reason}; give --port another, or 0") from None
+        raise cannot_listen(options, error) from None
 
 
 @contextlib.asynccontextmanager

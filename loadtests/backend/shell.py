@@ -15,11 +15,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from loadtests.backend.assembly import Backend
+from loadtests.backend.assembly import Backend, shared_by_user
 from loadtests.backend.cluster import Member
 from loadtests.backend.commits import Durability
 from loadtests.backend.connection import SocketLink
-from loadtests.backend.eventlog import ANONYMOUS
 from loadtests.backend.manager import TRY_AGAIN_LATER, Parcel
 from loadtests.backend.options import ServerOptions
 from loadtests.backend.upgrade import client_of, json_response
@@ -75,10 +74,11 @@ class Shell:
         return json_response(HTTPStatus.OK, health)
 
     def _figures(self) -> Mapping[str, Any]:
+        own = self._own_figures()
         if self._member is None:
-            return self._own_figures()
-        nodes = self._member.stats(self._own_figures())
-        return {name: sum(one[name] for one in nodes.values()) for name in self._own_figures()} | {"nodes": nodes}
+            return own
+        nodes = self._member.stats(own)
+        return {name: sum(one[name] for one in nodes.values()) for name in own} | {"nodes": nodes}
 
     def _own_figures(self) -> dict[str, int]:
         return {
@@ -101,7 +101,7 @@ class Shell:
                 await socket.wait_closed()
                 return
             self.links.add(link)
-            if self._member is not None and client.user and not client.cursor and not client.user.startswith(ANONYMOUS):
+            if self._member is not None and shared_by_user(client.user, cursor=client.cursor):
                 await self._member.acquire(client.user)
             link.welcomed = self.backend.connected(link, client.user, cursor=client.cursor)
             await self._receive(socket, link)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from loadtests.backend.options import ServerOptions, argv_of
 from loadtests.backend.planting import defect_named
-from loadtests.backend.server import DRAIN
+from loadtests.backend.server import DRAIN, cannot_listen
 from loadtests.errors import ConfigError, GauntletError, RigError
 
 __all__ = ["Cluster", "supervise"]
@@ -151,17 +151,17 @@ class Cluster:
             await process.wait()
 
 
-def _reserved(host: str, port: int) -> socket.socket:
+def _reserved(options: ServerOptions) -> socket.socket:
     """A port that is ours while nodes come and go; who is bound and does not listen gets no connection."""
-    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     holder = socket.socket(kind, socket.SOCK_STREAM)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        holder.bind((host, port))
+        holder.bind((options.host, options.port))
     except OSError as error:
         holder.close()
-        raise RigError(f"cannot listen on {host}:{port}: {error.strerror}; give --port another, or 0") from None
+        raise cannot_listen(options, error) from None
     return holder
 
 
@@ -170,7 +170,7 @@ async def _running(options: ServerOptions) -> AsyncIterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="gauntlet-cluster-") as folder:
         if options.db == ":memory:":
             options = replace(options, db=str(Path(folder) / "log.db"))
-        with _reserved(options.host, options.port) as holder:
+        with _reserved(options) as holder:
             cluster = Cluster(options, int(holder.getsockname()[1]))
             try:
                 await asyncio.gather(*(cluster.start(number) for number in cluster.numbers))

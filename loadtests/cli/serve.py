@@ -49,20 +49,18 @@ def serve(
 
     Example: [bold]gauntlet serve --port 8000 --defect lost-event[/bold]
     """
-    from loadtests.backend.defects import CLUSTER_DEFECTS, PLANTABLE
+    from loadtests.backend.defects import PLANTABLE
     from loadtests.backend.options import shares_of
+    from loadtests.backend.planting import defect_named
     from loadtests.backend.server import ServerOptions, run
     from loadtests.backend.supervisor import supervise
-    from loadtests.configfile import nearest
     from loadtests.errors import ConfigError
 
     if defect == "list":
         for name, row in PLANTABLE.items():
             typer.echo(f"{name:<24} {row.sentence}{' (needs --nodes 2)' if row.needs == 'cluster' else ''}")
         return
-    if defect and defect not in PLANTABLE:
-        raise ConfigError("--defect", "", f"no defect {defect!r}", nearest(defect, list(PLANTABLE)))
-    if defect in CLUSTER_DEFECTS and nodes < 2:
+    if defect and defect_named(defect).needs == "cluster" and nodes < 2:
         raise ConfigError("--defect", "", f"{defect} cannot show on one node", "--nodes 2")
     if not 0 <= port <= MOST_PORT:
         raise ConfigError("--port", "", f"{port}", f"0 to {MOST_PORT}; 0 takes any free one")

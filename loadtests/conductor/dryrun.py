@@ -22,8 +22,9 @@ __all__ = ["describe", "doubts", "undecidable"]
 
 def doubts(prepared: Prepared) -> Iterator[str]:
     """A line for each gate that this run is too small to decide."""
+    turns = _turns(prepared)
     for gate in prepared.gates:
-        note = undecidable(gate, prepared, _turns(prepared))
+        note = undecidable(gate, prepared, turns)
         if note and not note.startswith("not checked"):
             yield f"{gate.selector} {gate.threshold.text} {note}"
 

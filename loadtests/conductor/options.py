@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests import contract, scenario
+from loadtests.assignment import token_template
 from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
-from loadtests.dial import Target
+from loadtests.dial import Target, tls_context
 from loadtests.errors import ConfigError
 from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.scenario import Overrides, Scenario
@@ -110,9 +111,6 @@ def prepare(options: RunOptions) -> Prepared:
     if target is not None:
         _check_allowed(target, options.allow_target)
         _check_places(plan)
-    from loadtests.assignment import token_template
-    from loadtests.dial import tls_context
-
     token_template(options.token_env)
     if target is not None:
         tls_context(target.scheme, options.ca)

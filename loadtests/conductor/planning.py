@@ -71,7 +71,7 @@ def with_experiment(own: Scenario, name: str, form: str) -> tuple[Experiment, Sc
 
     chosen = form_of(form)
     one, where = replayed(Path(name)) if name.endswith(PLAN) else experiment.load(name)
-    wishes = {name: wish for name in WISHES if (wish := getattr(one, name)) is not None}
+    wishes = {key: wish for key in WISHES if (wish := getattr(one, key)) is not None}
     ours = msgspec.structs.replace(
         own, name=f"{own.name}-{one.name}", title=one.title, phases=one.phases(chosen), scope=one.scope, **wishes
     )

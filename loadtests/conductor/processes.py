@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -147,6 +146,8 @@ class Load:
     def __init__(self, run_dir: Path, tag: Mapping[str, str], users: int, workers: int, url: str, *, web: bool) -> None:
         from importlib.util import find_spec
 
+        from chaos.ports import free_port
+
         locustfile = Path(str(getattr(find_spec("loadtests"), "origin", ""))).parent / "locustfile.py"
         command = [
             sys.executable,
@@ -164,13 +165,13 @@ class Load:
         ]
         self.web_url = ""
         if web:
-            port = _free_port()
+            port = free_port()
             command += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(port)]
             self.web_url = f"http://127.0.0.1:{port}"
         else:
             command += ["--headless", "--only-summary"]
         if workers > 1:
-            at = str(_free_port())
+            at = str(free_port())
             command += ["--processes", str(workers), "--master-bind-host", "127.0.0.1", "--master-bind-port", at]
             command += ["--master-host", "127.0.0.1", "--master-port", at]
         self.log = run_dir / "locust.log"
@@ -198,12 +199,6 @@ class Load:
         """Ask for an orderly end; false: it had to be killed."""
         _end(self._process, STOP_S)
         return self._process.returncode != -signal.SIGKILL
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def ask_probe(run_dir: Path, tag: Mapping[str, str], limit_s: float) -> bytes:

@@ -40,20 +40,18 @@ class _Role:
 
 _ROLES: dict[str, _Role] = {
     "latency": _Role("latency", lambda asked, _: asked["latency_ms"]),
-    "jitter": _Role("latency", lambda asked, _: asked.get("mean_ms") or asked["jitter_ms"]),
+    "jitter": _Role("latency", lambda asked, _: asked["mean_ms"] or asked["jitter_ms"]),
     "bandwidth": _Role("thin", lambda asked, _: 1_000 * asked["kb_per_s"]),
-    "slicer": _Role("slice", lambda asked, _: asked.get("average_bytes", 8)),
+    "slicer": _Role("slice", lambda asked, _: asked["average_bytes"]),
     "limit-data": _Role("truncate", lambda asked, _: asked["bytes"]),
     "jam": _Role("jam"),
     "drop": _Role("drop"),
     # nothing passes, and its heal ends every connection that went through it
     "half-open": _Role("drop"),
     "reset": _Role("herd"),
-    "mass-disconnect": _Role("herd", lambda asked, _: asked.get("share", 1.0)),
+    "mass-disconnect": _Role("herd", lambda asked, _: asked["share"]),
     "down": _Role("down"),
-    "flap": _Role(
-        "flap", lambda asked, ms: max(1, round(ms / (asked.get("down_ms", 500) + asked.get("up_ms", 1_500))))
-    ),
+    "flap": _Role("flap", lambda asked, ms: max(1, round(ms / (asked["down_ms"] + asked["up_ms"])))),
     "backend-kill": _Role("restart"),
 }
 
@@ -63,10 +61,10 @@ def part_of(window: Window) -> PlannedFault | None:
     role = _ROLES.get(window.kind)
     if role is None:
         return None
-    duration_ms = window.end_ms - window.start_ms
+    duration_ms, asked = window.end_ms - window.start_ms, window.fault.asked  # whole, with its defaults
     return PlannedFault(
-        id=window.id, kind=role.kind, start_ms=window.start_ms, duration_ms=duration_ms, amount=role.amount(window.asked, duration_ms),
-        direction=window.asked.get("direction", "both"),
+        id=window.id, kind=role.kind, start_ms=window.start_ms, duration_ms=duration_ms, amount=role.amount(asked, duration_ms),
+        direction=asked.get("direction", "both"),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from loadtests.conductor.options import RunOptions
 from loadtests.conductor.rehearsal import HARNESS
-from loadtests.conductor.run import INTERRUPTED, Progress, Say, run
+from loadtests.conductor.run import EMBEDDED, INTERRUPTED, Progress, Say, run
 from loadtests.errors import ConfigError
 from loadtests.manifest import read_manifest
 
@@ -41,6 +41,8 @@ class Failure:
     seed: int
     defect: str
     processes: int
+    #: it was against the embedded backend
+    embedded: bool
 
 
 def failure_of(run_dir: Path) -> Failure:
@@ -54,8 +56,7 @@ def failure_of(run_dir: Path) -> Failure:
     manifest = read_manifest(run_dir)
     try:
         plan = Plan.from_json((run_dir / "plan.json").read_bytes(), str(run_dir / "plan.json"))
-        verdict = json.loads((run_dir / "verdict.json").read_bytes())
-        ids = frozenset(check["id"] for check in verdict["checks"] if check["verdict"] == "invalid") - {HARNESS}
+        ids = _found(run_dir)
         processes, seed = int(manifest.get("workers", 1)), int(manifest.get("seed", plan.seed))
     except (OSError, ValueError, KeyError, TypeError):
         hint = "a folder with plan.json and verdict.json; gauntlet report RUN writes the latter"
@@ -65,15 +66,26 @@ def failure_of(run_dir: Path) -> Failure:
     if not plan.windows:
         raise ConfigError(str(run_dir), "plan.json", "there are no fault windows", "a run with faults")
     return Failure(
-        folder=run_dir, ids=ids, plan=plan, seed=seed, defect=str(manifest.get("defect") or ""), processes=processes
-    )
+        folder=run_dir, ids=ids, plan=plan, seed=seed, defect=str(manifest.get("defect") or ""), processes=processes,
+        embedded=str(manifest.get("target", "")).startswith(EMBEDDED),
+    )  # fmt: skip
+
+
+def _found(run_dir: Path) -> frozenset[str]:
+    """The ids that a run's verdict holds against its backend.
+
+    Raises:
+        OSError: the run was not judged.
+    """
+    verdict = json.loads((run_dir / "verdict.json").read_bytes())
+    return frozenset(check["id"] for check in verdict["checks"] if check["verdict"] == "invalid") - {HARNESS}
 
 
 class Live:
-    """Plans as whole runs, one after the other."""
+    """Plans as whole runs, one after the other, in folders below ``out``."""
 
     def __init__(self, failure: Failure, target: Target, out: Path, say: Say, progress: Progress) -> None:
-        self._failure, self._target, self._out, self._say, self._progress = failure, target, out, say, progress
+        self._failure, self._target, self.out, self._say, self._progress = failure, target, out, say, progress
         self._count = 0
 
     def run_options(self, plan: Path, out: Path | None = None) -> RunOptions:
@@ -91,18 +103,17 @@ class Live:
             KeyboardInterrupt: it was interrupted, and has healed and reported.
         """
         self._count += 1
-        file = self._out / f"live-{self._count}.json"
+        file = self.out / f"live-{self._count}.json"
         file.write_text(plan.to_json())
-        folder = self._out / f"live-{self._count}"
+        folder = self.out / f"live-{self._count}"
         with contextlib.redirect_stdout(io.StringIO()):
             code = run(self.run_options(file, folder), _silent, self._progress)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         try:
-            verdict = json.loads((folder / "verdict.json").read_bytes())
+            found = _found(folder)
         except OSError:
             return False
-        found = {check["id"] for check in verdict["checks"] if check["verdict"] == "invalid"} - {HARNESS}
         self._say(f"  live run {self._count}: {', '.join(sorted(found)) or 'nothing found'} ({folder})")
         return found == self._failure.ids
 

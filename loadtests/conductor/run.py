@@ -29,10 +29,12 @@ from loadtests.journal import Journal
 if TYPE_CHECKING:
     from chaos.guard import Guard
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "Progress", "Say", "run"]
+__all__ = ["EMBEDDED", "EXIT_CODES", "INTERRUPTED", "Progress", "Say", "run"]
 
 EXIT_CODES = {"go": 0, "no-go": 99, "cannot-say": 3}
 INTERRUPTED = 130
+#: how the manifest names a target that is ours
+EMBEDDED = "embedded backend"
 TAG = "GAUNTLET_RUN"
 WORKERS_UP_S = 120.0
 START_DELAY_NS = 300_000_000
@@ -151,12 +153,12 @@ class _Conductor:
             p.backend_options, comes_back=p.hits_backend,
         )  # fmt: skip
         planted = f", with defect {options.defect}" if options.defect else ""
-        self._say(f"embedded backend at {self._backend.url}{planted}")
+        self._say(f"{EMBEDDED} at {self._backend.url}{planted}")
         return Target.parse(self._backend.url, p.contract.file.endpoint)
 
     def _embedded(self) -> str:
         planted = f", with planted defect {self._p.options.defect}" if self._p.options.defect else ""
-        return f"embedded backend ({self._target.url}){planted}"
+        return f"{EMBEDDED} ({self._target.url}){planted}"
 
     def _toxiproxy(self) -> str:
         if self._binary is None:

@@ -6,7 +6,7 @@ The composition of plan, simulation, judge and conductor; what is left out of a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,17 +16,15 @@ from loadtests.conductor.rehearsal import Rehearsal, unplayed
 from loadtests.conductor.replays import Failure, Live, Target, command_of, failure_of
 from loadtests.conductor.run import Progress, Say
 from loadtests.errors import ConfigError, RigError
-from loadtests.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from chaos.plan import Plan
+    from chaos.plan import Plan, Window
     from chaos.shrink import Try
 
 __all__ = ["Result", "ShrinkOptions", "by_of", "shrink"]
 
 FOLDER = "shrunk"
-EMBEDDED = Target()
-OURS = "embedded backend"
+OURS = Target()
 #: in virtual time another seed is another crowd; so many are tried for one that shows the failure, and to say how often it does
 SEEDS = 5
 NOT_REPRODUCED = 3
@@ -41,7 +39,7 @@ class ShrinkOptions:
     by: By = "simulation"
     #: live runs of the smallest plan; 0: none
     confirm: int = 1
-    target: Target = EMBEDDED
+    target: Target = OURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +81,7 @@ def shrink(options: ShrinkOptions, say: Say, progress: Progress) -> int:
         GauntletError: there is nothing to shrink, or a live run could not begin.
     """
     failure = failure_of(options.run)
-    manifest = read_manifest(options.run)
-    if not str(manifest.get("target", "")).startswith(OURS):
+    if not failure.embedded:
         if not options.target.url:
             raise ConfigError("--target", "", "the run was not against the embedded backend", "--target URL again")
         options = replace(options, by="live")
@@ -150,10 +147,11 @@ class _Shrinking:
         def fails(plan: Plan, by: Rehearsal = rehearsal) -> bool:
             return failure.ids <= by.found(plan) <= found
 
-        shrunk = shrink(failure.plan, fails, {window.id for window in kept}, self._note)
+        ids = {window.id for window in kept}
+        shrunk = shrink(failure.plan, fails, ids, self._note)
         seeds = range(failure.seed, failure.seed + SEEDS)
         hits = sum(fails(shrunk.plan, self._rehearsal.with_seed(one)) for one in seeds)
-        without = [_without(plan, {window.id for window in kept}) for plan in (shrunk.plan, shrunk.loose)]
+        without = [_without(plan, ids) for plan in (shrunk.plan, shrunk.loose)]
         candidates = _distinct(numbered(plan) for plan in (without[0], shrunk.plan, without[1], shrunk.loose))
         plan, live = self._confirmed(candidates, numbered(shrunk.plan))
         return self._result(plan, self._before + len(shrunk.tries), (hits, SEEDS), live, unplayed(plan.windows))
@@ -184,12 +182,12 @@ class _Shrinking:
         self._say(f"  re-run {self._before + one.number}: {what}: {'the same' if one.fails else 'not the same'}")
 
     def _result(
-        self, plan: Plan, tries: int, simulated: tuple[int, int], live: tuple[int, int], kept: tuple[Any, ...]
+        self, plan: Plan, tries: int, simulated: tuple[int, int], live: tuple[int, int], kept: tuple[Window, ...]
     ) -> Result:
-        out = self._options.out or self._failure.folder / FOLDER
+        command = command_of(self._live.run_options(self._live.out / "plan.json"))
         return Result(
             ids=tuple(sorted(self._failure.ids)), windows=len(self._failure.plan.windows), plan=plan, tries=tries, simulated=simulated,
-            live=live, command=command_of(self._live.run_options(out / "plan.json")), unplayed=tuple(sorted({w.kind for w in kept})),
+            live=live, command=command, unplayed=tuple(sorted({w.kind for w in kept})),
             asked_live=self._options.confirm > 0,
         )  # fmt: skip
 
@@ -211,7 +209,7 @@ def _record(result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell(result: Result, out: Path, say: Callable[[str], None]) -> None:
+def _tell(result: Result, out: Path, say: Say) -> None:
     say(f"{result.windows} windows became {len(result.plan.windows)} in {result.tries} re-runs:")
     for window in result.plan.windows:
         asked = " ".join(f"{key}={value}" for key, value in window.asked.items())

@@ -166,7 +166,7 @@ def _faults(judgement: Judgement) -> str:
                 _code(f"{fault.id} {fault.kind}"),
                 when(fault),
                 f"{escaped(asked(fault))} → {escaped(measured(fault))}"
-                + (f" ({escaped(certain(fault))})" if certain(fault) else ""),
+                + (f" ({escaped(known)})" if (known := certain(fault)) else ""),
                 _status(fault.effect),
                 count(fault.sessions),
                 count(fault.disconnected),

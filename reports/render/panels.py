@@ -167,7 +167,7 @@ def _recovery(judgement: Judgement) -> Panel:
     cut = [fault for fault in judgement.faults if fault.back is not None and fault.back.users]
     if not cut:
         return Panel("recovery", title, "No fault cut anybody: there is no recovery to show.", "")
-    slowest = sorted(cut, key=lambda one: -(one.back.missing if one.back else 0) * 1e9 - (one.recovery_max_s or 0))
+    slowest = sorted(cut, key=lambda one: (one.back.missing if one.back else 0, one.recovery_max_s or 0), reverse=True)
     drawn = [fault for fault in cut if fault in slowest[: len(charts.SERIES)]]
     points = series.recovery(drawn)
     caption = (

@@ -140,6 +140,13 @@ def test_a_fault_bites_is_measured_and_healed(fault, listeners, journal, dial, t
         assert (state.enabled, [t.name for t in state.toxics if t.name != ARMED]) == (True, [])
 
 
+def test_a_flap_is_tried_once_in_each_down(listeners, journal, dial, tmp_path):
+    """More tries could make up for a down in which one was answered."""
+    assert walk({"kind": "flap", "down_ms": 300, "up_ms": 300}, listeners, journal, dial, window_s=1.5).join(15)
+    (effect,) = records(tmp_path, "effect")
+    assert (effect["measured"]["tried"], effect["measured"]["downs"]) == (3, 3)
+
+
 def test_a_jam_heals_intact(listeners, journal, dial, tmp_path):
     assert walk({"kind": "jam"}, listeners, journal, dial).join(15)
     (effect,) = records(tmp_path, "effect")

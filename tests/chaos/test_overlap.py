@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import FAULTS, parse_fault
+from chaos.faults import FAULTS
 from chaos.overlap import APART_MS, clash, may_overlap
 from chaos.plan import Window
-
-LEAST = {
-    "latency": {"latency_ms": 100},
-    "jitter": {"jitter_ms": 30},
-    "bandwidth": {"kb_per_s": 8},
-    "limit-data": {"bytes": 500},
-    "slow-close": {"delay_ms": 500},
-    "handshake": {"fault": "jam"},
-    "command": {"apply": ["true"]},
-}
+from tests.chaos.faults import examples
 
 
 def fault(kind):
-    return parse_fault({"kind": kind, **LEAST.get(kind, {})}, "s.yaml", "f")
+    return examples.fault(kind=kind, **examples.LEAST.get(kind, {}))
 
 
 def window(name, kind, start_ms, end_ms, cohort="treated"):

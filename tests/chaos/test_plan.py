@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.plan import PhaseSpec, Plan, make_plan
@@ -47,6 +47,7 @@ def test_windows_fill_their_phases():
     assert (plan.cohorts, plan.end_ms) == (("treated",), 25500)
 
 
+@settings(deadline=None)
 @given(phases, st.integers(0, 2**32))
 def test_the_same_input_gives_the_same_bytes_and_reads_back(specs, seed):
     text = make_plan(specs, seed).to_json()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.schedule import draw
@@ -27,6 +27,7 @@ def test_a_row_can_come_again_and_again():
     assert {one.cohort for one in found} == {"other"}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_times_and_numbers_lie_between_their_bounds_and_are_the_seeds(seed):
     row = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos.plan import PhaseSpec, Plan, Window, make_plan
@@ -44,12 +44,14 @@ def test_one_cause_takes_fifteen_re_runs_at_most_in_the_median() -> None:
     assert max(counts) <= 20
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(1, CUTS), min_size=2, max_size=5))
 def test_several_causes_are_all_kept_and_nothing_else(causes: set[int]) -> None:
     wanted = [f"w{cause}" for cause in sorted(causes)]
     assert ids(shrink(storm(), needs(*wanted)).plan) == wanted
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(1, CUTS), min_size=1, max_size=8))
 def test_of_several_that_each_suffice_one_is_left(causes: set[int]) -> None:
     def fails(plan: Plan) -> bool:
@@ -78,6 +80,7 @@ def test_no_plan_is_played_twice_and_every_one_played_is_told() -> None:
     assert [one.number for one in out.tries] == list(range(1, len(played) + 1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, CUTS), st.integers(0, 3))
 def test_every_plan_that_is_played_keeps_the_rules(cause: int, seed: int) -> None:
     def fails(plan: Plan) -> bool:
@@ -155,6 +158,7 @@ def test_windows_are_named_as_a_run_would_name_them() -> None:
     assert msgspec.structs.replace(few.windows[0], id="w4") == plan.windows[3]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(), unique=True, min_size=1, max_size=30), st.data())
 def test_ddmin_keeps_exactly_what_is_needed(items: list[int], data: st.DataObject) -> None:
     causes = set(data.draw(st.lists(st.sampled_from(items), min_size=1, max_size=4)))

@@ -43,9 +43,9 @@ def test_a_restart_is_counted_and_the_canary_comes_back(side, until):
 def test_the_marks_of_a_window_end_where_another_begins(side):
     side.enter("w1", 100, cuts=False)
     side.enter("w2", 500, cuts=False)
-    marks = side.marks("w1", 110, 900, 910, 100)
+    marks = side.marks("w1", 100, 110, 900, 910)
     assert (marks.before, marks.until_ns, marks.end_ns) == (((0, 100),), 500, 500)
-    inner = side.marks("w2", 510, 800, 810, 500)
+    inner = side.marks("w2", 500, 510, 800, 810)
     assert (inner.before, inner.until_ns, inner.end_ns) == (((100, 500),), 0, 800)
 
 
@@ -55,7 +55,7 @@ def test_windows_that_meet_do_not_blind_each_other(side, monkeypatch):
     side.enter("w2", 10_000_000_000, cuts=False)
     monkeypatch.setattr(time, "monotonic_ns", lambda: 10_080_000_000)
     side.leave("w1")
-    marks = side.marks("w2", 10_050_000_000, 14_000_000_000, 14_010_000_000, 10_000_000_000)
+    marks = side.marks("w2", 10_000_000_000, 10_050_000_000, 14_000_000_000, 14_010_000_000)
     assert marks.before == ((0, 100),)
     assert (marks.applied_ns, marks.until_ns, marks.end_ns) == (10_080_000_000, 0, 14_000_000_000)
 

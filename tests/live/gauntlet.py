@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -28,7 +27,6 @@ __all__ = [
 T = TypeVar("T")
 COMMAND = (sys.executable, "-P", "-c", "from loadtests.cli import main; main()")
 MOST_S = 150.0
-RUN_DIRECTORY = re.compile(r"^run directory (.+)$", re.MULTILINE)
 
 QUIET: dict[str, float] = {"warm-up": 1.0, "steady": 6.0, "cool-down": 1.0}
 #: the faults of a scenario that is long enough for every law to have its say, and no longer
@@ -60,6 +58,12 @@ class Ended:
     @property
     def failed_gates(self) -> set[str]:
         return {gate["metric"] for gate in self.verdict["gates"] if gate["verdict"] == "fail"}
+
+    @property
+    def broken_rules(self) -> list[str]:
+        """Each gate that failed, with its rule."""
+        gates = self.verdict["gates"]
+        return sorted(f"{gate['metric']} {gate['rule']}" for gate in gates if gate["verdict"] == "fail")
 
     @property
     def rows_bytes(self) -> int:

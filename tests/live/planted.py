@@ -29,7 +29,7 @@ def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]
         verdict, ids = ended.verdict, sorted(ended.ids)
     except OSError:
         return {"ok": False, "exit": ended.code, "stderr": ended.err[-500:], "kept": str(folder)}
-    failed = sorted(f"{gate['metric']} {gate['rule']}" for gate in verdict["gates"] if gate["verdict"] == "fail")
+    failed = ended.broken_rules
     result = {"exit": ended.code, "ids": ids, "gates": failed, "sentence": verdict["sentence"][:200]}
     if defect:
         ok = ended.code == 99 and ids == sorted(DEFECTS[defect].ids["reference"]) and bool(ids or failed)

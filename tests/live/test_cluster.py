@@ -9,22 +9,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from loadtests.backend.defects import CLUSTER_DEFECTS
 from loadtests.history import NODE_LABEL, RowKind
 from loadtests.rundir import read_run
 from tests.live.gauntlet import Ended, gauntlet, scenario, together, until
-from tests.loadtests.backend.test_server import get
+from tests.loadtests.backend import sockets
+from tests.loadtests.backend.sockets import get
 
 pytestmark = pytest.mark.live
 
@@ -71,31 +73,10 @@ class Nodes:
             socket.transport.abort()
 
 
-class Client:
-    """Frames as dictionaries."""
+class Client(sockets.Client):
+    """Reads events, whether they come live, from a replay or from what was kept."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.welcome: dict[str, Any] = {}
-
-    @property
-    def stream(self) -> str:
-        return str(self.welcome["data"]["stream_id"])
-
-    async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(WITHIN_S):
-            return dict(json.loads(await self.socket.recv()))
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def ask(self, message_id: str = "m1") -> None:
-        payload = {"content": "how much?", "thread_id": "t1", "run_id": f"run_{message_id}"}
-        await self.say(type="user_message", message_id=message_id, payload=payload)
-
-    async def resume(self, stream: str, last_seq: int) -> dict[str, Any]:
-        await self.say(type="session_restore", payload={"stream_id": stream, "last_seq": last_seq})
-        return dict((await self.next())["data"])
+    within_s = WITHIN_S
 
     async def events(self, count: int = 1_000) -> list[dict[str, Any]]:
         """So many, or up to a turn's end, whichever comes first."""
@@ -119,18 +100,9 @@ def numbers(events: list[dict[str, Any]]) -> list[int]:
 
 @contextlib.contextmanager
 def cluster(*options: str) -> Iterator[Nodes]:
-    words = [
-        sys.executable,
-        "-P",
-        "-m",
-        "loadtests.backend",
-        "--lifeline",
-        "--nodes",
-        "2",
-        "--drain-spread",
-        str(SPREAD_S),
-    ]
-    with subprocess.Popen([*words, *options], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-P", "-m", "loadtests.backend", "--lifeline", "--nodes", "2", *options]
+    words = [*command, "--drain-spread", str(SPREAD_S)]
+    with subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield Nodes(process)
         finally:
@@ -148,12 +120,7 @@ def nodes() -> Iterator[Nodes]:
         yield both
 
 
-def live(scene: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(4 * WITHIN_S):
-            await scene()
-
-    asyncio.run(bounded())
+live = partial(sockets.live, within_s=4 * WITHIN_S)
 
 
 def test_a_session_cut_from_one_node_resumes_on_the_other_in_the_middle_of_its_turn(nodes: Nodes) -> None:
@@ -165,7 +132,7 @@ def test_a_session_cut_from_one_node_resumes_on_the_other_in_the_middle_of_its_t
         async with nodes.joined(OTHER) as client:
             answer = await client.resume(stream, 2)
             had += await client.events()
-            assert answer["resumed"]
+            assert answer["data"]["resumed"]
         assert numbers(had) == [*range(1, len(had) + 1)]
         assert [is_end(event) for event in had].count(True) == 1
         assert had[-1]["type"] == "agent_completed"
@@ -177,12 +144,10 @@ def test_who_comes_back_takes_the_stream_from_a_connection_that_is_still_open_el
     async def scene() -> None:
         async with nodes.joined(ONE) as old, nodes.joined(OTHER) as new:
             await old.ask()
-            had = await old.events(1)
-            assert (await new.resume(old.stream, 1))["resumed"]
-            with pytest.raises(ConnectionClosed) as closed:
-                had += [await old.next() for _ in range(99)]
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1001
+            await old.events(1)
+            assert (await new.resume(old.stream, 1))["data"]["resumed"]
+            _, code = await old.until_closed()
+            assert code == 1001
             rest = await new.events()
             assert numbers(rest) == [*range(2, 2 + len(rest))]
 
@@ -226,7 +191,7 @@ def test_what_was_kept_for_a_user_follows_him_to_another_node(nodes: Nodes) -> N
 def test_an_old_stream_that_does_not_exist_is_refused_by_every_node(nodes: Nodes) -> None:
     async def scene() -> None:
         async with nodes.joined(ONE) as client:
-            assert await client.resume("st_made_up", 3) == {
+            assert (await client.resume("st_made_up", 3))["data"] == {
                 "resumed": False, "stream_id": "st_made_up", "from_seq": 3, "reason": "unknown stream",
             }  # fmt: skip
             await client.ask()
@@ -238,9 +203,7 @@ def test_an_old_stream_that_does_not_exist_is_refused_by_every_node(nodes: Nodes
 def test_a_node_killed_in_the_middle_of_turns_leaves_each_with_exactly_one_end(nodes: Nodes) -> None:
     async def scene() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            clients = [
-                await stack.enter_async_context(nodes.joined((ONE, OTHER)[i % 2])) for i in range(SESSIONS)
-            ]  # fmt: skip
+            clients = [await stack.enter_async_context(nodes.joined((ONE, OTHER)[i % 2])) for i in range(SESSIONS)]
             for client in clients:
                 await client.ask()
             had = [await client.events(1) for client in clients]
@@ -251,7 +214,7 @@ def test_a_node_killed_in_the_middle_of_turns_leaves_each_with_exactly_one_end(n
             for i in range(0, SESSIONS, 2):
                 if not is_end(had[i][-1]):
                     back = await stack.enter_async_context(nodes.joined())
-                    assert (await back.resume(clients[i].stream, had[i][-1]["seq"]))["resumed"]
+                    assert (await back.resume(clients[i].stream, had[i][-1]["seq"]))["data"]["resumed"]
                     had[i] += await back.events()
         for events in had:
             assert numbers(events) == [*range(1, len(events) + 1)]
@@ -279,7 +242,7 @@ def test_an_announced_restart_of_each_node_loses_nothing_and_spreads_its_closes(
                         if not stream:
                             stream = client.stream
                         else:
-                            assert (await client.resume(stream, len(had)))["resumed"]
+                            assert (await client.resume(stream, len(had)))["data"]["resumed"]
                         while not over.is_set() or not is_end(had[-1]):
                             if not had or is_end(had[-1]):
                                 asked += 1

@@ -15,8 +15,9 @@ import msgspec
 from loadtests import contract, manifest, scenario
 from loadtests.contract import Contract
 from loadtests.findings import Finding
-from loadtests.history import UNKNOWN_TURN, End, Flag
+from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.recorder import Recorder
+from loadtests.rundir import RunData, read_run
 from loadtests.session import Identity, Session, tag_of
 from loadtests.tracker import SessionTracker
 from loadtests.turn import Rules
@@ -164,6 +165,16 @@ class Bench:
 
     def session(self, number: int = 1) -> Talk:
         return Talk(self, number)
+
+    def read(self) -> RunData:
+        self.recorder.flush()
+        return read_run(self.path)
+
+    def rows(self, kind: RowKind | None = None) -> list[dict[str, Any]]:
+        """What is written so far: all of it, or what is of a kind."""
+        rows = self.read().rows
+        named = [dict(zip(rows.dtype.names, row, strict=True)) for row in rows.tolist()]
+        return [row for row in named if kind in {None, row["kind"]}]
 
     def tick(self) -> int:
         self.now_ns += 1_000_000

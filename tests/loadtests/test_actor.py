@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from loadtests.actor import Actor
+from loadtests.actor import LINGER_S, Actor
 from loadtests.acts import LEAD_MS, Act, Cast, members_of, read
 
 pytestmark = pytest.mark.live
@@ -23,6 +23,7 @@ class Doll:
     def __init__(self, *, there: bool = True) -> None:
         self.there = there
         self.done: list[str] = []
+        self.closed_ns = 0
 
     def _do(self, what: str) -> bool:
         self.done.append(what)
@@ -50,6 +51,7 @@ class Doll:
         return self if self._do(f"left: {why}") else None
 
     def close(self) -> None:
+        self.closed_ns = monotonic_ns()
         self._do("closed")
 
 
@@ -97,12 +99,13 @@ def test_a_mass_disconnect_is_one_deed_at_the_begin(tmp_path: Path, how: dict[st
     assert doll.done == [f"lost by {word}: our own act: mass-disconnect of w1"]
 
 
-def test_the_old_path_of_a_switch_stays_open_until_the_windows_end(tmp_path: Path) -> None:
+def test_the_old_path_of_a_switch_stays_open_until_the_window_is_healed(tmp_path: Path) -> None:
     doll, away = Doll(), Doll(there=False)
-    begin, _ = played(tmp_path, "switch", [doll, away])
+    begin, end = played(tmp_path, "switch", [doll, away])
     assert doll.done == ["left: our own act: switch of w1", "closed"]
     assert away.done == ["left: our own act: switch of w1"]
     assert begin["sessions"] == [0]
+    assert doll.closed_ns - end["at_ns"] >= LINGER_S * 1e9
 
 
 def test_what_only_sends_new_connections_elsewhere_is_no_deed(tmp_path: Path) -> None:

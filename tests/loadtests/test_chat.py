@@ -349,6 +349,29 @@ def test_a_sleeper_blames_nobody_for_what_it_did_not_read(bench: Bench) -> None:
     assert (ends(recorded(bench)), bench.found) == ([End.OK], [])
 
 
+def test_a_sleeper_whose_answer_is_not_there_yet_waits_for_it_as_after_a_cut(bench: Bench) -> None:
+    gate = threading.Event()
+
+    async def slowly(one: Agent, socket: ServerConnection, message: dict[str, Any]) -> None:
+        await asyncio.to_thread(gate.wait, 10)
+        await answer_whole(one, socket, message)
+
+    one = agent(bench, on_message=slowly)
+    with in_thread(one) as port:
+        chat = user(bench, port)
+        running = gevent.spawn(turn, chat)
+        until(lambda: one.heard, "the message")
+        assert chat.fall_asleep()
+        gevent.sleep(0.5)  # the contract gives a turn 0.3 s, and 0.3 s after a cut
+        chat.look()
+        chat.wake()
+        gevent.sleep(0.05)
+        gate.set()
+        running.join()
+        chat.stop()
+    assert (ends(recorded(bench)), bench.found) == ([End.OK], [])
+
+
 def test_a_sleeper_does_nothing_until_it_is_woken(bench: Bench) -> None:
     one = agent(bench)
     now = monotonic_ns()

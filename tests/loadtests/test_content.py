@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from loadtests.content import END_OF
 from loadtests.contract.decoder import UNNUMBERED_CHUNK
 from loadtests.history import OUTCOMES, End, Flag, RowKind
 from loadtests.prompts import Expect, Expectation
-from loadtests.rundir import read_run
 from tests.loadtests.histories import Bench, Talk
 
 BUSY = str(Path(__file__).with_name("busy.yaml"))
@@ -30,12 +28,6 @@ def chunks(talk: Talk, *texts: str, first: int = 0) -> Talk:
     return talk
 
 
-def rows(talk: Talk, kind: RowKind = RowKind.EVENT) -> list[dict[str, Any]]:
-    talk.bench.recorder.flush()
-    data = read_run(talk.bench.path)
-    return [dict(zip(data.rows.dtype.names, row, strict=True)) for row in data.rows[data.rows["kind"] == kind].tolist()]
-
-
 def test_outcomes_and_ends_agree() -> None:
     assert [end.name.lower() for end in END_OF] == list(OUTCOMES)
 
@@ -45,14 +37,14 @@ def test_chunks_are_numbered_in_rows_and_their_whole_is_what_was_said(talk: Talk
     chunks(talk.say(*BEFORE), "he", "llo").say("done", final_response="hello", status="completed")
     assert (talk.kinds, talk.session.last_end) == ([], End.OK)
     content = talk.bench.contract.by_name[talk.bench.contract.name_of("content")].index
-    assert [row["code"] for row in rows(talk) if row["event"] == content] == [1, 2]
+    assert [row["code"] for row in talk.bench.rows(RowKind.EVENT) if row["event"] == content] == [1, 2]
 
 
 def test_a_whole_that_differs_is_told(talk: Talk) -> None:
     talk.begin()
     chunks(talk.say(*BEFORE), "he", "llo").say("done", final_response="hell", status="completed")
     assert talk.kinds == ["text-differs"]
-    assert rows(talk)[-1]["flags"] & Flag.TEXT_DIFFERS
+    assert talk.bench.rows(RowKind.EVENT)[-1]["flags"] & Flag.TEXT_DIFFERS
 
 
 def test_chunks_go_on_over_a_resume(talk: Talk) -> None:
@@ -76,7 +68,7 @@ def test_a_turn_ends_as_its_backend_says(talk: Talk, status: str, end: End) -> N
     talk.begin()
     talk.say(*BEFORE, "done", status=status, final_response="x")
     assert (talk.session.last_end, talk.kinds) == (end, [])
-    assert rows(talk, RowKind.END)[-1]["code"] == end
+    assert talk.bench.rows(RowKind.END)[-1]["code"] == end
 
 
 def test_a_refusal_need_not_have_thought(talk: Talk) -> None:
@@ -108,23 +100,9 @@ def test_old_and_new_versions_may_be_mixed_and_others_not(talk: Talk, version: s
     talk.say("start", event_version="2").say("think", event_version=version).say("open", "close", event_version="2")
     talk.say("done", status="completed", event_version="2")
     assert talk.kinds == found
-    talk.bench.recorder.flush()
-    data = read_run(talk.bench.path)
-    labels = {data.strings[row["labels"]] for row in rows(talk) if row["labels"]}
+    strings = talk.bench.read().strings
+    labels = {strings[row["labels"]] for row in talk.bench.rows(RowKind.EVENT) if row["labels"]}
     assert labels == {"version:2", f"version:{version}"}
-
-
-def test_a_ping_is_answered_at_once(talk: Talk) -> None:
-    talk.raw({"type": "ping"})
-    assert json.loads(talk.session.outbox.pop()) == {"type": "pong"}
-
-
-def test_something_is_said_where_nothing_else_was(talk: Talk) -> None:
-    session, now = talk.session, talk.bench.tick()
-    assert not session.keep_alive(now)
-    assert session.keep_alive(now + 200_000_000)
-    assert json.loads(session.outbox.pop()) == {"type": "ping", "at": "now"}
-    assert not session.keep_alive(now + 250_000_000)
 
 
 def test_a_cancel_names_its_turn_and_the_end_is_a_cancelled_one(talk: Talk) -> None:
@@ -138,7 +116,7 @@ def test_a_cancel_names_its_turn_and_the_end_is_a_cancelled_one(talk: Talk) -> N
     stopped = talk.event("done")
     talk.raw({**stopped, "type": "agent_stopped"})
     assert (talk.session.last_end, talk.kinds) == (End.CANCELLED, [])
-    assert len(rows(talk, RowKind.CANCEL)) == 1
+    assert len(talk.bench.rows(RowKind.CANCEL)) == 1
 
 
 def test_two_turns_in_flight_are_told_apart(talk: Talk) -> None:
@@ -153,7 +131,7 @@ def test_two_turns_in_flight_are_told_apart(talk: Talk) -> None:
     assert list(talk.session.flights) == [2]
     talk.say("start", "think", "open", "close", "done", status="completed")
     assert (talk.session.flight, talk.kinds) == (None, [])
-    assert [row["turn"] for row in rows(talk, RowKind.END)] == [1, 2]
+    assert [row["turn"] for row in talk.bench.rows(RowKind.END)] == [1, 2]
 
 
 def test_a_turn_stopped_without_being_asked_to_has_failed(talk: Talk) -> None:
@@ -205,7 +183,16 @@ def test_a_chunk_without_the_number_that_it_must_have_is_told_and_nothing_else_i
     chunks(talk, "lo", first=3).say("done", final_response="hello", status="completed")
     assert talk.kinds == ["field-missing", "field-missing"]
     content = talk.bench.contract.by_name[talk.bench.contract.name_of("content")].index
-    assert {row["schema"] for row in rows(talk) if row["event"] == content} == {0, UNNUMBERED_CHUNK}
+    assert {row["schema"] for row in talk.bench.rows(RowKind.EVENT) if row["event"] == content} == {0, UNNUMBERED_CHUNK}
+
+
+def test_a_chunk_without_a_number_is_taken_for_the_one_after_the_highest(talk: Talk) -> None:
+    talk.begin()
+    chunks(chunks(talk.say(*BEFORE), "h"), "l", first=2).say("content", content="l")
+    chunks(talk, "o", first=4).say("done", final_response="hello", status="completed")
+    assert talk.kinds == ["chunk-missing", "field-missing"]
+    content = talk.bench.contract.by_name[talk.bench.contract.name_of("content")].index
+    assert [row["code"] for row in talk.bench.rows(RowKind.EVENT) if row["event"] == content] == [1, 3, 4, 5]
 
 
 KEYED = "contract: 1\nname: keyed\nextends: netra\nfields: {event_id: [event_id]}\n"
@@ -230,37 +217,14 @@ def test_a_chunk_without_a_number_that_comes_twice_is_one_finding(unnumbered: Ta
     assert talk.kinds == ["redelivered"]
 
 
-def test_chunks_without_a_number_are_put_together_by_that_of_their_event(tmp_path: Path) -> None:
-    (tmp_path / "busy").write_text(Path(BUSY).read_text())
-    (tmp_path / "own.yaml").write_text(CURSED + STREAM)
-    talk = Bench(tmp_path / "run", str(tmp_path / "own.yaml")).session().ready()
+@pytest.mark.parametrize("unnumbered", [CURSED], indirect=True)
+def test_chunks_without_a_number_are_put_together_by_that_of_their_event(unnumbered: Talk) -> None:
+    talk = unnumbered
     talk.begin()
     talk.say(*BEFORE)
     first, second = (talk.event("content", content=text) for text in ("hel", "lo"))
     talk.raw(second).raw(first).say("done", final_response="hello", status="completed")
     assert talk.kinds == ["went-back"]
-
-
-def test_a_ping_that_is_answered_may_be_followed_by_another(talk: Talk) -> None:
-    session, now = talk.session, talk.bench.tick()
-    for _ in range(3):
-        now += 200_000_000
-        assert session.keep_alive(now)
-        talk.raw({"type": "pong"})
-        assert not session.unanswered(now + 150_000_000)
-        assert not session.unanswered(now + 150_000_000)
-
-
-def test_a_ping_is_unanswered_when_the_next_is_due_and_the_second_look_shows_no_answer(talk: Talk) -> None:
-    session, now = talk.session, talk.bench.tick()
-    assert session.keep_alive(now + 200_000_000)
-    assert not session.unanswered(now + 299_000_000)
-    assert not session.unanswered(now + 300_000_000)
-    assert session.unanswered(now + 300_000_001)
-    talk.close(1000, ours=True, never_ready=True)
-    assert talk.kinds == ["unanswered"]
-    assert rows(talk, RowKind.CLOSE)[0]["intended"] == now + 200_000_000
-    assert not session.unanswered(now + 400_000_000)
 
 
 def test_an_event_may_say_of_the_end_that_follows_that_it_is_a_failure(tmp_path: Path) -> None:
@@ -279,3 +243,14 @@ def test_an_event_may_say_of_the_end_that_follows_that_it_is_a_failure(tmp_path:
             talk.raw({"id": turn, "type": "next", "payload": {"data": None, "errors": [{"message": "gone"}]}})
         talk.raw({"id": turn, "type": "complete"})
         assert (talk.session.last_end, talk.kinds) == (end, [])
+
+
+def test_what_was_said_of_the_end_to_come_is_not_said_of_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("contract: 1\nname: own\nextends: graphql-transport-ws\noutcomes: {events: {next: refused}}\n")
+    talk = Bench(tmp_path / "run", str(path)).session()
+    talk.connect().raw({"type": "connection_ack"})
+    for last, end in (("complete", End.REFUSED), ("error", End.FAILED)):
+        turn = talk.begin()["id"]
+        talk.raw({"id": turn, "type": "next", "payload": {"data": None}}).raw({"id": turn, "type": last})
+        assert talk.session.last_end == end

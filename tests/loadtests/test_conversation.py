@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
-from loadtests.history import DTYPE, End, RowKind
+from loadtests.history import End, RowKind
 from loadtests.retry import Policy
 from loadtests.session import Identity, Session
 from tests.loadtests.histories import NONCE, Bench
@@ -139,11 +138,7 @@ class Wire:
         self.conversation.closed(code, "", self.now_ns)
 
     def kinds(self) -> list[str]:
-        self.bench.recorder.flush()
-        data = self.bench.path / "rows"
-
-        rows = np.concatenate([np.fromfile(file, DTYPE) for file in sorted(data.glob("*.bin"))])
-        return [RowKind(kind).name for kind in rows["kind"].tolist()]
+        return [RowKind(row["kind"]).name for row in self.bench.rows()]
 
 
 @pytest.fixture
@@ -187,6 +182,14 @@ def test_who_is_sent_away_for_good_in_a_turn_does_not_come_back_even_once(wire: 
     assert not turn(wire)
     assert sum(isinstance(one, Dial) for one in wire.requests) == 1
     assert wire.kinds().count("GAVE_UP") == 1
+
+
+def test_a_code_that_the_policy_alone_calls_fatal_ends_all_trying(tmp_path: Path) -> None:
+    wire = Wire(Bench(tmp_path), Policy(base_ms=10, cap_ms=100, attempts=4, fatal=(4321,)))
+    wire.at(12, lambda: wire.cut(4321))
+    assert turn(wire)
+    assert not turn(wire)
+    assert sum(isinstance(one, Dial) for one in wire.requests) == 1
 
 
 def test_an_outage_longer_than_the_policy_does_not_lose_the_user(wire: Wire) -> None:

@@ -93,3 +93,14 @@ def test_a_token_is_said_and_not_kept(tmp_path: Path) -> None:
     shake.advance(0, out)
     assert json.loads(out[0]) == {"type": "init", "key": "Bearer secret"}
     assert shake.values == {}
+
+
+def test_what_a_step_takes_is_told_before_it_is_its_turn_but_for_the_id_that_witnesses_need(tmp_path: Path) -> None:
+    path = tmp_path / "keyed.yaml"
+    path.write_text(STEPS.replace("{thread: data.thread_id}", "{thread: data.thread_id, key: data.key}"))
+    told: list[str] = []
+    shake = Handshake(load(str(path)), lambda: "now", {}, told.append)
+    for data in ({"thread_id": "th-7", "key": "k-1"}, {"key": 17}, {"key": ""}, {"key": "x" * 5000}, {}):
+        shake.hear("handshake_response", json.dumps({"data": data}).encode())
+    shake.hear("connection_established", json.dumps({"data": {"key": "k-2"}}).encode())
+    assert told == ["k-1", "17"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,14 +30,8 @@ def old_wire(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "run", "netra")
 
 
-def rows(bench: Bench) -> list[dict[str, Any]]:
-    bench.recorder.flush()
-    data = read_run(bench.path)
-    return [dict(zip(data.rows.dtype.names, row, strict=True)) for row in data.rows.tolist()]
-
-
 def told(bench: Bench) -> list[str]:
-    return [RowKind(row["kind"]).name for row in rows(bench)]
+    return [RowKind(row["kind"]).name for row in bench.rows()]
 
 
 def same_again(bench: Bench) -> bool:
@@ -95,15 +88,14 @@ def test_a_contract_without_a_welcome_is_ready_when_open(tmp_path: Path) -> None
 
 def test_the_time_to_be_ready_counts_from_the_dial(bench: Bench) -> None:
     bench.session().ready()
-    ready = next(row for row in rows(bench) if row["kind"] == RowKind.READY)
+    ready = bench.rows(RowKind.READY)[0]
     assert 0 < ready["intended"] < ready["received"]
 
 
 def nodes(bench: Bench) -> list[str]:
     """What the READY rows say of who welcomed them."""
-    bench.recorder.flush()
-    data = read_run(bench.path)
-    return [data.strings[row["labels"]] for row in data.rows if row["kind"] == RowKind.READY]
+    strings = bench.read().strings
+    return [strings[row["labels"]] for row in bench.rows(RowKind.READY)]
 
 
 def test_the_row_of_a_welcome_says_which_node_gave_it(bench: Bench) -> None:
@@ -131,7 +123,7 @@ def test_a_contract_that_does_not_look_for_a_node_has_none(old_wire: Bench) -> N
 )
 def test_a_close_is_written_with_who_and_when(bench: Bench, code: int, how: dict[str, bool], flags: Flag) -> None:
     bench.session().ready().close(code, **how)
-    last = rows(bench)[-1]
+    last = bench.rows()[-1]
     assert (last["kind"], last["code"], last["flags"]) == (RowKind.CLOSE, code, flags)
 
 
@@ -240,7 +232,7 @@ def test_an_answer_that_was_not_asked_for_changes_nothing(bench: Bench) -> None:
 def test_a_head_that_is_no_number_is_no_head(bench: Bench, head: object) -> None:
     talk = cut_in_turn(bench, "start").welcome()
     talk.raw({"type": "session_restored", "data": {"resumed": True, "last_seq": head}})
-    claim = next(row for row in rows(bench) if row["kind"] == RowKind.CLAIM)
+    claim = bench.rows(RowKind.CLAIM)[0]
     assert (claim["cursor"], claim["flags"]) == (-1, Flag.RESUMED)
 
 
@@ -251,7 +243,7 @@ def test_a_turn_cut_by_the_end_of_the_run_is_censored(bench: Bench) -> None:
     talk = bench.session().ready()
     talk.begin()
     talk.say("start").stop()
-    end = next(row for row in rows(bench) if row["kind"] == RowKind.END)
+    end = bench.rows(RowKind.END)[0]
     assert (end["code"], talk.kinds) == (End.CUT_BY_STOP, [])
 
 
@@ -293,7 +285,7 @@ def test_latency_counts_from_the_intended_send(bench: Bench) -> None:
     talk = bench.session().ready()
     talk.session.begin(7_000, "late", 9_000)
     talk.say("start")
-    last = rows(bench)[-1]
+    last = bench.rows()[-1]
     assert (last["intended"], last["sent"]) == (7_000, 9_000)
 
 
@@ -310,7 +302,7 @@ def test_a_frame_without_a_turn_belongs_to_the_one_in_flight(old_wire: Bench) ->
     talk.begin()
     talk.say(*WHOLE, run_id=None).stop()
     assert (talk.session.last_end, talk.kinds) == (End.OK, [])
-    events = [row for row in rows(old_wire) if row["kind"] == RowKind.EVENT][1:]
+    events = old_wire.rows(RowKind.EVENT)[1:]
     assert all(row["flags"] & Flag.ASSUMED_TURN and row["turn"] == 1 for row in events)
 
 
@@ -331,7 +323,7 @@ def test_another_sessions_mark_anywhere_in_our_own_event_is_a_leak(bench: Bench,
     talk.begin()
     talk.say("start").say("think", **{field: f"… [{tag_of(NONCE, 7)}] …"}).say("open", "close", "done").stop()
     assert talk.kinds == ["foreign"]
-    assert next(row["foreign"] for row in rows(bench) if row["foreign"] >= 0) == 7
+    assert next(row["foreign"] for row in bench.rows() if row["foreign"] >= 0) == 7
     assert same_again(bench)
 
 
@@ -356,7 +348,7 @@ def test_turns_that_this_session_never_began(bench: Bench, run_id: str, turn: in
     talk = bench.session(1).ready()
     talk.begin()
     talk.say("start", "think").say("content", run_id=run_id)
-    assert (rows(bench)[-1]["turn"], talk.kinds) == (turn, kinds)
+    assert (bench.rows()[-1]["turn"], talk.kinds) == (turn, kinds)
 
 
 def test_a_late_event_of_an_own_turn_is_after_its_end(bench: Bench) -> None:

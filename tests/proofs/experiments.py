@@ -36,7 +36,6 @@ SOUND_SEEDS, DEFECT_SEEDS = (31, 32), (31, 32)
 SWARM_SEEDS = (31, 32, 33, 34, 35)
 SIMULATED_SEEDS, MOST_TRIES = 5, 20
 RUN_LIMIT_S = 300.0
-CODES = {"go": 0, "no-go": 99, "cannot-say": 3}
 
 
 class DefectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,10 +94,9 @@ def _run(name: str, seed: int, *options: str) -> tuple[dict[str, Any], dict[str,
         verdict = ended.verdict
     except OSError:
         return {"exit": ended.code, "ids": [], "stderr": ended.err[-500:], "folder": str(folder)}, {}
-    gates = sorted(f"{gate['metric']} {gate['rule']}" for gate in verdict["gates"] if gate["verdict"] == "fail")
     fit = verdict["generator"]["fit"]
     return {
-        "exit": ended.code, "ids": sorted(ended.ids), "gates": gates, "fit": fit, "sentence": verdict["sentence"][:200],
+        "exit": ended.code, "ids": sorted(ended.ids), "gates": ended.broken_rules, "fit": fit, "sentence": verdict["sentence"][:200],
         "folder": str(folder),
     }, verdict  # fmt: skip
 
@@ -159,14 +157,16 @@ def _mistake(row: MistakeRow) -> dict[str, Any]:
     }
 
 
+def _played(known: Table) -> dict[str, tuple[int, ...]]:
+    """The experiments that the sound backend must stand, and the seeds of each."""
+    played = [name for name in experiment.names() if name not in known.unplayed]
+    return {name: SWARM_SEEDS if name == "swarm" else SOUND_SEEDS for name in played}
+
+
 def cases() -> list[Case]:
     known = table()
-    seeds = {name: SWARM_SEEDS if name == "swarm" else SOUND_SEEDS for name in experiment.names()}
     listed: list[Case] = [
-        (f"{name}-{seed}", partial(_sound, name, seed))
-        for name in experiment.names()
-        if name not in known.unplayed
-        for seed in seeds[name]
+        (f"{name}-{seed}", partial(_sound, name, seed)) for name, seeds in _played(known).items() for seed in seeds
     ]
     listed += [(f"{row.ref}-{seed}", partial(_defect, row, seed)) for row in known.defects for seed in DEFECT_SEEDS]
     return listed + [(row.ref, partial(_mistake, row)) for row in known.mistakes]
@@ -189,11 +189,7 @@ def main() -> int:
     at, jobs, known = commit(), int(os.environ.get("JOBS", "1")), table()
     results = prove("experiments", cases(), jobs)
     wrong = sorted(name for name, result in results.items() if not result["ok"])
-    sound = {
-        name: [results[f"{name}-{seed}"] for seed in (SWARM_SEEDS if name == "swarm" else SOUND_SEEDS)]
-        for name in experiment.names()
-        if name not in known.unplayed
-    }
+    sound = {name: [results[f"{name}-{seed}"] for seed in seeds] for name, seeds in _played(known).items()}
     publish(
         "experiments",
         at,

@@ -168,7 +168,11 @@ def _living(tag: str) -> set[int]:
 
 
 def _is_clean(found: dict[str, Any]) -> bool:
-    return found["clean_s"] <= CLEAN_WITHIN_S and not (found["processes"] or found["proxies"] or found["toxics"])
+    return found["clean_s"] <= CLEAN_WITHIN_S and _gone(found)
+
+
+def _gone(found: dict[str, Any]) -> bool:
+    return not (found["processes"] or found["proxies"] or found["toxics"])
 
 
 def _kill(number: int) -> dict[str, Any]:
@@ -321,10 +325,6 @@ def _end_badly(run: Path, file: Path, url: str, *, guard_too: bool) -> dict[str,
     found = _clean(run, began, url)
     # The command's own start is not counted: who types it waits for that with any command.
     return {**found, "clean_s": 0.0 if _gone(found) else found["clean_s"], "left_before": left, "exit": cleaned.code}
-
-
-def _gone(found: dict[str, Any]) -> bool:
-    return not (found["processes"] or found["proxies"] or found["toxics"])
 
 
 def _summed(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

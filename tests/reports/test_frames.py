@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from loadtests.history import End, RowKind
@@ -80,6 +81,15 @@ def test_a_cut_session_has_two_connections_and_one_outage_from_the_heal_on(data:
     assert set(closes["kind"]) == {RowKind.CLOSE}
     assert closes["session"].tolist() == outages["session"].tolist()
     assert [data.seconds(int(at)) for at in closes["received"]] == outages["close_s"].tolist()
+
+
+def test_an_outage_has_its_own_connection_s_phase_whichever_dials_failed_before(data: RunData) -> None:
+    """A dial that failed has no close, and must not move the phases of the others by a place."""
+    made = connections_frame(data, windows_of(data), phases_of(data))
+    named = made.assign(phase=[f"phase {row:.0f}" for row in made["close_row"]])
+    failed = named.iloc[:3].assign(connection=0, close_row=math.nan, phase="of no close")
+    outages = outages_frame(recovered(data), pd.concat([failed, named]), data)
+    assert outages["phase"].tolist() == [f"phase {row}" for row in outages["close_row"]]
 
 
 def test_a_run_that_ends_before_the_recovery_budget_is_over_censors(tmp_path: Path) -> None:

@@ -204,6 +204,17 @@ def test_two_live_sockets_are_a_finding_of_their_own_checker_alone() -> None:
     assert [witness.session for witness in found["sockets"].witnesses] == ["0"]
 
 
+def test_a_checker_counts_more_missteps_than_the_log_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.clients.KEPT_MISSTEPS", 1)
+    story = Story()
+    for session in range(3):
+        story.connect(session, 100)
+        story.connect(session, 5_000)
+        story.leave(session, 60_000)
+    sockets = client_checks(story)["sockets"]
+    assert (sockets.violations, sockets.kinds, len(sockets.witnesses)) == (3, {"two-sockets": 3}, 1)
+
+
 # -- limits, from just inside to just outside --------------------------------------------------------------------------
 
 STEP_MS, SINCE_NS = 1_000_000, 5_000_000_000

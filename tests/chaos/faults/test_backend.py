@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
-
+from chaos.faults import Measured
+from tests.chaos.faults.examples import CALM, fault
 
 ENDED = {"ended": "window", "ended_how": "eof"}
 
@@ -31,7 +25,7 @@ ENDED = {"ended": "window", "ended_how": "eof"}
     ids=str,
 )
 def test_the_live_connection_and_the_new_ones_tell(kind, during, effect):
-    assert fault(kind=kind).judge(BEFORE, during).effect == effect
+    assert fault(kind=kind).judge(CALM, during).effect == effect
 
 
 @pytest.mark.parametrize("kind", ["backend-kill", "backend-pause", "backend-restart"])

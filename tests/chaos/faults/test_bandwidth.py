@@ -2,27 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Baseline, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 
 @pytest.mark.parametrize(
     ("direction", "before", "during", "effect"),
     [
-        ("down", BEFORE, Measured(rate_down=7_950.0), "confirmed"),
-        ("down", BEFORE, Measured(rate_down=9e6), "absent"),
-        ("down", BEFORE, Measured(rate_up=7_950.0), "not-probed"),
-        ("down", BEFORE, Measured(rate_down=2_000.0), "not-probed"),
+        ("down", CALM, Measured(rate_down=7_950.0), "confirmed"),
+        ("down", CALM, Measured(rate_down=9e6), "absent"),
+        ("down", CALM, Measured(rate_up=7_950.0), "not-probed"),
+        ("down", CALM, Measured(rate_down=2_000.0), "not-probed"),
         ("down", Baseline((1.0,), rate_down=9_000.0), Measured(rate_down=7_950.0), "not-probed"),
-        ("up", BEFORE, Measured(rate_up=7_900.0), "confirmed"),
-        ("both", BEFORE, Measured(rate_up=7_900.0, rate_down=7_900.0), "confirmed"),
-        ("both", BEFORE, Measured(rate_up=7_900.0, rate_down=9e6), "absent"),
-        ("both", BEFORE, Measured(rate_up=7_900.0), "not-probed"),
+        ("up", CALM, Measured(rate_up=7_900.0), "confirmed"),
+        ("both", CALM, Measured(rate_up=7_900.0, rate_down=7_900.0), "confirmed"),
+        ("both", CALM, Measured(rate_up=7_900.0, rate_down=9e6), "absent"),
+        ("both", CALM, Measured(rate_up=7_900.0), "not-probed"),
     ],
     ids=str,
 )
@@ -36,5 +31,5 @@ def test_a_burst_takes_about_a_second_and_ends_inside_the_window():
 
 
 def test_measured_names_the_way_and_the_rate():
-    bite = fault(kind="bandwidth", kb_per_s=8).judge(BEFORE, Measured(rate_down=7_950.0))
+    bite = fault(kind="bandwidth", kb_per_s=8).judge(CALM, Measured(rate_down=7_950.0))
     assert (bite.measured["value"], bite.measured["direction"]) == (7.95, "measured down")

@@ -9,16 +9,8 @@ import pytest
 from chaos.faults import FAULTS, Acted, Baseline, Measured, parse_fault
 from chaos.toxiproxy import ATTRIBUTES
 from loadtests.errors import ConfigError
+from tests.chaos.faults.examples import CALM, LEAST
 
-LEAST = {
-    "latency": {"latency_ms": 100},
-    "jitter": {"jitter_ms": 30},
-    "bandwidth": {"kb_per_s": 8},
-    "limit-data": {"bytes": 500},
-    "slow-close": {"delay_ms": 500},
-    "handshake": {"fault": "jam"},
-    "command": {"apply": ["true"], "verify": ["true"]},
-}
 ALL = [{"kind": kind, **LEAST.get(kind, {})} for kind in FAULTS]
 every_fault = pytest.mark.parametrize("data", ALL, ids=lambda data: data["kind"])
 UNHURT = Measured(
@@ -26,7 +18,6 @@ UNHURT = Measured(
     wide_ms=(1.0,) * 8, closes_ms=(2.0,) * 3, close_waited_ms=2.0, upgrades_ms=(3.0,) * 3, bytes_up=9_000, bytes_down=9_000, cycles=3,
     acted=Acted(lines=2, sessions=0, of=20), verified=False,
 )  # fmt: skip
-CALM = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
 
 
 @every_fault

@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, Step, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Baseline, Measured, Step
+from tests.chaos.faults.examples import CALM, fault
 
 
 def test_it_goes_down_and_up_inside_the_window_and_is_down_first():
@@ -23,14 +18,14 @@ def test_it_goes_down_and_up_inside_the_window_and_is_down_first():
 @pytest.mark.parametrize(
     ("before", "during", "effect"),
     [
-        (BEFORE, Measured(ended="window", ended_how="eof", fresh=("refused",) * 3, cycles=3), "confirmed"),
+        (CALM, Measured(ended="window", ended_how="eof", fresh=("refused",) * 3, cycles=3), "confirmed"),
         (
-            BEFORE,
+            CALM,
             Measured(ended="window", ended_how="eof", fresh=("refused", "answered", "refused"), cycles=3),
             "absent",
         ),
-        (BEFORE, Measured(answered_ms=(1.0,), fresh=("answered",), cycles=1), "absent"),
-        (BEFORE, Measured(ended="window", cycles=3), "not-probed"),
+        (CALM, Measured(answered_ms=(1.0,), fresh=("answered",), cycles=1), "absent"),
+        (CALM, Measured(ended="window", cycles=3), "not-probed"),
         (Baseline(fresh="refused"), Measured(fresh=("refused",) * 3, cycles=3), "not-probed"),
     ],
     ids=str,

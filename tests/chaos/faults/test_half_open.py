@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, Step, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Measured, Step
+from tests.chaos.faults.examples import CALM, fault
 
 
 def test_it_heals_by_a_new_listener():
@@ -30,4 +25,4 @@ def test_it_heals_by_a_new_listener():
     ids=str,
 )
 def test_silence_and_no_end_are_the_proof(during, effect):
-    assert fault(kind="half-open").judge(BEFORE, during).effect == effect
+    assert fault(kind="half-open").judge(CALM, during).effect == effect

@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, Toxic, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Baseline, Measured, Toxic
+from tests.chaos.faults.examples import CALM, fault
 
 
 def handshake(inner, **asked):
@@ -34,7 +29,7 @@ def test_it_wraps_the_toxics_of_another_fault():
     ids=str,
 )
 def test_every_upgrade_tried_must_end_as_the_fault_makes_it(asked, during, effect):
-    assert asked.judge(BEFORE, during).effect == effect
+    assert asked.judge(CALM, during).effect == effect
 
 
 def test_a_door_that_was_shut_before_proves_nothing():

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
-
+from chaos.faults import Baseline, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 SPREAD = tuple(60.0 + step for step in (-38, 30, -12, 21, 39, -33, 4, -25, 15, 35))
 
@@ -22,10 +16,10 @@ def test_without_a_mean_the_least_delay_is_none():
 @pytest.mark.parametrize(
     ("before", "pings", "effect"),
     [
-        (BEFORE, SPREAD, "confirmed"),
-        (BEFORE, (60.0,) * 10, "absent"),
-        (BEFORE, tuple(1 + p / 10 for p in SPREAD), "absent"),
-        (BEFORE, SPREAD[:7], "not-probed"),
+        (CALM, SPREAD, "confirmed"),
+        (CALM, (60.0,) * 10, "absent"),
+        (CALM, tuple(1 + p / 10 for p in SPREAD), "absent"),
+        (CALM, SPREAD[:7], "not-probed"),
         (Baseline((1.0,) * 4), SPREAD, "not-probed"),
         (Baseline(SPREAD), SPREAD, "not-probed"),
     ],
@@ -36,7 +30,7 @@ def test_the_spread_decides(before, pings, effect):
 
 def test_two_ways_spread_more_than_one():
     asked = [
-        fault(kind="jitter", jitter_ms=40, direction=way).judge(BEFORE, Measured(answered_ms=SPREAD)).measured
+        fault(kind="jitter", jitter_ms=40, direction=way).judge(CALM, Measured(answered_ms=SPREAD)).measured
         for way in ("up", "both")
     ]
     assert asked[1]["asked_ms"] == pytest.approx(asked[0]["asked_ms"] * 2**0.5, abs=0.02)

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
-
+from chaos.faults import Baseline, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 CUT = Measured(ended="window", ended_how="eof", bytes_down=500, bytes_up=700)
 
@@ -17,14 +11,14 @@ CUT = Measured(ended="window", ended_how="eof", bytes_down=500, bytes_up=700)
 @pytest.mark.parametrize(
     ("direction", "before", "during", "effect"),
     [
-        ("down", BEFORE, CUT, "confirmed"),
-        ("down", BEFORE, Measured(ended="window", bytes_down=1_500), "absent"),
-        ("down", BEFORE, Measured(bytes_down=1_500), "absent"),
-        ("down", BEFORE, Measured(bytes_down=300), "not-probed"),
-        ("down", BEFORE, Measured(ended="before"), "not-probed"),
+        ("down", CALM, CUT, "confirmed"),
+        ("down", CALM, Measured(ended="window", bytes_down=1_500), "absent"),
+        ("down", CALM, Measured(bytes_down=1_500), "absent"),
+        ("down", CALM, Measured(bytes_down=300), "not-probed"),
+        ("down", CALM, Measured(ended="before"), "not-probed"),
         ("down", Baseline(), CUT, "not-probed"),
-        ("up", BEFORE, CUT, "confirmed"),
-        ("up", BEFORE, Measured(bytes_up=1_500), "absent"),
+        ("up", CALM, CUT, "confirmed"),
+        ("up", CALM, Measured(bytes_up=1_500), "absent"),
     ],
     ids=str,
 )

@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, Step, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Baseline, Measured, Step
+from tests.chaos.faults.examples import CALM, fault
 
 
 def test_the_listener_is_closed_and_open_again_at_once():
@@ -19,10 +14,10 @@ def test_the_listener_is_closed_and_open_again_at_once():
 @pytest.mark.parametrize(
     ("before", "during", "effect"),
     [
-        (BEFORE, Measured(ended="window", ended_how="reset"), "confirmed"),
-        (BEFORE, Measured(ended="window", ended_how="eof"), "absent"),
-        (BEFORE, Measured(answered_ms=(1.0,)), "absent"),
-        (BEFORE, Measured(ended="before", ended_how="reset"), "not-probed"),
+        (CALM, Measured(ended="window", ended_how="reset"), "confirmed"),
+        (CALM, Measured(ended="window", ended_how="eof"), "absent"),
+        (CALM, Measured(answered_ms=(1.0,)), "absent"),
+        (CALM, Measured(ended="before", ended_how="reset"), "not-probed"),
         (Baseline(), Measured(ended="window", ended_how="reset"), "not-probed"),
     ],
     ids=str,

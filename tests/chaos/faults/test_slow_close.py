@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
-
+from chaos.faults import Baseline, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 INF = float("inf")
 
@@ -17,13 +11,13 @@ INF = float("inf")
 @pytest.mark.parametrize(
     ("before", "during", "effect"),
     [
-        (BEFORE, Measured(closes_ms=(1_003.0, 1_004.0)), "confirmed"),
-        (BEFORE, Measured(closes_ms=(502.0, 504.0)), "absent"),
-        (BEFORE, Measured(closes_ms=(2.0,)), "absent"),
-        (BEFORE, Measured(closes_ms=(INF,), close_waited_ms=900.0), "confirmed"),
-        (BEFORE, Measured(closes_ms=(INF,), close_waited_ms=200.0), "not-probed"),
+        (CALM, Measured(closes_ms=(1_003.0, 1_004.0)), "confirmed"),
+        (CALM, Measured(closes_ms=(502.0, 504.0)), "absent"),
+        (CALM, Measured(closes_ms=(2.0,)), "absent"),
+        (CALM, Measured(closes_ms=(INF,), close_waited_ms=900.0), "confirmed"),
+        (CALM, Measured(closes_ms=(INF,), close_waited_ms=200.0), "not-probed"),
         (Baseline((1.0,)), Measured(closes_ms=(1_003.0,)), "not-probed"),
-        (BEFORE, Measured(), "not-probed"),
+        (CALM, Measured(), "not-probed"),
     ],
     ids=str,
 )

@@ -2,13 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Acted, Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
+from chaos.faults import Acted, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 
 @pytest.mark.parametrize(
@@ -24,7 +19,7 @@ def fault(**asked):
 )
 def test_what_the_backend_cannot_have_felt_is_not_claimed(acted, effect):
     asked = fault(kind="slow-consumer", least_bytes=7_000_000)
-    assert asked.judge(BEFORE, Measured(acted=acted)).effect == effect
+    assert asked.judge(CALM, Measured(acted=acted)).effect == effect
 
 
 def test_nothing_may_go_on_beside_a_stalled_reader():

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Acted, Baseline, Measured, parse_fault
-
-BEFORE = Baseline((1.0,) * 20, "answered", 9e7, 9e7, (1, 1, 1), 2.0)
-
-
-def fault(**asked):
-    return parse_fault(asked, "s.yaml", "f")
-
+from chaos.faults import Acted, Measured
+from tests.chaos.faults.examples import CALM, fault
 
 MOVED = Acted(lines=1, sessions=4, of=4)
 
@@ -26,7 +20,7 @@ MOVED = Acted(lines=1, sessions=4, of=4)
     ids=str,
 )
 def test_sessions_moved_and_the_old_way_jammed(during, effect):
-    assert fault(kind="switch").judge(BEFORE, during).effect == effect
+    assert fault(kind="switch").judge(CALM, during).effect == effect
 
 
 def test_it_needs_another_listener():

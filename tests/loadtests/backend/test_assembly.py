@@ -129,6 +129,14 @@ def test_without_a_cursor_a_known_user_gets_the_rest_marked_recovered(stage: Any
     assert seqs == list(range(1, len(seqs) + 1))
 
 
+def test_with_a_cursor_the_messages_of_a_known_user_are_their_stream_s(stage: Any) -> None:
+    one, other = stage.join("ann"), stage.join("ann")
+    for link in (one, other):
+        stage.ask(link, "m1")
+    stage.run()
+    assert [link.events[-1]["type"] for link in (one, other)] == ["agent_completed"] * 2
+
+
 def test_an_idle_client_hears_a_heartbeat(stage: Any) -> None:
     link = stage.join()
     stage.backend.idle(link)

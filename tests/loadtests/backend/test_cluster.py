@@ -38,6 +38,7 @@ class Household:
 
     def bury(self, turn: Turn) -> None:
         self.buried.append(turn)
+        self.came.put_nowait(turn.owner)
 
     def owners(self) -> list[str]:
         return list(self.estates)
@@ -125,7 +126,21 @@ def test_the_owners_of_a_dead_node_come_to_who_asks_and_its_turns_are_buried(tmp
     played(scene, tmp_path)
 
 
-def test_the_watch_buries_who_is_dead_and_goes_on_with_what_was_left(tmp_path: Path) -> None:
+def test_the_watch_buries_who_is_dead_though_nobody_asks(tmp_path: Path) -> None:
+    async def scene(one: House, other: House) -> None:
+        turn = Turn(owner="o", stream="o", user="u", thread="t", run="r", message="m")
+        one.member.settle("o")
+        one.storage.begin(turn)
+        await one.commits.reached(one.commits.written)
+        one.member.close()
+        other.chores.append(asyncio.create_task(other.member.keep_watch()))
+        assert await other.lives.came.get() == "o"
+        assert other.lives.buried == [turn]
+
+    played(scene, tmp_path)
+
+
+def test_the_watch_goes_on_with_what_was_left(tmp_path: Path) -> None:
     async def scene(one: House, other: House) -> None:
         one.lives.adopt("left", KEPT)
         one.member.settle("left")

@@ -156,6 +156,11 @@ def test_the_first_event_kept_for_a_user_is_known(stage: Any, manager: Any) -> N
     assert manager.kept_for(stage.join("ann", cursor=False)).seq == 1
 
 
+def test_what_could_not_be_sent_and_is_no_event_is_not_kept(stage: Any, manager: Any) -> None:
+    stage.cut(stage.join("ann", cursor=False), unsent=1)
+    assert manager.kept_for(stage.join("ann", cursor=False)) is None
+
+
 def hold(manager: Any, link: Any) -> None:
     manager.hold_back(
         link.stream, [parcel(link, 1), parcel(link, 2)], frozenset({"x"}), frozenset({"end"}), lambda: None

@@ -92,15 +92,23 @@ def test_a_goodbye_of_ours_hits_nobody(recorder: Recorder) -> None:
     assert one.trouble(NOW_NS) == ""
 
 
-def test_rows_of_all_processes_count_and_half_a_row_waits(recorder: Recorder, tmp_path: Path) -> None:
-    other = Recorder(tmp_path / "rows", "worker-1")
+def test_rows_of_all_processes_count(recorder: Recorder, tmp_path: Path) -> None:
     one = lookout(recorder, error_rate=0.5)
     ended(recorder, End.FAILED, LEAST_TURNS // 2)
-    with (tmp_path / "rows" / "worker-1.bin").open("ab") as file:
-        file.write(b"half")
     assert one.trouble(NOW_NS) == ""
-    (tmp_path / "rows" / "worker-1.bin").write_bytes(b"")
-    ended(other, End.FAILED, LEAST_TURNS // 2)
+    ended(Recorder(tmp_path / "rows", "worker-1"), End.FAILED, LEAST_TURNS // 2)
+    assert one.trouble(NOW_NS)
+
+
+def test_half_a_row_waits_for_its_other_half(recorder: Recorder) -> None:
+    one = lookout(recorder, error_rate=0.5)
+    ended(recorder, End.FAILED, LEAST_TURNS)
+    (file,) = recorder.folder.glob("*.bin")
+    whole = file.read_bytes()
+    half = len(whole) - len(whole) // LEAST_TURNS // 2
+    file.write_bytes(whole[:half])
+    assert one.trouble(NOW_NS) == ""
+    file.write_bytes(whole)
     assert one.trouble(NOW_NS)
 
 

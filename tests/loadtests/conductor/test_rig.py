@@ -69,6 +69,29 @@ def test_without_faults_it_opens_starts_and_ends_nothing(tmp_path: Path, journal
     assert read_journal(tmp_path / "history.jsonl") == []
 
 
+def test_a_command_has_its_own_time_to_come_to_an_end(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    class Slow:
+        def __init__(self, *_: object, **__: object) -> None: ...
+        def start(self) -> None: ...
+        def stop(self) -> None: ...
+        def join(self, timeout_s: float) -> bool:
+            waited.append(timeout_s)
+            return True
+
+    monkeypatch.setattr("chaos.nemesis.Nemesis", Slow)
+    command = {"kind": "command", "apply": ["true"], "revert": ["true"], "timeout_s": 7}
+    one = prepared(tmp_path, command, scope="backend")
+    rig = Rig(one, tmp_path, RUN, None, journal, print)
+    rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, None)
+    assert rig.join(10)
+    rig.heal(3)
+    assert waited == [17, 10]
+
+
 @pytest.mark.live
 def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_asked(
     tmp_path: Path, journal: Journal

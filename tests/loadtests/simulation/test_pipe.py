@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.simulation.pipe import Bite
+from loadtests.simulation.pipe import Bite, Weather
 from tests.loadtests.simulation.ears import Pair
 
 
@@ -25,6 +25,13 @@ def test_what_was_sent_arrives_whole_and_in_order(weather: str) -> None:
     assert pair.client.heard == sent
     assert pair.client.ends == ["eof"]
     assert weather == "none" or getattr(pair.road.down, weather).touched >= 200
+
+
+def test_the_end_of_a_fault_leaves_another_of_its_kind() -> None:
+    first, second = Bite(), Bite()
+    weather = Weather(late=first, jam=second)
+    weather.end(first)
+    assert weather == Weather(jam=second)
 
 
 def test_a_slicer_leaves_pieces_of_its_size() -> None:

@@ -34,6 +34,16 @@ def test_a_limit_on_what_goes_up_leaves_what_comes_down_alone() -> None:
     assert ground.ends("treated") == []
 
 
+def test_a_limit_on_what_goes_up_breaks_the_line_of_who_says_more() -> None:
+    ground = Ground("truncate", "up", amount=10.0)
+    talker = ground.roads["treated"].connections[0]
+    ground.clock.after_ms(200.0, lambda: talker.client.send(b"more than ten bytes"))
+    ground.play()
+    first, *others = ground.ears["treated"]
+    assert first.ends != []
+    assert [other.ends for other in others] == [[], []]
+
+
 @pytest.mark.parametrize(("share", "cut"), [(0.0, 3), (0.34, 1), (0.01, 1), (1.0, 3)])
 def test_a_share_of_a_herd_is_cut(share: float, cut: int) -> None:
     ground = Ground("herd", amount=share)

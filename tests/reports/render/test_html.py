@@ -157,9 +157,9 @@ def test_a_smoke_run_is_under_a_megabyte_and_a_long_one_under_three() -> None:
 def test_the_hypothesis_the_clean_up_and_how_effects_are_known_have_their_lines() -> None:
     text = render_html(cannot_say())
     assert re.search(
-        r'<span id="hypothesis"><b>Hypothesis</b> <span class="st open">.*cannot say</span>: <bdi>jam-heal-short', text
+        r'<p id="hypothesis"><b>Hypothesis</b> <span class="st open">.*cannot say</span>: <bdi>jam-heal-short', text
     )
-    assert '<span id="cleanup"><b>Clean-up</b>: <bdi>no toxic, proxy or process left</bdi></span>' in text
+    assert '<dd id="cleanup"><bdi>no toxic, proxy or process left</bdi></dd>' in text
     assert "direction: read back, not measured" in text
     assert "<p>resumed on another node: 3 of 30</p>" in text
     assert "such faults touch only the sessions of this run" in text
