@@ -39,10 +39,11 @@ class Hand:
 
 
 @pytest.fixture
-def strike(listeners, dial, journal, tmp_path):
+def strike(listeners, dial, journal, tmp_path, until):
     treated = listeners["treated"]
     side = Side(treated, dial.via(treated.address))
     side.start()
+    assert until(lambda: any(ping.answered_ns for ping in list(side.canary.seen.pings)))  # there is a before
 
     def run(hand, kind="jam", window_ms=400, stop=None, **asked):
         window = Window("w1", kind, "treated", "p", 0, window_ms, asked)
@@ -58,7 +59,7 @@ def strike(listeners, dial, journal, tmp_path):
 
 def test_begin_and_end_in_order(strike):
     hand = Hand()
-    errors, steps, effects, _ = strike(hand, window_ms=2_000)  # for enough pings, also on a busy machine
+    errors, steps, effects, _ = strike(hand, window_ms=2_000)
     assert (errors, steps, hand.done) == ([], ["applying", "applied", "healing", "healed"], ["begin", "end"])
     assert effects == ["absent"]  # nothing was done, and the canary saw that
 
