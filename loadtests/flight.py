@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from loadtests.history import Parts
+from loadtests.turn import TurnTracker
+
 __all__ = ["FRAME_CAP_BYTES", "KEPT_FRAMES", "Expectation", "Flight"]
 
 FRAME_CAP_BYTES = 8192  # what is held of a frame; the recorder removes secrets and keeps half of it
@@ -22,7 +25,8 @@ class Flight:
 
     __slots__ = (
         "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message",
-        "number", "resent", "sent", "tail", "texts", "turn_id",
+        "number", "resent", "sent", "tail", "texts", "turn", "turn_id",
+        "when", "who",
     )  # fmt: skip
 
     def __init__(
@@ -30,6 +34,10 @@ class Flight:
     ) -> None:
         self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
         self.expect = expect
+        self.turn: TurnTracker
+        #: parts of the rows of its events
+        self.when = Parts.pack_when(intended, sent)
+        self.who = b""
         #: those that say more than that something was received
         self.events = 0
         self.resent = False

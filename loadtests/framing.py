@@ -11,18 +11,24 @@ rules were held against the library alone in a property test; each is needed.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
-from websockets.utils import apply_mask
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform for which websockets ships no compiled part
+    from websockets.utils import apply_mask
 
 __all__ = ["KEY_BYTES", "Splitter", "masked_text"]
 
 PLAIN_TEXT = 0x81  # FIN, no reserved bit, opcode text
 MASKED = 0x80
 KEY_BYTES = 4
+_SHORT, _MEDIUM, _LONG = (struct.Struct(f"!BB{size}{KEY_BYTES}s").pack for size in ("", "H", "Q"))
 COLLECT_BYTES = 4096  # a longer incomplete frame is streamed to the library instead of collected
 
 
@@ -30,18 +36,18 @@ def masked_text(payload: bytes, key: bytes) -> bytes:
     """A client's text frame, final and masked (RFC 6455 5.2). ``key``: KEY_BYTES of strong randomness (10.3)."""
     size = len(payload)
     if size < 126:
-        head = bytes((PLAIN_TEXT, MASKED | size))
+        head = _SHORT(PLAIN_TEXT, MASKED | size, key)
     elif size < 1 << 16:
-        head = bytes((PLAIN_TEXT, MASKED | 126)) + size.to_bytes(2, "big")
+        head = _MEDIUM(PLAIN_TEXT, MASKED | 126, size, key)
     else:
-        head = bytes((PLAIN_TEXT, MASKED | 127)) + size.to_bytes(8, "big")
-    return head + key + apply_mask(payload, key)
+        head = _LONG(PLAIN_TEXT, MASKED | 127, size, key)
+    return head + apply_mask(payload, key)
 
 
 class Splitter:
     """Feeds received bytes to ``on_text`` and, for everything but plain text, to the protocol."""
 
-    __slots__ = ("_limit", "_message", "_on_binary", "_on_text", "_owed", "_protocol", "_rest", "_text")
+    __slots__ = ("_closes", "_limit", "_message", "_on_binary", "_on_text", "_owed", "_protocol", "_rest", "_text")
 
     def __init__(
         self,
@@ -58,29 +64,39 @@ class Splitter:
         self._owed = 0
         self._message: list[bytes] | None = None
         self._text = False
+        self._closes = False
 
-    def feed(self, chunk: bytes, at_ns: int) -> None:
-        """Bytes after the handshake's blank line, and when they came, which is handed on with each message."""
+    def close(self, code: int, reason: str) -> None:
+        """Our own close frame to the library; a listener may say so in the middle of what is being fed."""
+        self._closes = True
+        self._protocol.send_close(code, reason)
+
+    def feed(self, chunk: bytes, at_ns: int) -> bool:
+        """Bytes after the handshake's blank line, and when they came, which is handed on with each message.
+
+        Returns whether the library was given anything, so that it may have something to say, or be at its end.
+        """
         data = self._rest + chunk if self._rest else chunk
         self._rest = b""
         protocol = self._protocol
-        at, end, limit, on_text = 0, len(data), self._limit, self._on_text
+        at, end, limit, on_text, handed = 0, len(data), self._limit, self._on_text, False
         plain = not self._owed and self._message is None and protocol.state is OPEN
         while at < end:
             if self._owed:
                 take = min(self._owed, end - at)
                 self._owed -= take
+                handed = True
                 self._hand_over(data[at : at + take], at_ns)
                 at += take
                 plain = not self._owed and self._message is None and protocol.state is OPEN
                 continue
-            if not plain and protocol.state is not OPEN:
+            if not plain and (self._closes or protocol.state is not OPEN):
                 self._hand_over(data[at:], at_ns)
-                return
+                return True
             left = end - at
             if left < 2:
                 self._rest = data[at:]
-                return
+                return handed
             second = data[at + 1]
             length = second & 0x7F
             head = 2
@@ -88,7 +104,7 @@ class Splitter:
                 head = 4 if length == 126 else 10
                 if left < head:
                     self._rest = data[at:]
-                    return
+                    return handed
                 # By hand where it is two bytes, as for nearly all events: a slice and a call cost twice as much.
                 length = (
                     data[at + 2] << 8 | data[at + 3] if head == 4 else int.from_bytes(data[at + 2 : at + head], "big")
@@ -98,12 +114,14 @@ class Splitter:
                 if left >= whole:
                     on_text(data[at + head : at + whole], at_ns)
                     at += whole
-                    plain = protocol.state is OPEN  # what it was told may have made the listener close
+                    if self._closes:  # said so by whoever was just told
+                        plain = False
                     continue
                 if whole <= COLLECT_BYTES:
                     self._rest = data[at:]
-                    return
+                    return handed
             self._owed = whole + (4 if second >= MASKED else 0)
+        return handed
 
     def finish(self, at_ns: int) -> None:
         """End of stream: what is left goes to the library, which calls it an error."""

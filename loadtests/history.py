@@ -18,6 +18,9 @@ __all__ = [
     "COHORTS",
     "DTYPE",
     "NODE_LABEL",
+    "NOT_FOREIGN",
+    "NO_TEXT",
+    "ORDINARY",
     "OUR_ERROR",
     "OUTCOMES",
     "ROW",
@@ -26,6 +29,7 @@ __all__ = [
     "VERSION_LABEL",
     "End",
     "Flag",
+    "Parts",
     "RowKind",
     "When",
     "Window",
@@ -121,7 +125,49 @@ ROW = struct.Struct("<" + "".join(code for _, code in _FIELDS))
 DTYPE = np.dtype(
     [(name, "<" + {"B": "u1", "H": "u2", "I": "u4", "i": "i4", "q": "i8", "Q": "u8"}[c]) for name, c in _FIELDS]
 )
-assert ROW.size == DTYPE.itemsize == 96  # noqa: S101  # the format on disk
+#: a row of an ordinary event, whose parts are packed where they are first known: see ``Parts``
+ORDINARY = struct.Struct("<8s12s12sI8sII4s16sqqQ")
+_HEAD, _WHO, _NAMES, _WHEN = (struct.Struct(f"<{codes}") for codes in ("BBHHH", "III", "III", "qq"))
+#: of an ordinary event ``foreign`` and ``code``, and ``text``, say nothing
+NOT_FOREIGN, NO_TEXT = struct.pack("<ii", -1, 0), struct.pack("<I", 0)
+assert ROW.size == DTYPE.itemsize == ORDINARY.size == 96  # noqa: S101  # the format on disk
+
+
+class Parts(NamedTuple):
+    """An ordinary event's row as its writer gets it. ``head``, ``names``: of its kind; ``who``, ``when``: of its turn."""
+
+    head: bytes
+    who: bytes
+    names: bytes
+    execution: int
+    size: int
+    labels: int
+    when: bytes
+    received: int
+    cursor: int
+
+    @staticmethod
+    def pack_head(kind: int, cohort: int, event: int) -> bytes:
+        return _HEAD.pack(kind, cohort, 0, event, 0)
+
+    @staticmethod
+    def pack_who(session: int, connection: int, turn: int) -> bytes:
+        return _WHO.pack(session, connection, turn)
+
+    @staticmethod
+    def pack_names(raw: int, agent: int, tool: int) -> bytes:
+        return _NAMES.pack(raw, agent, tool)
+
+    @staticmethod
+    def pack_when(intended: int, sent: int) -> bytes:
+        return _WHEN.pack(intended, sent)
+
+    def values(self) -> tuple[int, ...]:
+        """All columns, as ``ROW`` takes them."""
+        return (
+            *_HEAD.unpack(self.head), *_WHO.unpack(self.who), *_NAMES.unpack(self.names), self.execution, -1, 0, self.size,
+            self.labels, 0, *_WHEN.unpack(self.when), self.received, self.cursor, 0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

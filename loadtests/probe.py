@@ -84,6 +84,10 @@ class _Memory:
         self._rows += 1
         return self._rows - 1
 
+    def ordinary(self, *_: int | bytes) -> int:
+        self.frames_received += 1
+        return self.row()
+
     def intern(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))
 

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.history import DTYPE, ROW, SCHEMA, RowKind
+from loadtests.history import DTYPE, NO_TEXT, NOT_FOREIGN, ORDINARY, ROW, SCHEMA, RowKind
 from loadtests.secrets import Secrets
 
 __all__ = ["FRAME_CAP_BYTES", "Recorder"]
 
-BUFFER_BYTES = 16_384 * ROW.size
+ROW_BYTES = ROW.size
+BUFFER_BYTES = 16_384 * ROW_BYTES
+_pack, _pack_ordinary = ROW.pack_into, ORDINARY.pack_into
 TEXT_CAP = 256
 STRINGS_CAP = 65_536
 FRAME_CAP_BYTES = 4096
@@ -48,7 +50,6 @@ class Recorder:
         self._frame_lines: list[str] = []
         self._frame_bytes = 0
         self.frames_left_out = 0
-        self._pack = ROW.pack_into
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._files = {end: os.open(folder / f"{name}.{end}", flags, 0o644) for end in ("bin", "strings", "frames")}
         self.on_flush: Any = None
@@ -63,11 +64,42 @@ class Recorder:
         if used == BUFFER_BYTES:
             self.flush()
             used = 0
-        self._pack(
+        _pack(
             self._buffer, used, kind, cohort, flags, event, schema, session, connection, turn, raw, agent, tool,
             execution, foreign, code, size, labels, text, intended, sent, received, cursor, key,
         )  # fmt: skip
-        self._used = used + ROW.size
+        self._used = used + ROW_BYTES
+        number = self.rows
+        self.rows = number + 1
+        return number
+
+    def ordinary(
+        self, head: bytes, who: bytes, names: bytes, execution: int, size: int, labels: int, when: bytes, received: int,
+        cursor: int,
+    ) -> int:  # fmt: skip
+        """``row`` for nine received frames in ten, from ``history.Parts``: half as many values to convert."""
+        used = self._used
+        if used == BUFFER_BYTES:
+            self.flush()
+            used = 0
+        _pack_ordinary(
+            self._buffer,
+            used,
+            head,
+            who,
+            names,
+            execution,
+            NOT_FOREIGN,
+            size,
+            labels,
+            NO_TEXT,
+            when,
+            received,
+            cursor,
+            0,
+        )
+        self._used = used + ROW_BYTES
+        self.frames_received += 1
         number = self.rows
         self.rows = number + 1
         return number

@@ -21,15 +21,17 @@ from loadtests.contract.decoder import (
     UNAPPROVED,
     VERSION_DEPRECATED,
     VERSION_UNKNOWN,
+    Seen,
     at_path,
 )
 from loadtests.contract.prelude import MOST_TAKEN
 from loadtests.findings import Finding
 from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
 from loadtests.handshake import Handshake, json_of
-from loadtests.history import NODE_LABEL, UNKNOWN_TURN, VERSION_LABEL, End, Flag, RowKind
+from loadtests.history import NODE_LABEL, UNKNOWN_TURN, VERSION_LABEL, End, Flag, Parts, RowKind
 from loadtests.retry import REFUSALS
 from loadtests.tracker import SessionTracker
+from loadtests.trail import ORDINAL_SHIFT
 from loadtests.turn import CONTENT, OTHER, Rules
 
 __all__ = ["Identity", "Record", "Session", "tag_of"]
@@ -48,6 +50,7 @@ STANDING_FLAGS = {
 }
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
+MOST_MET, MOST_NAME = 4096, 512
 MOST_VERSIONS = 64  # a server that makes them up must not fill our memory
 SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
 SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
@@ -60,6 +63,8 @@ class Record(Protocol):
 
     @property
     def row(self) -> Callable[..., int]: ...
+    @property
+    def ordinary(self) -> Callable[..., int]: ...
 
     def intern(self, text: str) -> int: ...
     @property
@@ -88,12 +93,61 @@ class Session:
     """One virtual user's conversation over all its connections."""
 
     __slots__ = (
-        "_answer_type", "_cohort", "_content", "_dated", "_decode", "_findings_at_end", "_handshake", "_heeds",
-        "_intern", "_known", "_labels", "_late", "_mark", "_message_prefix", "_next_stream", "_node", "_nonce",
-        "_number", "_own_tag", "_pinged_ns", "_pong", "_put", "_reads", "_replies", "_roles", "_said_ns",
-        "_slowest_ns", "_thread", "_turn_prefix", "_versions", "connection", "contract", "dialled_ns", "emit",
-        "expects_answer", "findings", "flight", "flights", "heard", "identity", "last_end", "open", "outbox",
-        "ready", "record", "stream", "tag", "tracker", "turns", "wake", "wall",
+        "_answer_type",
+        "_cohort",
+        "_content",
+        "_dated",
+        "_deadline_ns",
+        "_decode",
+        "_findings_at_end",
+        "_handshake",
+        "_heeds",
+        "_intern",
+        "_known",
+        "_labels",
+        "_late",
+        "_mark",
+        "_message_prefix",
+        "_next_stream",
+        "_node",
+        "_nonce",
+        "_number",
+        "_own_tag",
+        "_pinged_ns",
+        "_pong",
+        "_put",
+        "_put_ordinary",
+        "_reads",
+        "_replies",
+        "_roles",
+        "_said_ns",
+        "_slowest_ns",
+        "_steps",
+        "_thread",
+        "_trails",
+        "_turn_prefix",
+        "_versions",
+        "connection",
+        "contract",
+        "dialled_ns",
+        "emit",
+        "expects_answer",
+        "findings",
+        "flight",
+        "flights",
+        "heard",
+        "identity",
+        "last_end",
+        "open",
+        "outbox",
+        "ready",
+        "record",
+        "stream",
+        "tag",
+        "tracker",
+        "turns",
+        "wake",
+        "wall",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +158,8 @@ class Session:
         self.contract = contract
         self.identity = identity
         self.record = record
-        self._put, self._intern, self._known, self._labels = record.row, record.intern, record.known, identity.labels
+        self._put, self._put_ordinary, self._labels = record.row, record.ordinary, identity.labels
+        self._intern, self._known = record.intern, record.known
         self.emit = emit
         self.wall = wall
         self.findings = 0
@@ -118,6 +173,7 @@ class Session:
         self._turn_prefix, self._message_prefix = f"run_{tag}t", f"msg_{tag}t"
         self._thread, self._mark = f"thread_{tag}", f" [{tag}]"
         self._dated = "now" in contract.message.names
+        self._deadline_ns = contract.file.turn.deadline_ms * NS_PER_MS
         self.outbox: list[bytes] = []
         self.connection = 0
         self.open = False
@@ -148,6 +204,7 @@ class Session:
         #: types of frames that are more than events to the session
         self._heeds = frozenset({*contract.replies, self._pong} - {""})
         self._roles = rules.roles
+        self._trails, self._steps = rules.trails, rules.trails.met[identity.cohort]
         self._versions: dict[str, int] = {}
         #: of the node that welcomed the present connection
         self._node = 0
@@ -159,6 +216,8 @@ class Session:
     def dial(self, at_ns: int) -> None:
         """The shell begins to connect."""
         self.connection += 1
+        for flight in self.flights.values():
+            flight.who = Parts.pack_who(self._number, self.connection, flight.number)
         self.dialled_ns = at_ns
         self._row(RowKind.DIAL, at_ns)
 
@@ -206,7 +265,46 @@ class Session:
 
     def frame(self, raw: bytes, at_ns: int) -> None:
         """One text frame, as bytes; anything may be in it."""
-        index, standing, schema, recovered, kind, ids = self._decode(raw)
+        seen = _, standing, schema, recovered, kind, ids = self._decode(raw)
+        turn_id, agent, execution, tool, _, stream, _, _, cursor, version = ids
+        flight, tracker = self.flight, self.tracker
+        # Nearly all frames: an ordinary event that was met before, of the turn in flight, and the next one of the stream.
+        if (
+            flight is not None and turn_id == flight.turn_id and cursor == tracker.high + 1
+            and (step := self._steps.get((kind, agent, tool))) is not None and not (standing or schema or recovered)
+            and self.ready and (stream is None or stream == self.stream)
+            and (
+                ((marks := raw.count(self._nonce)) == 1 and self._own_tag in raw)
+                or marks == raw.count(self._own_tag)
+            )
+        ):  # fmt: skip
+            key, head, names = step
+            execution_id, turn, size = 0, flight.turn, len(raw)
+            labels = self._labels if version is None else self._versions.get(version, -1)
+            if execution:
+                execution_id = _short(execution)
+                key |= turn.ordinal(execution_id) << ORDINAL_SHIFT
+            after = turn.node.get(key)
+            if after is not None and size <= FRAME_CAP_BYTES and labels >= 0:
+                number = self._put_ordinary(
+                    head, flight.who, names, execution_id, size, labels, flight.when, at_ns, cursor
+                )
+                self.heard = True
+                tracker.high = cursor
+                flight.frames.append((number, at_ns, raw, size))
+                flight.events += 1
+                if after.ended:
+                    turn.follow(after, number)
+                    self._end(flight, at_ns, self._end_of(flight, after.outcome))
+                else:
+                    turn.rows.append(number)
+                    turn.node, turn.seen = after, after.seen
+                return
+        self._judge(raw, at_ns, seen)
+
+    def _judge(self, raw: bytes, at_ns: int, seen: Seen) -> None:
+        """A frame of any kind."""
+        index, standing, schema, recovered, kind, ids = seen
         turn_id, agent, execution, tool, event_id, stream, _, _, cursor, version = ids
         record, flight, known = self.record, self.flight, self._known
         record.frames_received += 1
@@ -242,6 +340,8 @@ class Session:
             EVENT, self._cohort, flags, index, schema, self._number, self.connection, turn, raw_id, agent_id, tool_id,
             execution_id, foreign, code, size, labels, unknown, intended, sent, at_ns, place, key,
         )  # fmt: skip
+        if not (flags or schema or code or kind in self._heeds or self._roles[index] == OTHER):
+            self._meet((kind, agent, tool), index, raw_id, agent_id, tool_id)
         before = self.findings
         self.tracker.event(
             number, at_ns, index, flags, schema, turn, foreign, agent_id, tool_id, execution_id, place, key, code
@@ -266,6 +366,15 @@ class Session:
             record.keep(self._number, turn, number, at_ns, "in", raw)
         if kind in self._heeds:
             self._heed(kind)
+
+    def _meet(self, names: tuple[str, str | None, str | None], index: int, raw: int, agent: int, tool: int) -> None:
+        """Remember what the names of an ordinary event come to."""
+        if index in self._reads or names in self._steps or len(self._steps) >= MOST_MET:
+            return
+        key = self._trails.number(index, agent, tool, 0)
+        if key >= 0 and sum(map(len, filter(None, names))) < MOST_NAME:
+            head = Parts.pack_head(EVENT, self._cohort, index)
+            self._steps[names] = key, head, Parts.pack_names(raw, agent, tool)
 
     def _heed(self, kind: str) -> None:
         if kind in self._replies:
@@ -449,6 +558,7 @@ class Session:
             values |= self._handshake.values  # such as a thread that the server has made
         message = self.contract.message.render(values)
         flight = Flight(number, turn_id, intended_ns, at_ns, message, expect)
+        flight.who = Parts.pack_who(self._number, self.connection, number)
         flight.behind = bool(self.flights)
         self.flight = self.flights[number] = flight
         self._said_ns = at_ns
@@ -457,7 +567,7 @@ class Session:
             intended_ns, at_ns, at_ns, -1, 0,
         )  # fmt: skip
         flight.frames.append((row, at_ns, message, len(message)))
-        self.tracker.sent(row, number)
+        flight.turn = self.tracker.sent(row, number)
         self.outbox.append(message)
 
     def cancel(self, at_ns: int) -> None:
@@ -476,15 +586,16 @@ class Session:
 
     def deadline_of(self, flight: Flight) -> int:
         """When a turn must be given up."""
-        file = self.contract.file
-        deadline = flight.sent + file.turn.deadline_ms * NS_PER_MS
-        if flight.cancelled and file.cancel is not None:
-            return min(deadline, flight.cancelled + file.cancel.within_ms * NS_PER_MS)
-        return deadline
+        deadline = flight.sent + self._deadline_ns
+        cancel = self.contract.file.cancel if flight.cancelled else None
+        return deadline if cancel is None else min(deadline, flight.cancelled + cancel.within_ms * NS_PER_MS)
 
     def deadline_ns(self) -> int:
         """When the first of the turns in flight must be given up."""
-        return min(map(self.deadline_of, self.flights.values()), default=0)
+        flights = self.flights
+        if len(flights) == 1:
+            return self.deadline_of(*flights.values())
+        return min(map(self.deadline_of, flights.values()), default=0)
 
     @property
     def events_in_flight(self) -> int:
@@ -534,7 +645,7 @@ class Session:
                 self.record.keep(self._number, number, row, frame_at, direction, raw, size)
         del self.flights[number]
         if self.flight is flight:
-            self.flight = next(reversed(self.flights.values()), None)
+            self.flight = next(reversed(self.flights.values())) if self.flights else None
         self.last_end = end
         self.wake()
 

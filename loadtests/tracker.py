@@ -11,7 +11,8 @@ from collections.abc import Callable
 from loadtests.contract.decoder import UNDECLARED_OUTCOME
 from loadtests.findings import BY_NAME, Finding, Kind
 from loadtests.history import UNKNOWN_TURN, End, Flag
-from loadtests.turn import CONSEQUENCES, DONE, FAILED, OTHER, Rules, TurnTracker
+from loadtests.trail import STRAY
+from loadtests.turn import CONSEQUENCES, CONTENT, DONE, FAILED, OTHER, Rules, TurnTracker
 
 __all__ = ["SessionTracker"]
 
@@ -73,7 +74,7 @@ class SessionTracker:
 
     __slots__ = (
         "asked", "claim_row", "claimed_head", "connection", "current", "emit", "high", "holes", "keys", "old_keys",
-        "reconnected", "rules", "session", "several", "turns",
+        "reconnected", "reported", "rules", "session", "several", "turns",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, session: int, emit: Callable[[Finding], None]) -> None:
@@ -91,13 +92,18 @@ class SessionTracker:
         self.reconnected = False
         #: more than one turn may be under way, though the contract lets only one run
         self.several = False
+        self.reported = 0
 
-    def sent(self, row: int, turn: int) -> None:
+    def sent(self, row: int, turn: int) -> TurnTracker:
         """A new turn's message was sent."""
         self.several = self.rules.exclusive and self._in_flight()
-        self.current = self.turns[turn] = TurnTracker(self.rules, turn, row)
+        self.current = self.turns[turn] = current = TurnTracker(self.rules, turn, row).set_out()
+        if self.several:
+            for one in self.turns.values():
+                one.leave()
         if len(self.turns) > KEPT_TURNS:
             self._settle(self.turns.pop(next(iter(self.turns))), 0)  # the oldest: numbers only grow
+        return current
 
     def event(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
@@ -111,10 +117,31 @@ class SessionTracker:
             )
         # Nearly all frames: the next one of the stream, with nothing to say against it but what its turn says.
         self.high = cursor
-        broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
+        recovered = flags & F_RECOVERED
+        if tracker.node is not STRAY or tracker.learning is not None:
+            chunk = code and self.rules.roles[event] == CONTENT
+            key = -1 if recovered or chunk else tracker.key(event, agent, tool, execution, code)
+            after = tracker.node.get(key)
+            if after is not None:
+                tracker.follow(after, row)
+                return None
+            return self._explore(tracker, key, row, at_ns, event, flags, agent, tool, execution, code)
+        broken = tracker.event(row, event, recovered, agent, tool, execution, code)
         if broken is None and not tracker.ended and not self.several:
             return None
         return self._in_turn(tracker, broken, None, row, at_ns, event, flags, event)
+
+    def _explore(
+        self, tracker: TurnTracker, key: int, row: int, at_ns: int, event: int, flags: int, agent: int, tool: int, execution: int,
+        code: int,
+    ) -> Kind | None:  # fmt: skip
+        """A step that is not known: if it breaks nothing it will be."""
+        tracker.catch_up()
+        reported, begin_row = self.reported, tracker.begin_row
+        broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
+        found = self._in_turn(tracker, broken, None, row, at_ns, event, flags, event)
+        tracker.learn(key if self.reported == reported else -1, begins=tracker.begin_row != begin_row)
+        return found
 
     def _unusual(
         self, row: int, at_ns: int, event: int, flags: int, schema: int, turn: int,
@@ -159,6 +186,7 @@ class SessionTracker:
             found = found or PARTIAL_REPLAY
         detail = foreign if found is FOREIGN else event
         if event and tracker is not None:
+            tracker.leave()
             broken = tracker.event(row, event, flags & F_RECOVERED, agent, tool, execution, code)
             if flags & F_OF_WHOLE and (self.rules.roles[event] not in (DONE, FAILED) or tracker.end_row == row):
                 # A nested agent's end speaks for that agent alone.
@@ -223,6 +251,7 @@ class SessionTracker:
             # What is missing may be of any turn that is still open, and of the one that showed it.
             for touched in self.turns.values():
                 if not touched.settled and (touched is tracker or not touched.ended):
+                    touched.leave()
                     touched.holed = True
             return None
         for i, hole in enumerate(self.holes):
@@ -245,6 +274,7 @@ class SessionTracker:
     def resent(self, turn: int) -> None:
         """The turn's message was sent again, on a connection that is ready."""
         if tracker := self.turns.get(turn):
+            tracker.leave()
             tracker.resent = tracker.sent_again = True
 
     def opened(self, connection: int) -> None:
@@ -262,6 +292,7 @@ class SessionTracker:
             self._new_stream()
             self.high = head
             for turn in self.turns.values():
+                turn.leave()
                 turn.holed = turn.holed or not turn.ended
             return
         if resumed:
@@ -272,6 +303,7 @@ class SessionTracker:
         self._new_stream()
         for turn in self.turns.values():
             if not turn.ended:
+                turn.leave()
                 turn.declared = True
 
     def _new_stream(self) -> None:
@@ -287,6 +319,7 @@ class SessionTracker:
         number = turn.number if turn else 0
         for one in self.turns.values():
             if not one.over:
+                one.leave()
                 one.cut, one.resent = True, False
         if never_ready:
             self._report(UNANSWERED if ready else NEVER_READY, 0, row, at_ns)
@@ -301,11 +334,13 @@ class SessionTracker:
     def cancelled(self, row: int, turn: int) -> None:
         """The client asked for a turn to be stopped."""
         if tracker := self.turns.get(turn):
+            tracker.leave()
             tracker.cancel_row = row
 
     def ended(self, turn: int, end: int) -> None:
         """The client stopped waiting for a turn."""
         if end in GIVEN_UP and (tracker := self.turns.get(turn)):
+            tracker.leave()
             tracker.given_up = True
 
     def finish(self, at_ns: int) -> None:
@@ -314,6 +349,7 @@ class SessionTracker:
         if head > self.high and self.claim_row >= 0 and not self._in_flight():
             self.holes.append(_Hole(self.high + 1, head, CLAIMED_OVER_HOLE, self.claim_row, at_ns, 0))
             for turn in self.turns.values():
+                turn.leave()
                 turn.holed = turn.holed or not turn.settled
         self._flush_holes(at_ns)
         for number in sorted(self.turns):
@@ -334,6 +370,7 @@ class SessionTracker:
             self._report(kind, tracker.number, row, at_ns, detail)
 
     def _report(self, kind: Kind, turn: int, row: int, at_ns: int, detail: int = 0) -> Kind:
+        self.reported += 1
         self.emit(Finding(kind, self.session, turn, row, at_ns, detail))
         return kind
 

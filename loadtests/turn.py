@@ -11,6 +11,7 @@ from typing import Any
 from loadtests.contract.compile import Contract
 from loadtests.findings import BY_NAME, Kind
 from loadtests.history import OUTCOMES
+from loadtests.trail import ORDINAL_SHIFT, STRAY, Node, Trails
 
 __all__ = ["CONSEQUENCES", "ROLE_CODES", "Rules", "TurnTracker", "Verdicts"]
 
@@ -48,6 +49,7 @@ TEXT_DIFFERS = BY_NAME["text-differs"]
 O_OK, O_DEGRADED, O_FAILED = (OUTCOMES.index(name) for name in ("ok", "degraded", "failed"))
 #: these turns have done what was asked, and so must have shown all that is demanded
 COMPLETED = (O_OK, O_DEGRADED)
+MOST_NUMBER = (1 << ORDINAL_SHIFT) - 1
 MOST_MISSING = 64  # chunks remembered as missing; whoever loses more has a finding anyway
 
 #: what a hole in the numbers brings with it, and what therefore counts under the hole alone
@@ -93,6 +95,8 @@ class Rules:
         self.first_cursor = contract.file.cursor.start
         self.recovery_ns = contract.file.turn.recovery_ms * 1_000_000
         self.normal_closes = frozenset(contract.file.closes.normal)
+        #: the ways that clean turns have gone
+        self.trails = Trails()
 
 
 #: (pair, execution, tool, row)
@@ -104,8 +108,8 @@ class TurnTracker:
 
     __slots__ = (
         "agents", "allowed", "begin_row", "cancel_row", "chunks", "closed", "cut", "declared", "displaced", "early",
-        "elected", "end_row", "ended", "given_up", "holed", "missing", "number", "opened", "outcome", "overtaken",
-        "pending", "resent", "root", "rules", "seen", "send_row", "sent_again", "settled", "twice",
+        "elected", "end_row", "ended", "executions", "given_up", "holed", "learning", "missing", "node", "number", "opened", "outcome",
+        "overtaken", "pending", "resent", "root", "rows", "rules", "seen", "send_row", "sent_again", "settled", "twice",
     )  # fmt: skip
 
     def __init__(self, rules: Rules, number: int, send_row: int) -> None:
@@ -139,6 +143,74 @@ class TurnTracker:
         self.missing: Allowed | None = None
         #: rows out of order that showed by a row with a finding of its own
         self.displaced: list[int] | None = None
+        #: where the turn stands on a known way; its state is what ``node`` says, and the fields above lag behind
+        self.node = STRAY
+        #: the turn's rows on that way
+        self.rows: list[int] = []
+        #: where the turn stands off it, while all that has come broke nothing; None: it did, or something else touched it
+        self.learning: Node | None = None
+        #: execution -> its ordinal in this turn
+        self.executions: dict[int, int] | None = None
+
+    def set_out(self) -> TurnTracker:
+        """To be called before the first event, by whoever feeds ``follow`` and ``learn`` as well; returns the tracker."""
+        self.node = self.rules.trails.start
+        return self
+
+    def ordinal(self, execution: int) -> int:
+        """Which of the turn's executions it is, counted from 1."""
+        known = self.executions
+        if known is None:
+            known = self.executions = {}
+        return known.setdefault(execution, len(known) + 1)
+
+    def key(self, event: int, agent: int, tool: int, execution: int, code: int) -> int:
+        """Of an event among the steps that lead on from ``node``; -1: there is none."""
+        number = self.rules.trails.number(event, agent, tool, code)
+        return number | self.ordinal(execution) << ORDINAL_SHIFT if execution and number >= 0 else number
+
+    def follow(self, after: Node, row: int) -> None:
+        """An event that is a step from ``node`` to one it knows."""
+        rows = self.rows
+        rows.append(row)
+        self.node, self.seen = after, after.seen
+        if after.ended:
+            self.ended = self.settled = True
+            self.outcome = after.outcome
+            self.begin_row, self.end_row = rows[after.begin] if after.begin >= 0 else -1, row
+            self.rows = []  # of a turn that is over no other is asked for
+
+    def learn(self, key: int, *, begins: bool) -> None:
+        """The event just worked in broke nothing: remember that where it cannot but do so again."""
+        node = self.learning
+        if node is None:
+            return
+        whole = not (self.early or self.missing is not None or self.displaced or self.twice or self.chunks)
+        after = self.rules.trails.after(node, key, self.seen, begins=begins) if whole and key >= 0 else None
+        if after is not None and self.ended:
+            after.ended, after.outcome = True, self.outcome
+        self.learning = after
+
+    def catch_up(self) -> None:
+        """Off the known way: work in the events that were only followed."""
+        node, rows = self.node, self.rows
+        if node is STRAY:
+            return
+        self.node, self.rows, self.learning = STRAY, [], node
+        keys, steps = node.keys_from_start(), self.rules.trails.steps
+        if self.ended:
+            rows = [self.begin_row] * (len(keys) - 1) + [self.end_row]
+            self.ended, self.begin_row, self.end_row = False, -1, -1
+        self.seen = 0
+        executions = (0, *(self.executions or ()))
+        for key, row in zip(keys, rows, strict=True):
+            event, agent, tool, code = steps[key & MOST_NUMBER]
+            self.event(row, event, 0, agent, tool, executions[key >> ORDINAL_SHIFT], code)
+
+    def leave(self) -> None:
+        """To be called before anything but an event touches the turn: from now on it goes its own way."""
+        self.catch_up()
+        self.learning = None
 
     @property
     def over(self) -> bool:
@@ -317,6 +389,7 @@ class TurnTracker:
 
     def settle(self) -> Verdicts:
         """What only the end shows; call once, when nothing of the turn can legally come any more."""
+        self.catch_up()
         self.settled = True
         if self.holed or self.twice:
             return []  # whatever is missing is a consequence of the hole, which is a finding of its own

@@ -82,8 +82,6 @@ class _Entry(NamedTuple):
     required: tuple[tuple[int, int], ...] = ()
     #: positions that are searched under all their names
     searched: frozenset[int] = frozenset()
-    #: whether all of these have a value
-    need: Callable[[tuple[Any, ...]], Any] | None = None
     #: positions of required raw content
     content: tuple[int, ...] = ()
 
@@ -113,9 +111,8 @@ class FrameDecoder:
         required = tuple((self._position[f], 1 << (MISSING_SHIFT + bit)) for bit, f in enumerate(rule.fields))
         wanted = {self._position[f] for f in _WANTED.get(rule.role, ()) if len(self._fields.get(f, ())) > 1}
         searched = frozenset({*wanted, *(position for position, _ in required)})
-        need = eval("lambda v: " + " and ".join(f"v[{i}]" for i in sorted(searched))) if searched else None  # noqa: S307
         content = tuple(position for position, _ in required if position >= ID_COUNT)
-        return _Entry(rule.index, standing, required, searched, need, content)
+        return _Entry(rule.index, standing, required, searched, content)
 
     def classify(self, kind: str) -> tuple[int, int]:
         """(event index, standing) of a raw type."""
@@ -160,6 +157,12 @@ class FrameDecoder:
                     return str(inner)
             return kind
 
+        # What is needed stands inline, since a call costs as much as all else here: types of like needs are one group.
+        groups = list(dict.fromkeys(entry.searched for entry in self._types.values() if entry.searched))
+        brief = {
+            kind: (entry.event, entry.standing, groups.index(entry.searched) if entry.searched else -1, entry.content)
+            for kind, entry in self._types.items()
+        }
         lines = [
             "try:",
             "    if not raw.isascii():",
@@ -172,7 +175,7 @@ class FrameDecoder:
             if envelope.recovered
             else "",
             "if kind in ways: kind = unwrapped(kind, root)" if ways else "",
-            "index, standing, _, _, need, content = entry_of(kind, unknown)",
+            "index, standing, need, content = entry_of(kind, unknown)",
             *_holder_lines([records.expression(path) for path in envelope.merge]),
             "if content:",
             f"    values = ({', '.join(flat)},) if holder is None else ({', '.join(over)},)",
@@ -180,13 +183,13 @@ class FrameDecoder:
             "        if values[position] in HOLLOW: return slowly(raw)",
             "else:",
             f"    values = ({', '.join(flat[:ID_COUNT])},) if holder is None else ({', '.join(over[:ID_COUNT])},)",
-            "if need is not None and not need(values): return slowly(raw)",
+            *_need_lines(groups),
             *(_VERSION_LINES if "version" in self._fields else ()),
             f"return index, standing, 0, False, kind, values[:{ID_COUNT}] if content else values",
         ]
         scope: dict[str, Any] = {
-            "BROKEN": BROKEN, "HOLLOW": _HOLLOW, "entry_of": self._types.get, "join": envelope.join, "slowly": self.decode_slowly,
-            "standings": self._standings, "typed": typed, "unknown": self._unknown, "unwrapped": unwrapped, "ways": ways,
+            "BROKEN": BROKEN, "HOLLOW": _HOLLOW, "entry_of": brief.get, "join": envelope.join, "slowly": self.decode_slowly,
+            "standings": self._standings, "typed": typed, "unknown": (0, UNAPPROVED, -1, ()), "unwrapped": unwrapped, "ways": ways,
         }  # fmt: skip
         arguments = ", ".join(f"{name}={name}" for name in scope)  # locals are looked up faster than globals
         exec(f"def decode(raw, {arguments}):\n" + "\n".join(f"    {line}" for line in lines if line), scope)  # noqa: S102
@@ -251,6 +254,15 @@ def _type_lines(parts: list[str]) -> list[str]:
         "kind = join.join([part for part in parts if part is not None])",
         "if not kind: return slowly(raw)",
     ]
+
+
+def _need_lines(groups: Sequence[frozenset[int]]) -> list[str]:
+    """Whoever lacks what its group needs is looked at more closely."""
+    tests = [" and ".join(f"values[{i}]" for i in sorted(group)) for group in groups]
+    lines = ["if need < 0:", "    pass"]
+    for number, test in enumerate(tests):
+        lines += [f"elif need == {number}:", f"    if not ({test}): return slowly(raw)"]
+    return lines
 
 
 def _holder_lines(containers: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.history import DTYPE, ROW
+from loadtests.history import DTYPE, ROW, Parts
 
 __all__ = ["KeptFrame", "MemoryRecord", "rows_of"]
 
@@ -35,6 +35,14 @@ class MemoryRecord:
         packed = self._packed
         packed.append(self._pack(*values))
         return len(packed) - 1
+
+    def ordinary(
+        self, head: bytes, who: bytes, names: bytes, execution: int, size: int, labels: int, when: bytes, received: int,
+        cursor: int,
+    ) -> int:  # fmt: skip
+        """Append the row of one ordinary received frame, from ``history.Parts``."""
+        self.frames_received += 1
+        return self.row(*Parts(head, who, names, execution, size, labels, when, received, cursor).values())
 
     def intern(self, text: str) -> int:
         number = self._strings.get(text)

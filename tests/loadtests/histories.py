@@ -45,6 +45,11 @@ def compiled(name: str) -> Contract:
     return contract.load(name)
 
 
+def rules_of(name: str) -> Rules:
+    """Of a process that has seen nothing yet."""
+    return Rules(compiled(name), frozenset({zlib.crc32(ROOT.encode())}))
+
+
 class Story:
     """Tells one session's tracker what happened, in words.
 
@@ -54,12 +59,10 @@ class Story:
     ``gone1011``, ``bye``, ``mute`` and ``deaf`` end a connection, ``back`` opens the next; ``kept>7`` and ``lost`` answer a resume.
     """
 
-    def __init__(self, name: str = "reference", session: int = 1) -> None:
+    def __init__(self, name: str = "reference", session: int = 1, rules: Rules | None = None) -> None:
         self.contract = compiled(name)
         self.found: list[Finding] = []
-        self.tracker = SessionTracker(
-            Rules(self.contract, frozenset({zlib.crc32(ROOT.encode())})), session, self.found.append
-        )
+        self.tracker = SessionTracker(rules or rules_of(name), session, self.found.append)
         self.row = self.turn = 0
         self.cursor = self.keys = 0
         self.ready = True

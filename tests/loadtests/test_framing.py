@@ -238,6 +238,32 @@ def test_a_long_incomplete_frame_is_not_collected() -> None:
     assert [len(raw) for _, raw in ours.seen] == [1_000_000]
 
 
+def test_a_listener_that_closes_in_the_middle_of_a_chunk_ends_the_fast_way() -> None:
+    told: list[bytes] = []
+
+    def hear(raw: bytes, _: int) -> None:
+        told.append(raw)
+        if raw == b"a":
+            splitter.close(1000, "enough")
+
+    protocol = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN)
+    splitter = Splitter(protocol, 1 << 20, hear, hear)
+    assert splitter.feed(frame(1, b"a") + frame(1, b"b") + frame(8, struct.pack("!H", 1000)), 0)
+    assert told == [b"a", b"b"]  # what was on its way is still heard, by way of the library
+    assert protocol.close_rcvd is not None
+    assert protocol.close_sent is not None
+
+
+def test_it_says_whether_the_library_was_asked() -> None:
+    splitter = Splitter(
+        ClientProtocol(parse_uri("ws://localhost/"), state=OPEN), 1 << 20, lambda *_: None, lambda *_: None
+    )
+    assert not splitter.feed(frame(1, b"a") + frame(1, b"b")[:2], 0)
+    assert not splitter.feed(frame(1, b"b")[2:], 0)
+    assert splitter.feed(frame(9, b"ping"), 0)
+    assert splitter.feed(frame(1, b"a") + frame(9, b"ping")[:3], 0)
+
+
 def test_a_close_in_the_middle_of_a_chunk_ends_the_fast_way() -> None:
     ours = Ours(1 << 20)
     ours.feed(frame(1, b"a") + frame(8, struct.pack("!H", 1000)) + frame(1, b"b"))

@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from loadtests import recorder as module
 from loadtests.assignment import secret_pattern
-from loadtests.history import DTYPE, ROW, RowKind
+from loadtests.history import DTYPE, ROW, Parts, RowKind
 from loadtests.recorder import Recorder
 from loadtests.rundir import frames, read_run
 from loadtests.secrets import Secrets
@@ -45,6 +46,25 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert [data.strings[i] for i in data.rows["raw"][:5]] == ["type 0", "type 1", "type 2", "type 0", "type 1"]
     assert {name: int(data.rows[-1][name]) for name in biggest} == biggest
     assert data.problems == []
+
+
+def test_an_ordinary_event_is_the_same_row_from_its_parts(tmp_path: Path) -> None:
+    one = Recorder(tmp_path, "worker-0")
+    parts = Parts(
+        Parts.pack_head(int(RowKind.EVENT), 2, 7), Parts.pack_who(9, 3, 0xFFFF_FFF0), Parts.pack_names(4, 5, 6), 0xFFFF_FFFF, 240, 8,
+        Parts.pack_when(10, 11), 12, (1 << 62) - 1,
+    )  # fmt: skip
+    assert (one.ordinary(*parts), one.row(*parts.values())) == (0, 1)
+    one.close()
+    first, second = np.frombuffer((tmp_path / "worker-0.bin").read_bytes(), DTYPE).tolist()
+    assert first == second
+    named = dict(zip(FIELDS, first, strict=True))
+    assert named == {
+        "kind": RowKind.EVENT, "cohort": 2, "flags": 0, "event": 7, "schema": 0, "session": 9, "connection": 3, "turn": 0xFFFF_FFF0,
+        "raw": 4, "agent": 5, "tool": 6, "execution": 0xFFFF_FFFF, "foreign": -1, "code": 0, "size": 240, "labels": 8, "text": 0,
+        "intended": 10, "sent": 11, "received": 12, "cursor": (1 << 62) - 1, "key": 0,
+    }  # fmt: skip
+    assert one.frames_received == 1
 
 
 def test_its_own_account_counts_rows_by_kind(tmp_path: Path) -> None:

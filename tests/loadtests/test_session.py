@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loadtests import session, trail
 from loadtests.findings import Finding
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.rundir import frames, read_run
@@ -506,6 +507,43 @@ def test_the_rows_of_any_sessions_give_the_findings_that_they_had_live(
         for talk in talks.values():
             talk.stop()
     assert same_again(bench)
+
+
+def written(folder: Path, name: str, steps: list[tuple[int, str]]) -> tuple[bytes, bytes, list[Finding], int]:
+    """What two sessions leave behind that have had a few turns before, each of them like the other's."""
+    bench = Bench(folder, name)
+    talks = {number: bench.session(number).ready() for number in (1, 2)}
+    for talk in talks.values():
+        for _ in range(6):
+            act(talk, "whole")
+    for number, step in steps:
+        act(talks[number], step)
+    bench.recorder.close()
+    rows, kept = ((folder / "rows" / f"worker-0.{end}").read_bytes() for end in ("bin", "frames"))
+    return rows, kept, bench.found, bench.recorder.frames_received
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(steps=STEPS, name=st.sampled_from(["reference", "netra"]))
+def test_the_way_of_ordinary_frames_writes_what_the_long_way_writes(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("ways")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trail, "MOST_NODES", 0)
+        patch.setattr(session, "MOST_MET", 0)
+        expected = written(folder / "long", name, steps)
+    assert written(folder / "short", name, steps) == expected
+
+
+def test_ordinary_frames_are_judged_on_the_short_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove it and this fails."""
+    talk = bench.session().ready()
+    for _ in range(3):
+        act(talk, "whole")
+    monkeypatch.setattr(session.Session, "_judge", lambda *_: pytest.fail("the long way"))
+    talk.begin()
+    talk.say("start", "think", "open", "close")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)

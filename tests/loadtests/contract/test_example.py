@@ -34,6 +34,9 @@ class Tape:
         self._rows += 1
         return self._rows
 
+    def ordinary(self, *_: Any) -> int:
+        return self.row()
+
     def intern(self, text: str) -> int:
         return self._strings.setdefault(text, len(self._strings) + 1)
 
