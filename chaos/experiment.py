@@ -56,6 +56,8 @@ class Experiment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     retry: Policy | None = None
     abort: Abort | None = None
     contract: str | None = None
+    #: the embedded backend's own count of its sessions is held against its clients' connections
+    counts_sessions: bool = False
     #: options of the embedded backend
     backend: dict[str, Any] = {}
 

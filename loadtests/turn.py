@@ -167,7 +167,7 @@ class TurnTracker:
     def key(self, event: int, agent: int, tool: int, execution: int, code: int) -> int:
         """Of an event among the steps that lead on from ``node``; -1: there is none."""
         number = self.rules.trails.number(event, agent, tool, code)
-        return number | self.ordinal(execution) << ORDINAL_SHIFT if execution and number >= 0 else number
+        return number | self.ordinal(execution) << ORDINAL_SHIFT if execution else number
 
     def follow(self, after: Node, row: int) -> None:
         """An event that is a step from ``node`` to one it knows."""
@@ -181,15 +181,12 @@ class TurnTracker:
             self.rows = []  # of a turn that is over no other is asked for
 
     def learn(self, key: int, *, begins: bool) -> None:
-        """The event just worked in broke nothing: remember that where it cannot but do so again."""
-        node = self.learning
-        if node is None:
-            return
-        whole = not (self.early or self.missing is not None or self.displaced or self.twice or self.chunks)
-        after = self.rules.trails.after(node, key, self.seen, begins=begins) if whole and key >= 0 else None
-        if after is not None and self.ended:
-            after.ended, after.outcome = True, self.outcome
-        self.learning = after
+        """The event just worked in broke nothing; ``key`` is -1 if it did, or need not do the same again."""
+        node, self.learning = self.learning, None
+        if node is not None and key >= 0:
+            after = self.learning = self.rules.trails.after(node, key, self.seen, begins=begins)
+            if after is not None and self.ended:
+                after.ended, after.outcome = True, self.outcome
 
     def catch_up(self) -> None:
         """Off the known way: work in the events that were only followed."""
@@ -200,8 +197,7 @@ class TurnTracker:
         keys, steps = node.keys_from_start(), self.rules.trails.steps
         if self.ended:
             rows = [self.begin_row] * (len(keys) - 1) + [self.end_row]
-            self.ended, self.begin_row, self.end_row = False, -1, -1
-        self.seen = 0
+            self.ended, self.begin_row = False, -1
         executions = (0, *(self.executions or ()))
         for key, row in zip(keys, rows, strict=True):
             event, agent, tool, code = steps[key & MOST_NUMBER]

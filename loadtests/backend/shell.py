@@ -21,7 +21,7 @@ from loadtests.backend.commits import Durability
 from loadtests.backend.connection import SocketLink
 from loadtests.backend.manager import TRY_AGAIN_LATER, Parcel
 from loadtests.backend.options import ServerOptions
-from loadtests.backend.upgrade import client_of, json_response
+from loadtests.backend.upgrade import client_of, json_response, observes
 from loadtests.contract import Contract
 
 __all__ = ["Shell"]
@@ -83,6 +83,7 @@ class Shell:
     def _own_figures(self) -> dict[str, int]:
         return {
             "connections": self.backend.connections,
+            "observers": sum(link.welcomed and link.observes for link in self.links),
             "turns_running": self.backend.agents.running,
             "events_sent": self.backend.notifier.sent,
             "events_refused": self.backend.notifier.refused,
@@ -93,6 +94,7 @@ class Shell:
         """The life of one connection."""
         client = client_of(socket.request, socket.subprotocol)
         link = SocketLink(socket, time.monotonic(), self._gate, self._durability)
+        link.observes = observes(socket.request)
         pump = asyncio.create_task(link.pump())
         try:
             if self.options.require_token and not client.trusted:

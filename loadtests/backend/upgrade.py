@@ -14,7 +14,9 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-__all__ = ["Client", "client_of", "echo_token", "json_response"]
+from loadtests.dial import CANARY
+
+__all__ = ["Client", "client_of", "echo_token", "json_response", "observes"]
 
 TOKEN_PREFIX = "jwt."  # noqa: S105  # what stands before a token
 BAD_TOKEN_PREFIX = "bad"  # noqa: S105  # what a refused one begins with
@@ -44,6 +46,11 @@ def client_of(request: Request | None, subprotocol: str | None) -> Client:
     user = token.partition(".")[0][:MOST_CHARACTERS]
     trusted = bool(user) and not token.startswith(BAD_TOKEN_PREFIX)
     return Client(user=user, trusted=trusted, cursor=query.get("resume") == ["cursor"])
+
+
+def observes(request: Request | None) -> bool:
+    """It is no user who is asking, but a canary of the harness, by its own word."""
+    return request is not None and request.headers.get("User-Agent", "") == CANARY
 
 
 def echo_token(_socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests import assignment
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.processes import Backend
-from loadtests.dial import Target, tls_context
+from loadtests.dial import CANARY, Target, tls_context
 from loadtests.errors import GauntletError
 from loadtests.journal import Journal
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Rig", "listeners_of"]
 
 #: the canary's number among the users whose names a token may carry
-CANARY = 10**6 + 1
+CANARY_USER = 10**6 + 1
 
 
 class Rig:
@@ -67,8 +68,10 @@ class Rig:
         from chaos.nemesis import Nemesis
 
         options = self._p.options
-        token = assignment.token_for(assignment.token_template(options.token_env), CANARY)
+        token = assignment.token_for(assignment.token_template(options.token_env), CANARY_USER)
         dial = target.dial(self._p.contract.file.auth, token, tls_context(target.scheme, options.ca))
+        # Whoever counts sessions can tell it from a user.
+        dial = replace(dial, headers=(*dial.headers, ("User-Agent", CANARY)))
         deeds: dict[str, Callable[[], None]] = {}
         if backend is not None:
             deeds = {

@@ -14,6 +14,7 @@ from loadtests import manifest
 from loadtests.conductor import folder
 from loadtests.conductor.abort import Lookout
 from loadtests.conductor.bypass import Bypass
+from loadtests.conductor.census import Census
 from loadtests.conductor.dryrun import describe, doubts
 from loadtests.conductor.interruption import Interrupted, interruptible
 from loadtests.conductor.options import Prepared, RunOptions, prepare
@@ -91,6 +92,7 @@ class _Conductor:
         self._guard: Guard | None = None
         self._backend: Backend | None = None
         self._load: Load | None = None
+        self._census: Census | None = None
         self._listeners: dict[str, tuple[str, int]] = {}
         self._journal = Journal(run_dir / "history.jsonl")
         self._rig = Rig(prepared, run_dir, self._id, binary, self._journal, say)
@@ -180,6 +182,9 @@ class _Conductor:
         )  # fmt: skip
         start_ns = self._set_start()
         self._rig.start(self._target, start_ns, self._backend)
+        if self._backend is not None and p.experiment is not None and p.experiment.counts_sessions:
+            self._census = Census(self._backend.url, self._journal)
+            self._census.start()
         drain_s = (p.contract.file.turn.deadline_ms + p.contract.file.turn.recovery_ms) / 1000 + DRAIN_MARGIN_S
         await_all(
             lambda: self._marks("done") >= options.processes,
@@ -232,6 +237,8 @@ class _Conductor:
 
     def _finish(self) -> None:
         """End everything in an order in which the end itself is not measured as a fault."""
+        if self._census is not None:
+            self._census.stop()
         self._rig.heal(DRAIN_MARGIN_S)
         if self._load is not None and not self._load.stop() and self._reason == "ended":
             self._reason = "Locust had to be killed"

@@ -19,6 +19,7 @@ CLEAN = (
     "start think open:a.e1 close:a.e1 content$1 content$2 done",
     "other start think other open:a.e1 close:a.e1 done$2",
     "start think open:a.e1 close:a.e1 fail",
+    "fail",
 )
 ODD = (
     "start", "think", "open:a.e1", "open:b", "close:a.e1", "close:b.e9", "close", "done", "fail", "done/helper", "start/helper",
@@ -82,7 +83,9 @@ def unlearning(name: str, patch: pytest.MonkeyPatch) -> Rules:
 def test_a_known_way_is_judged_like_an_unknown_one(text: str, name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         expected = found(name, unlearning(name, patch), text)
-    assert found(name, WALKED[name], text) == expected
+    rules = WALKED[name]
+    assert found(name, rules, text) == expected
+    assert found(name, rules, text) == expected  # after what was learnt from the first time
 
 
 @pytest.mark.parametrize("clean", CLEAN[:5])
@@ -94,6 +97,7 @@ def test_a_clean_turn_is_followed_and_its_tracker_has_nothing_to_do(clean: str) 
     assert turn.node.ended
     assert turn.settled
     assert turn.allowed is rules.start  # untouched
+    assert turn.rows == []
     turn.leave()
     assert turn.allowed is not rules.start
     assert turn.ended
@@ -137,3 +141,22 @@ def test_the_way_to_a_node_is_told_from_the_start() -> None:
     assert second is not None
     assert (second.keys_from_start(), second.begin, first.begin) == ([5, 9], 1, -1)
     assert trails.after(first, 9, 3, begins=True) is second
+
+
+def test_a_turn_begins_once_and_from_its_clean_end_nothing_leads_on() -> None:
+    trails = trail.Trails()
+    first = trails.after(trails.start, 5, 1, begins=True)
+    assert first is not None
+    second = trails.after(first, 9, 3, begins=True)
+    assert second is not None
+    assert (first.begin, second.begin, second.outcome) == (0, 0, 0)
+    second.ended = True
+    assert trails.after(second, 5, 3, begins=False) is None
+
+
+def test_an_event_without_an_execution_is_told_by_its_step_alone() -> None:
+    turn = Story().tell("send").tracker.turns[1]
+    number = turn.rules.trails.number(3, 1, 2, 0)
+    assert turn.key(3, 1, 2, 0, 0) == number
+    assert [turn.key(3, 1, 2, execution, 0) >> trail.ORDINAL_SHIFT for execution in (7, 9, 7)] == [1, 2, 1]
+    assert turn.key(3, 1, 2, 7, 0) & 0xFFFF == number

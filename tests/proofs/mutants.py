@@ -39,9 +39,14 @@ def _judge(name: str, *tests: str) -> Target:
     return Target(f"reports/{name}.py", tuple(f"tests/reports/test_{one}.py" for one in tests or (name,)))
 
 
+def _of_turns(name: str, *tests: str) -> Target:
+    return Target(f"loadtests/{name}.py", tuple(f"tests/loadtests/test_{one}.py" for one in tests))
+
+
 TARGETS = {
-    "tracker": Target("loadtests/tracker.py", ("tests/loadtests/test_tracker.py", "tests/loadtests/test_turn.py")),
-    "turn": Target("loadtests/turn.py", ("tests/loadtests/test_turn.py", "tests/loadtests/test_tracker.py")),
+    "tracker": _of_turns("tracker", "tracker", "turn", "trail"),
+    "turn": _of_turns("turn", "turn", "tracker", "trail"),
+    "trail": _of_turns("trail", "trail"),
     "history": Target("loadtests/history.py", ("tests/loadtests/test_history.py",), "attribute,phase_at"),
     "checkers": _judge("checkers", "assessment", "peers"),
     "placed": _judge("placed"),

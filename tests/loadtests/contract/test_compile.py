@@ -40,7 +40,7 @@ def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
     [
         ("refrence", "did you mean 'reference'? or a YAML file"),
         ("missing.yaml", "cannot be read: No such file"),
-        ("", "one of ag-ui, graphql-transport-ws, netra, netra-demo, netra-v2, reference"),
+        ("", "one of ag-ui, graphql-transport-ws, netra, netra-demo, netra-lets-go, netra-v2, reference"),
     ],
 )
 def test_a_contract_that_is_not_there(name: str, words: str) -> None:
