@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from chaos.plan import PhaseSpec, Scope, make_plan
+from loadtests.cohorts import LEAST_CONTROL
 from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.errors import ConfigError
 from loadtests.prompts import Prompt, check
@@ -20,7 +21,6 @@ from loadtests.scenario import Abort, Phase
 __all__ = ["BUILT_IN", "Expects", "Experiment", "Form", "load", "names"]
 
 BUILT_IN = Path(__file__).parent / "experiments"
-LEAST_CONTROL = 0.2
 Form = Literal["full", "short"]
 FORMS: tuple[Form, ...] = ("full", "short")
 

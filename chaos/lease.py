@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import ipaddress
 import json
 import os
+import socket
 import stat
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from loadtests.errors import RigError
+from loadtests.errors import BusyError, RigError
 
 __all__ = ["Lease", "lease_dir"]
 
-PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 OURS_ONLY = 0o700
 
 
@@ -43,44 +41,44 @@ def lease_dir() -> Path:
     return path
 
 
-@dataclass(slots=True)
 class Lease:
     """Held until ``close``, or until this process is no more."""
 
-    path: Path
-    _file: int
+    def __init__(self, files: list[int]) -> None:
+        self._files = files
 
     @classmethod
-    def take(cls, target: str, run_id: str, say: Callable[[str], None]) -> Lease:
-        """Take the lease of a target's URL; one whose holder has died is taken over, and that is said.
+    def take(cls, host: str, port: int, run_id: str, say: Callable[[str], None]) -> Lease:
+        """Take the lease of all addresses that a target has; one whose holder has died is taken over, and that is said.
 
         Raises:
-            RigError: a run that lives has it.
+            BusyError: a run that lives has one of them.
+            RigError: there is no place for locks.
         """
-        path = lease_dir() / f"{_key(target)}.lease"
-        # Not by O_EXCL and a pid: a pid is used again, a lock is not.
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        files: list[int] = []
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = _holder(file)
-            os.close(file)
-            who = f"run {holder['run']} (process {holder['pid']})" if holder else "another run"
-            raise RigError(f"{who} is on this target; wait for its end, two at once would measure each other") from None
-        if left := _holder(file):
-            say(
-                f"took over from run {left['run']}, whose process {left['pid']} is gone; gauntlet chaos cleanup RUN ends what it left"
-            )
-        _write(file, {"run": run_id, "pid": os.getpid()})
-        return cls(path, file)
+            for name in sorted(_machines(host)):
+                key = hashlib.sha256(f"{name}:{port}".encode()).hexdigest()[:16]
+                files.append(_locked(lease_dir() / f"{key}.lease"))
+        except BaseException:
+            for file in files:
+                os.close(file)
+            raise
+        left = {holder["run"]: holder["pid"] for file in files if (holder := _holder(file))}
+        for run, pid in left.items():
+            say(f"took over from run {run}, whose process {pid} is gone; gauntlet chaos cleanup RUN ends what it left")
+        for file in files:
+            _write(file, {"run": run_id, "pid": os.getpid()})
+        return cls(files)
 
     def close(self) -> None:
-        if self._file >= 0:
+        """Idempotent."""
+        files, self._files = self._files, []
+        for file in files:
             # emptied, not removed: another may have opened it already
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, 0)
-            os.close(self._file)
-            self._file = -1
+                os.ftruncate(file, 0)
+            os.close(file)
 
     def __enter__(self) -> Self:
         return self
@@ -91,12 +89,32 @@ class Lease:
         self.close()
 
 
-def _key(target: str) -> str:
-    """Host and port: two paths of one backend are one backend."""
-    parts = urlsplit(target)
-    host = (parts.hostname or "").lower()
-    port = parts.port or PORTS.get(parts.scheme, 0)
-    return hashlib.sha256(f"{'loopback' if host in LOOPBACK else host}:{port}".encode()).hexdigest()[:16]
+def _locked(path: Path) -> int:
+    # Not by O_EXCL and a pid: a pid is used again, a lock is not.
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = _holder(file)
+        os.close(file)
+        who = f"run {holder['run']} (process {holder['pid']})" if holder else "another run"
+        raise BusyError(f"{who} is on this target; wait for its end, two at once would measure each other") from None
+    return file
+
+
+def _machines(host: str) -> set[str]:
+    """By address, since one machine has many names; by name where it has no address yet. All of loopback is one."""
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return {"loopback" if host == "localhost" else host.lower().rstrip(".")}
+    return {_machine(ipaddress.ip_address(str(one).partition("%")[0])) for one in found}
+
+
+def _machine(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    plain = mapped or address
+    return "loopback" if plain.is_loopback else str(plain)
 
 
 def _holder(file: int) -> dict[str, Any] | None:

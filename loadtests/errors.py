@@ -8,7 +8,7 @@ GauntletError            anything that the harness itself reports
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "GauntletError", "PreflightError", "RigError"]
+__all__ = ["BusyError", "ConfigError", "GauntletError", "PreflightError", "RigError"]
 
 
 class GauntletError(Exception):
@@ -44,3 +44,7 @@ class PreflightError(GauntletError):
 
 class RigError(GauntletError):
     """A part of the rig is missing or broke; the message says how to get it."""
+
+
+class BusyError(RigError):
+    """Another run is on the target, and this one never began."""

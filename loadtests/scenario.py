@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loadtests.cohorts import LEAST_CONTROL, size
 from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import GateRule
 from loadtests.errors import ConfigError
@@ -18,7 +19,6 @@ from loadtests.retry import Policy, policy_of
 __all__ = ["BUILT_IN", "Abort", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load", "whole"]
 
 BUILT_IN = Path(__file__).parent / "scenarios"
-LEAST_CONTROL = 0.2
 STEADY = "steady"
 #: keys of a fault in ``faults`` that are seconds within their phase
 TIMES = frozenset({"at_s", "for_s", "every_s"})
@@ -112,7 +112,7 @@ class Overrides:
         if users < 1:
             raise ConfigError("--users", "", f"{users}", "at least 1")
         split = scenario.scope == "cohort" and not all(phase.is_quiet for phase in phases)
-        if split and round(users * scenario.treated_share) in {0, users}:
+        if split and size(users, scenario.treated_share) in {0, users}:
             raise ConfigError("--users", "", f"{users} users cannot be split into two cohorts", "more, or --no-chaos")
         return msgspec.structs.replace(scenario, phases=phases, users=users)
 

@@ -50,7 +50,7 @@ STANDING_FLAGS = {
 }
 TURN_ID = re.compile(r"run_(gx[0-9a-f]{8})s([0-9a-f]{6})t(\d{1,9})\Z")
 MOST_CURSOR = 1 << 62
-MOST_MET, MOST_NAME = 4096, 512
+MOST_MET = 4096  # names, of each cohort
 MOST_VERSIONS = 64  # a server that makes them up must not fill our memory
 SAMPLE_EVERY = 40  # every so many turns are kept whatever they show
 SLOW_FACTOR = 1.2  # and those that are slower than the slowest kept so far by this factor
@@ -108,6 +108,7 @@ class Session:
         "_late",
         "_mark",
         "_message_prefix",
+        "_met",
         "_next_stream",
         "_node",
         "_nonce",
@@ -122,7 +123,6 @@ class Session:
         "_roles",
         "_said_ns",
         "_slowest_ns",
-        "_steps",
         "_thread",
         "_trails",
         "_turn_prefix",
@@ -204,7 +204,7 @@ class Session:
         #: types of frames that are more than events to the session
         self._heeds = frozenset({*contract.replies, self._pong} - {""})
         self._roles = rules.roles
-        self._trails, self._steps = rules.trails, rules.trails.met[identity.cohort]
+        self._trails, self._met = rules.trails, rules.trails.met[identity.cohort]
         self._versions: dict[str, int] = {}
         #: of the node that welcomed the present connection
         self._node = 0
@@ -269,14 +269,12 @@ class Session:
         turn_id, agent, execution, tool, _, stream, _, _, cursor, version = ids
         flight, tracker = self.flight, self.tracker
         # Nearly all frames: an ordinary event that was met before, of the turn in flight, and the next one of the stream.
+        # Each condition is a rule of ``_judge`` that then has nothing to say.
         if (
-            flight is not None and turn_id == flight.turn_id and cursor == tracker.high + 1
-            and (step := self._steps.get((kind, agent, tool))) is not None and not (standing or schema or recovered)
-            and self.ready and (stream is None or stream == self.stream)
-            and (
-                ((marks := raw.count(self._nonce)) == 1 and self._own_tag in raw)
-                or marks == raw.count(self._own_tag)
-            )
+            flight is not None and turn_id == flight.turn_id and (node := flight.turn.node)
+            and cursor == tracker.high + 1 and cursor < MOST_CURSOR and len(flight.frames) < KEPT_FRAMES
+            and (step := self._met.get((kind, agent, tool))) is not None and not (standing or schema or recovered)
+            and self.ready and (stream is None or stream == self.stream) and self._has_only_own_marks(raw)
         ):  # fmt: skip
             key, head, names = step
             execution_id, turn, size = 0, flight.turn, len(raw)
@@ -284,7 +282,7 @@ class Session:
             if execution:
                 execution_id = _short(execution)
                 key |= turn.ordinal(execution_id) << ORDINAL_SHIFT
-            after = turn.node.get(key)
+            after = node.get(key)
             if after is not None and size <= FRAME_CAP_BYTES and labels >= 0:
                 number = self._put_ordinary(
                     head, flight.who, names, execution_id, size, labels, flight.when, at_ns, cursor
@@ -293,14 +291,16 @@ class Session:
                 tracker.high = cursor
                 flight.frames.append((number, at_ns, raw, size))
                 flight.events += 1
+                turn.follow(after, number)
                 if after.ended:
-                    turn.follow(after, number)
                     self._end(flight, at_ns, self._end_of(flight, after.outcome))
-                else:
-                    turn.rows.append(number)
-                    turn.node, turn.seen = after, after.seen
                 return
         self._judge(raw, at_ns, seen)
+
+    def _has_only_own_marks(self, raw: bytes) -> bool:
+        """No other session's, that is. Mostly there is one mark, and to find it is cheaper than to count once more."""
+        marks = raw.count(self._nonce)
+        return (marks == 1 and self._own_tag in raw) or marks == raw.count(self._own_tag)
 
     def _judge(self, raw: bytes, at_ns: int, seen: Seen) -> None:
         """A frame of any kind."""
@@ -314,7 +314,7 @@ class Session:
         self.heard = True
         if standing or recovered:
             flags = (RECOVERED if recovered else 0) | STANDING_FLAGS[standing]
-        if raw.count(self._nonce) != raw.count(self._own_tag):
+        if not self._has_only_own_marks(raw):
             foreign = self._foreign(raw)
         if flight is None or turn_id != flight.turn_id:
             flight, turn, unknown, more = self._place(index, turn_id)
@@ -369,12 +369,12 @@ class Session:
 
     def _meet(self, names: tuple[str, str | None, str | None], index: int, raw: int, agent: int, tool: int) -> None:
         """Remember what the names of an ordinary event come to."""
-        if index in self._reads or names in self._steps or len(self._steps) >= MOST_MET:
+        if index in self._reads or names in self._met or len(self._met) >= MOST_MET:
             return
         key = self._trails.number(index, agent, tool, 0)
-        if key >= 0 and sum(map(len, filter(None, names))) < MOST_NAME:
+        if key >= 0 and all(map(self._known, filter(None, names))):  # the record itself forgets what is long
             head = Parts.pack_head(EVENT, self._cohort, index)
-            self._steps[names] = key, head, Parts.pack_names(raw, agent, tool)
+            self._met[names] = key, head, Parts.pack_names(raw, agent, tool)
 
     def _heed(self, kind: str) -> None:
         if kind in self._replies:
@@ -516,7 +516,7 @@ class Session:
         answer = json_of(raw)
         resumed = at_path(answer, resume.resumed) is True
         head = at_path(answer, resume.head) if resume.head else None
-        head = head if isinstance(head, int) and not isinstance(head, bool) else -1
+        head = head if isinstance(head, int) and not isinstance(head, bool) and abs(head) < MOST_CURSOR else -1
         asked = self.tracker.high
         row = self._row(RowKind.CLAIM, at_ns, cursor=head, flags=Flag.RESUMED if resumed else 0)
         self.expects_answer = False

@@ -349,10 +349,10 @@ class SessionTracker:
         if head > self.high and self.claim_row >= 0 and not self._in_flight():
             self.holes.append(_Hole(self.high + 1, head, CLAIMED_OVER_HOLE, self.claim_row, at_ns, 0))
             for turn in self.turns.values():
-                turn.leave()
                 turn.holed = turn.holed or not turn.settled
         self._flush_holes(at_ns)
         for number in sorted(self.turns):
+            self.turns[number].leave()  # what is settled by the session's end is no example for others
             self._settle(self.turns[number], at_ns)
 
     def _in_flight(self) -> bool:

@@ -4,7 +4,8 @@ Why: nearly all turns go one of a few ways, and what a ``TurnTracker`` finds out
 Right because its state is a function of the events' steps alone, as long as nothing but events has touched it: rows are
 only remembered, and executions only compared with each other. So a node stands for that state, a step that broke nothing
 leads to the next node, and whoever needs the state itself, or touches it otherwise, has the way walked again by the
-tracker (``TurnTracker.leave``). A step that broke anything is never learnt.
+tracker (``TurnTracker.leave``). A step that broke anything is never learnt. Of a turn that is over only the rows of its
+beginning and its end are kept; walked again, the end's stands for itself and the beginning's for all others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ ORDINAL_SHIFT = 16  # a key is the step's number, and above it which of the turn
 MOST_STEPS = 1 << ORDINAL_SHIFT
 MOST_NODES = 16_384  # a server that makes up names must not fill our memory
 MOST_DEPTH = 30  # events of a turn that can be followed
+MOST_BRANCHES = 64  # where steps are as many as turns, nothing is known again
 
 
 class Step(NamedTuple):
@@ -90,7 +92,7 @@ class Trails:
         known = node.get(key)
         if known is not None:
             return known
-        if node.ended or node.depth >= MOST_DEPTH or self._nodes >= MOST_NODES:
+        if node.ended or node.depth >= MOST_DEPTH or len(node) >= MOST_BRANCHES or self._nodes >= MOST_NODES:
             return None
         self._nodes += 1
         begin = node.begin if node.begin >= 0 or not begins else node.depth

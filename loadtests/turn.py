@@ -181,9 +181,12 @@ class TurnTracker:
             self.rows = []  # of a turn that is over no other is asked for
 
     def learn(self, key: int, *, begins: bool) -> None:
-        """The event just worked in broke nothing; ``key`` is -1 if it did, or need not do the same again."""
+        """The event just worked in broke nothing; ``key`` is -1 if it did, or need not do the same again.
+
+        Of a turn that is over only its first and last row are kept, so none may end that still has something to say of another.
+        """
         node, self.learning = self.learning, None
-        if node is not None and key >= 0:
+        if node is not None and key >= 0 and not (self.ended and self.missing is not None):
             after = self.learning = self.rules.trails.after(node, key, self.seen, begins=begins)
             if after is not None and self.ended:
                 after.ended, after.outcome = True, self.outcome

@@ -5,7 +5,7 @@ Pure over ``World``, ``Storage`` and links: the asyncio server and a simulation 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from loadtests.backend.agents import AgentService, policy_of
@@ -163,8 +163,13 @@ class Backend:
             self._links.discard(link)
 
     @property
-    def connections(self) -> int:
+    def links(self) -> Collection[Link]:
         """Connections that are open, as far as the house knows."""
+        return self._links
+
+    @property
+    def connections(self) -> int:
+        """How many those are."""
         return len(self._links)
 
     def admits(self) -> bool:

@@ -83,7 +83,7 @@ class Shell:
     def _own_figures(self) -> dict[str, int]:
         return {
             "connections": self.backend.connections,
-            "observers": sum(link.welcomed and link.observes for link in self.links),
+            "observers": sum(isinstance(link, SocketLink) and link.observes for link in self.backend.links),
             "turns_running": self.backend.agents.running,
             "events_sent": self.backend.notifier.sent,
             "events_refused": self.backend.notifier.refused,

@@ -50,7 +50,7 @@ def client_of(request: Request | None, subprotocol: str | None) -> Client:
 
 def observes(request: Request | None) -> bool:
     """It is no user who is asking, but a canary of the harness, by its own word."""
-    return request is not None and request.headers.get("User-Agent", "") == CANARY
+    return request is not None and CANARY in request.headers.get_all("User-Agent")
 
 
 def echo_token(_socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

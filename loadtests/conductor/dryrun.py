@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadtests import arrivals
+from loadtests.cohorts import size
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.planning import FORMS
 from loadtests.metrics import NO_FAULT, Gate
@@ -79,7 +80,7 @@ def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
         return round(users * share) if fault == NO_FAULT and "phase" not in labels else None
     if gate.selector.name == "recovery.session":
         named = [w for w in prepared.plan.windows if "fault" not in labels or fault in {w.id, w.kind}]
-        return round(sum(w.fault.disconnects for w in named) * users * prepared.scenario.treated_share)
+        return sum(w.fault.disconnects for w in named) * size(users, prepared.scenario.treated_share)
     share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved")
     return int(round(turns * share, 6))  # whole ones; a sum of shares may be a hair below
 
@@ -142,7 +143,7 @@ def describe(prepared: Prepared) -> str:
     lines.append(f"load      {s.users} users in {options.processes} {many}, seed {options.seed}")
     lines.append(f"          {how_often}")
     if p.chaos:
-        hit = round(s.users * s.treated_share)
+        hit = size(s.users, s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"
         who = (
             f"{hit} users treated, {s.users - hit} control"

@@ -16,10 +16,12 @@ class Interrupted(Exception):  # noqa: N818  # an end, not an error
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and Ctrl-C become one exception in the main thread; a second Ctrl-C is not eaten."""
+    """SIGTERM and Ctrl-C become one exception in the main thread. Then only a second Ctrl-C is heard."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Whoever cancels a job often sends one after the other; the end that has begun is what is asked for.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Interrupted
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

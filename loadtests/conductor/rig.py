@@ -16,7 +16,6 @@ from loadtests.errors import GauntletError
 from loadtests.journal import Journal
 
 if TYPE_CHECKING:
-    from chaos.lease import Lease
     from chaos.listeners import Listener
     from chaos.nemesis import Nemesis
 
@@ -36,7 +35,6 @@ class Rig:
         self._say = say
         self._listeners: dict[str, Listener] = {}
         self._nemesis: Nemesis | None = None
-        self._lease: Lease | None = None
         self._patience_s = max(
             (w.asked["timeout_s"] for w in prepared.plan.windows if "timeout_s" in w.asked), default=0
         )
@@ -51,10 +49,6 @@ class Rig:
             return {}
         from chaos.listeners import open_listeners
 
-        if self._p.target is not None:
-            from chaos.lease import Lease
-
-            self._lease = Lease.take(self._p.target.url, self._id, self._say)
         self._listeners = open_listeners(
             listeners_of(self._p), (target.address, target.port), self._id, log_dir=self._dir, binary=self._binary,
             url=self._p.options.toxiproxy_url, armed=self._p.plan.armed,
@@ -105,9 +99,6 @@ class Rig:
             with contextlib.suppress(GauntletError):
                 teardown(self._listeners.values(), self._journal)
             self._listeners = {}
-        if self._lease is not None:
-            self._lease.close()
-            self._lease = None
 
 
 def listeners_of(prepared: Prepared) -> list[str]:

@@ -24,11 +24,12 @@ from loadtests.conductor.processes import Backend, Load
 from loadtests.conductor.rig import Rig
 from loadtests.conductor.watch import Disorder, await_all
 from loadtests.dial import Target
-from loadtests.errors import ConfigError, PreflightError
+from loadtests.errors import BusyError, ConfigError, PreflightError
 from loadtests.journal import Journal
 
 if TYPE_CHECKING:
     from chaos.guard import Guard
+    from chaos.lease import Lease
 
 __all__ = ["EMBEDDED", "EXIT_CODES", "INTERRUPTED", "Progress", "Say", "run"]
 
@@ -70,7 +71,7 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
         with interruptible():
             conductor = _Conductor(prepared, run_dir, binary, say, progress)
             exit_reason = conductor.conduct()
-    except (ConfigError, PreflightError):
+    except (ConfigError, PreflightError, BusyError):
         if folder.discard(run_dir, itself=not was_there):
             say(f"nothing ran: the run directory is {'empty again' if was_there else 'removed'}")
         raise
@@ -93,6 +94,7 @@ class _Conductor:
         self._backend: Backend | None = None
         self._load: Load | None = None
         self._census: Census | None = None
+        self._lease: Lease | None = None
         self._listeners: dict[str, tuple[str, int]] = {}
         self._journal = Journal(run_dir / "history.jsonl")
         self._rig = Rig(prepared, run_dir, self._id, binary, self._journal, say)
@@ -127,6 +129,10 @@ class _Conductor:
         from chaos.guard import Guard
 
         p, options = self._p, self._p.options
+        if p.target is not None:
+            from chaos.lease import Lease
+
+            self._lease = Lease.take(p.target.address, p.target.port, self._id, self._say)
         urls = [options.toxiproxy_url] if options.toxiproxy_url else []
         self._guard = Guard.start(self._id, self._dir, urls=urls)
         # In a thread of its own: a preflight or an orderly end may last longer than the lease.
@@ -250,6 +256,8 @@ class _Conductor:
         self._over.set()
         if self._guard is not None:
             self._guard.close()
+        if self._lease is not None:
+            self._lease.close()
         self._journal.close()
         with contextlib.suppress(OSError):
             manifest.complete(self._dir, self._reason, **self._facts)

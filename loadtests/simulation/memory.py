@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.history import DTYPE, ROW, Parts
+from loadtests.history import DTYPE, NO_TEXT, NOT_FOREIGN, ORDINARY, ROW
 
 __all__ = ["KeptFrame", "MemoryRecord", "rows_of"]
 
@@ -22,7 +22,7 @@ class MemoryRecord:
 
     def __init__(self, roots: Iterable[str] = ()) -> None:
         self._packed: list[bytes] = []
-        self._pack = ROW.pack
+        self._pack, self._pack_ordinary = ROW.pack, ORDINARY.pack
         self._strings: dict[str, int] = {"": 0}
         self.strings: list[str] = [""]
         self.known = self._strings.get
@@ -42,7 +42,13 @@ class MemoryRecord:
     ) -> int:  # fmt: skip
         """Append the row of one ordinary received frame, from ``history.Parts``."""
         self.frames_received += 1
-        return self.row(*Parts(head, who, names, execution, size, labels, when, received, cursor).values())
+        packed = self._packed
+        packed.append(
+            self._pack_ordinary(
+                head, who, names, execution, NOT_FOREIGN, size, labels, NO_TEXT, when, received, cursor, 0
+            )
+        )
+        return len(packed) - 1
 
     def intern(self, text: str) -> int:
         number = self._strings.get(text)

@@ -7,16 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadtests import session, trail
 from loadtests.findings import Finding
+from loadtests.flight import KEPT_FRAMES
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.rundir import frames, read_run
 from loadtests.session import TURN_ID, tag_of
 from reports.replay import replay
-from tests.loadtests.histories import NONCE, Bench, Talk
+from tests.loadtests.histories import NONCE, Bench, Talk, compiled
 
 WHOLE = ("start", "think", "open", "close", "done")
 
@@ -29,6 +31,16 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def old_wire(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "run", "netra")
+
+
+def outspoken(folder: Path) -> str:
+    """The reference contract, but that an end says no outcome and no text: so whole turns go the short way."""
+    data = yaml.safe_load(compiled("reference").text)
+    for part in ("outcomes", "answer", "streams"):
+        del data[part]
+    file = folder / "outspoken.yaml"
+    file.write_text(yaml.safe_dump({**data, "name": "outspoken"}))
+    return str(file)
 
 
 def told(bench: Bench) -> list[str]:
@@ -524,11 +536,12 @@ def written(folder: Path, name: str, steps: list[tuple[int, str]]) -> tuple[byte
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(steps=STEPS, name=st.sampled_from(["reference", "netra"]))
+@given(steps=STEPS, outcomes=st.booleans())
 def test_the_way_of_ordinary_frames_writes_what_the_long_way_writes(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], name: str
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], outcomes: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("ways")
+    name = "reference" if outcomes else outspoken(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trail, "MOST_NODES", 0)
         patch.setattr(session, "MOST_MET", 0)
@@ -536,14 +549,77 @@ def test_the_way_of_ordinary_frames_writes_what_the_long_way_writes(
     assert written(folder / "short", name, steps) == expected
 
 
-def test_ordinary_frames_are_judged_on_the_short_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("outcomes", [True, False])
+def test_ordinary_frames_are_judged_on_the_short_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcomes: bool
+) -> None:
     """Remove it and this fails."""
+    bench = Bench(tmp_path / "run", "reference" if outcomes else outspoken(tmp_path))
     talk = bench.session().ready()
     for _ in range(3):
         act(talk, "whole")
     monkeypatch.setattr(session.Session, "_judge", lambda *_: pytest.fail("the long way"))
     talk.begin()
     talk.say("start", "think", "open", "close")
+    if not outcomes:
+        talk.say("done")
+        assert (talk.session.flight, talk.session.last_end, bench.found) == (None, End.OK, [])
+
+
+def test_a_turn_off_the_way_remembers_no_executions(bench: Bench) -> None:
+    talk = bench.session().ready()
+    for _ in range(3):
+        act(talk, "whole")
+    talk.begin()
+    talk.say("start", "think")
+    talk.say(*["think"] * 40, execution_id="e0")
+    assert talk.session.flight is not None
+    before = dict(talk.session.flight.turn.executions or {})
+    for name in range(100):
+        talk.say("think", execution_id=f"x{name}")
+    assert talk.session.flight.turn.executions == (before or None)
+
+
+def test_frames_that_are_kept_are_no_more_on_the_short_way(bench: Bench) -> None:
+    talk = bench.session().ready()
+    for _ in range(3):
+        act(talk, "whole")
+    talk.begin()
+    talk.say("start")
+    for _ in range(KEPT_FRAMES + 8):
+        talk.raw({"type": "chat_message", "run_id": f"run_{talk.tag}t{talk.session.turns}"})
+    talk.say("think")
+    flight = talk.session.flight
+    assert flight is not None
+    assert len(flight.frames) == KEPT_FRAMES
+    assert flight.tail is not None
+    assert b"agent_thinking" in flight.tail[-1][2]
+
+
+@pytest.mark.parametrize("long", [256, 257, 511, 600])
+def test_a_name_that_is_too_long_has_the_same_number_each_time(bench: Bench, long: int) -> None:
+    talk = bench.session().ready()
+    for _ in range(3):
+        talk.begin()
+        talk.say("start", "think", "open", "close", "done", tool_name="t" * long)
+    (number,) = {row["tool"] for row in bench.rows(RowKind.EVENT) if row["tool"]}
+    assert bench.read().strings[number] == "t" * min(long, 256)
+
+
+def test_a_number_beyond_all_is_none_on_either_way(bench: Bench) -> None:
+    talk = bench.session().ready()
+    for _ in range(3):
+        act(talk, "whole")
+    talk.begin()
+    talk.seq = (1 << 62) - 3
+    talk.say("start", "think", "open", "close")
+    assert [row["cursor"] for row in bench.rows(RowKind.EVENT)][-3:] == [(1 << 62) - 1, -1, -1]
+
+
+def test_an_absurd_head_is_no_head(bench: Bench) -> None:
+    talk = cut_in_turn(bench, "start")
+    talk.ready().answer(resumed=True, head=1 << 70)
+    assert [row["cursor"] for row in bench.rows(RowKind.CLAIM)] == [-1]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)

@@ -12,7 +12,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
-from loadtests.backend.upgrade import Client, client_of, echo_token, json_response
+from loadtests.backend.upgrade import Client, client_of, echo_token, json_response, observes
+from loadtests.dial import CANARY
 
 NOBODY = cast("ServerConnection", None)
 
@@ -58,3 +59,12 @@ def test_a_json_response_says_its_length_and_kind() -> None:
     assert (response.status_code, json.loads(response.body)) == (200, {"a": 1})
     assert response.headers["Content-Length"] == str(len(response.body))
     assert response.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("agents", "seen"),
+    [((), False), ((CANARY,), True), (("curl",), False), (("curl", CANARY), True), (("a", "b"), False)],
+)
+def test_a_canary_is_known_by_its_own_word(agents: tuple[str, ...], seen: bool) -> None:
+    assert observes(Request("/ws", Headers([("User-Agent", one) for one in agents]))) is seen
+    assert not observes(None)

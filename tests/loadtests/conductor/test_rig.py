@@ -17,7 +17,6 @@ from loadtests.conductor.options import Prepared, RunOptions, prepare
 from loadtests.conductor.processes import Backend
 from loadtests.conductor.rig import Rig, listeners_of
 from loadtests.dial import Target
-from loadtests.errors import RigError
 from loadtests.journal import Journal, read_journal
 
 RUN = "rig-test-run"
@@ -115,24 +114,6 @@ def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_as
         rig.close()
         backend.stop()
     assert tagged(RUN) == []
-
-
-@pytest.mark.live
-def test_two_runs_with_faults_on_one_target_are_one_too_many(tmp_path: Path, journal: Journal) -> None:
-    target = "ws://127.0.0.1:9/ws"
-    one = prepared(tmp_path, {"kind": "down"}, target=target, contract="reference")
-    first, second = (Rig(one, tmp_path, run, provide(lambda _: None), journal, print) for run in (RUN, "another"))
-    assert one.target is not None
-    try:
-        first.open(one.target)
-        with pytest.raises(RigError, match=f"run {RUN} "):
-            second.open(one.target)
-    finally:
-        second.close()
-        first.close()
-    second.open(one.target)
-    second.close()
-    assert tagged(RUN) == tagged("another") == []
 
 
 def steps(folder: Path, step: str) -> list[dict[str, Any]]:

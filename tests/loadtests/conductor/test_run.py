@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.lease import Lease
 from loadtests.conductor import folder
 from loadtests.conductor import run as package_run
 from loadtests.conductor.dryrun import doubts
@@ -79,3 +80,17 @@ def test_the_phase_shown_is_the_one_that_is_on(tmp_path: Path, at_s: float, phas
     conductor = _Conductor(prepared, folder.make(prepared), None, print, lambda *_: None)
     name, shown_s, total_s = conductor._where(at_s)
     assert (name, shown_s <= total_s, total_s) == (phase, True, 45)
+
+
+@pytest.mark.parametrize("chaos", [False, True])
+def test_two_runs_on_one_target_are_one_too_many_with_faults_or_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chaos: bool
+) -> None:
+    """Refused before anybody connects: there is no listener, and that is not what is said."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    options = RunOptions(scenario="smoke", target="ws://127.0.0.1:9/ws", chaos=chaos, out=tmp_path / "out")
+    with Lease.take("localhost", 9, "the-other", print), pytest.raises(RigError, match=r"run the-other \(process"):
+        run(options, lambda _: None, lambda *_: None)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(PreflightError):
+        run(options, lambda _: None, lambda *_: None)
