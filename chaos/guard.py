@@ -6,28 +6,31 @@ The child uses the standard library only; it is the conductor's first child and 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from chaos.revert import LEDGER, pending, revert_all
-from chaos.sweep import TAG, sweep, tagged
+from chaos.revert import LEDGER, LET_GO_S, pending, proxies, revert_all
+from chaos.sweep import DEADLINE_S, TAG, sweep, tagged
 from loadtests.errors import RigError
 
-__all__ = ["TAG", "Guard", "main", "sweep", "tagged", "watch"]
+__all__ = ["LOCK", "TAG", "Guard", "main", "sweep", "tagged", "watch"]
 
 READY, BEAT, GOODBYE = b"ready\n", b".", b"q"
 READY_S = 10.0
-#: a command that is still to be reverted may take its own time
-CLOSE_S = 60.0
+#: a sweep looks at its deadline only between two rounds; a command that is still to be reverted takes its own time
+CLOSE_S = 2 * DEADLINE_S
 RECORD = "guard.json"
+#: locked by the guard as long as the run is conducted, and gone with it
+LOCK = "guard.lock"
 #: Ctrl-C and a closing terminal are for the conductor; the guard ends when the conductor has ended
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 Reason = Literal["conductor-death", "lease", "orderly"]
@@ -38,6 +41,7 @@ class Guard:
     """The conductor's side: a lifeline, a heartbeat, and a goodbye."""
 
     process: subprocess.Popen[bytes] = field(repr=False)
+    run_dir: Path
 
     @classmethod
     def start(cls, run_id: str, run_dir: Path, lease_s: float = 10.0, urls: Sequence[str] = ()) -> Guard:
@@ -67,7 +71,7 @@ class Guard:
             process.wait()
             raise RigError(f"the guard process did not start: {words[-1] if words else f'silent for {READY_S:g} s'}")
         process.stderr.close()
-        return cls(process)
+        return cls(process, run_dir)
 
     @property
     def alive(self) -> bool:
@@ -80,12 +84,14 @@ class Guard:
 
     def close(self) -> None:
         """The run has ended in order: the guard ends what is left over, and goes."""
+        # one after the other, each of which may have to wait for ours first
+        patience_s = sum(2 * (one.timeout_s + LET_GO_S) for one in pending(self.run_dir / LEDGER))
         self._say(GOODBYE)
         assert self.process.stdin is not None  # noqa: S101
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         try:
-            self.process.wait(CLOSE_S)
+            self.process.wait(CLOSE_S + patience_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -128,15 +134,35 @@ def main(arguments: Sequence[str]) -> None:
     run_id, run_dir, conductor, lease_s, *urls = arguments
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    reason = watch(int(conductor), float(lease_s))
-    swept = sweep(run_id, urls, spare=frozenset({int(conductor)}))
+    with _locked(Path(run_dir) / LOCK, {"run": run_id, "process": int(conductor), "guard": os.getpid()}):
+        reason = watch(int(conductor), float(lease_s))
+        _end(run_id, Path(run_dir), int(conductor), urls, reason)
+
+
+def _end(run_id: str, run_dir: Path, conductor: int, urls: Sequence[str], reason: Reason) -> None:
+    ledger = run_dir / LEDGER
+    swept = sweep(run_id, urls, frozenset({conductor}), proxies(ledger))
     record = {"reason": reason, **asdict(swept)}
-    ledger = Path(run_dir) / LEDGER
-    _write(Path(run_dir) / RECORD, {**record, "to_revert": [one.id for one in pending(ledger)]})
+    _write(run_dir / RECORD, {**record, "to_revert": [one.id for one in pending(ledger)]})
     # Last, because a user's own command may take its time.
     reverted = revert_all(run_id, ledger)
     if reverted.done or reverted.failed:
-        _write(Path(run_dir) / RECORD, {**record, "to_revert": [], **asdict(reverted)})
+        _write(run_dir / RECORD, {**record, "to_revert": [], **asdict(reverted)})
+
+
+@contextlib.contextmanager
+def _locked(path: Path, holder: dict[str, object]) -> Iterator[None]:
+    """Not a pid alone, which is used again: the kernel lets go of a lock however its holder ends."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.ftruncate(file, 0)
+    os.pwrite(file, json.dumps(holder).encode(), 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(file)
 
 
 def _write(path: Path, record: dict[str, object]) -> None:

@@ -5,17 +5,19 @@ Each writes down what it must be able to undo before it does anything.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from chaos.faults.backend import ACTIONS
 from chaos.faults.command import Command
 from chaos.faults.fault import Fault, Step
 from chaos.listeners import Listener
-from chaos.revert import mark, run_command
+from chaos.revert import LET_GO_S, holding, mark, run_command, was_reverted
 from loadtests.errors import RigError
 from loadtests.journal import Journal
 
@@ -105,11 +107,16 @@ class WithCommands:
     window: str
     run_id: str
     journal: Journal
+    #: the journal's own file
+    ledger: Path
     #: environment variables that the commands must not see
     without: tuple[str, ...] = ()
-    #: None: there is nothing to verify by, or it was not tried
+    #: when set, it is no longer verified: an end waits for an apply that is under way, and for the revert
+    stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    #: None: there is nothing to verify by, or it was not tried to the end
     verified: bool | None = None
     _begun: bool = False
+    _failed: str = ""
 
     def begin(self) -> None:
         fault = self.fault
@@ -117,36 +124,54 @@ class WithCommands:
             "applying", argv=fault.apply, revert=fault.revert, timeout_s=fault.timeout_s, without=list(self.without)
         )
         self._begun = True
-        self._run("apply", fault.apply)
+        if problem := self._run("apply", fault.apply):
+            raise RigError(problem)
         self._write("applied")
         if fault.verify is not None:
             self.verified = self._verify(fault.verify)
-            self._write("verified" if self.verified else "not-verified")
+            if self.verified is not None:
+                self._write("verified" if self.verified else "not-verified")
 
     def step(self, step: Step) -> None:
         raise AssertionError(f"a command has no steps inside its window, and {step} is one")
 
     def end(self) -> None:
-        if not self._begun or self.fault.revert is None:
-            return
-        self._write("reverting")
-        self._run("revert", self.fault.revert)
-        self._write("reverted")
-        self._begun = False
+        """Revert, once: nobody knows what a revert that failed would do a second time. The guard tries it once more, when all
+        is over. Called again, it fails as it failed before.
+        """
+        if self._begun and self.fault.revert is not None:
+            self._begun, self._failed = False, f"revert command of {self.window}: it did not come to its end"
+            self._failed = self._revert(self.fault.revert)
+        if self._failed:
+            raise RigError(self._failed)
 
-    def _verify(self, argv: list[str]) -> bool:
-        """Asked again until it says yes, or the time is up."""
-        pause, deadline = threading.Event(), time.monotonic() + self.fault.timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if not run_command(argv, left_s, self.without, mark(self.run_id, self.window, "verify")):
+    def _revert(self, argv: list[str]) -> str:
+        with holding(self.ledger, self.fault.timeout_s + LET_GO_S) as ours:
+            if was_reverted(self.ledger, self.window):
+                return ""  # the guard took us for dead, and was first
+            if not ours:
+                return f"revert command of {self.window}: another process is reverting it"
+            # A full disk keeps no revert from being run: that it may have to be stands in the ledger since before the apply.
+            with contextlib.suppress(OSError):
+                self._write("reverting")
+            problem = self._run("revert", argv)
+            with contextlib.suppress(OSError):
+                self._write("not-reverted" if problem else "reverted")
+        return problem
+
+    def _verify(self, argv: list[str]) -> bool | None:
+        """Asked again until it says yes, or the time is up; None: stopped before that."""
+        deadline, marked = time.monotonic() + self.fault.timeout_s, mark(self.run_id, self.window, "verify")
+        while (left_s := deadline - time.monotonic()) > 0 and not self.stop.is_set():
+            if not run_command(argv, left_s, self.without, marked, self.stop):
                 return True
-            pause.wait(min(VERIFY_GAP_S, max(0.0, deadline - time.monotonic())))
-        return False
+            self.stop.wait(min(VERIFY_GAP_S, max(0.0, deadline - time.monotonic())))
+        return None if self.stop.is_set() else False
 
-    def _run(self, what: str, argv: list[str]) -> None:
+    def _run(self, what: str, argv: list[str]) -> str:
+        """What went wrong."""
         problem = run_command(argv, self.fault.timeout_s, self.without, mark(self.run_id, self.window, what))
-        if problem:
-            raise RigError(f"{what} command of {self.window}: {problem}")
+        return f"{what} command of {self.window}: {problem}" if problem else ""
 
     def _write(self, step: str, **more: object) -> None:
         self.journal.append("command", id=self.window, step=step, **more)

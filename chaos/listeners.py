@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chaos.ports import free_port
 from chaos.server import ToxiproxyServer
 from chaos.sweep import TAG, proxy_prefix
-from chaos.toxiproxy import Control, ControlError, Wedged
+from chaos.toxiproxy import Control, ControlError, Refused
 from loadtests.errors import RigError
 
 __all__ = ["Listener", "open_listeners"]
@@ -116,11 +116,14 @@ def _create(control: Control, name: str, host: str, upstream: tuple[str, int]) -
         address = (host, free_port(host) if host in {LOOPBACK, "::1"} else free_port())
         try:
             control.create(name, _join(address), _join(upstream))
-        except Wedged:
-            raise
-        except ControlError:
+        except Refused:
             if attempt == TRIES - 1:
                 raise
+        except ControlError:
+            # it may be there all the same: its answer was late, or could not be read back
+            with contextlib.suppress(ControlError):
+                control.delete(name)
+            raise
         else:
             return address
     raise AssertionError("the last attempt returns or raises")

@@ -14,6 +14,7 @@ from chaos.faults.command import Command
 from chaos.hands import Hand, OnBackend, OnListener, WithCommands
 from chaos.listeners import Listener
 from chaos.plan import Plan, Window
+from chaos.revert import LEDGER
 from chaos.side import Side
 from chaos.strike import LEAD_S, Strike
 from loadtests.dial import Dial
@@ -104,7 +105,10 @@ class Nemesis:
         if isinstance(fault, Command):
             if self._run_dir is None:
                 raise RigError(f"{window.id}: a command needs a run directory, for its ledger")
-            return WithCommands(fault, window.id, run_id(self._run_dir), self._journal, self._without)
+            ledger = self._run_dir / LEDGER
+            return WithCommands(
+                fault, window.id, run_id(self._run_dir), self._journal, ledger, self._without, self._stop
+            )
         if fault.place == "backend":
             return OnBackend(fault, self._backend)
         return OnListener(side.listener, fault, window.id, side.lock)

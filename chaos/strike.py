@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -52,6 +53,9 @@ class Strike:
     _canary: Canary = field(init=False)
     _cycles: int = 0
     _generation: int = 0
+    #: begun, and not yet closed in whatever way
+    _open: bool = False
+    _healing: bool = False
 
     def __post_init__(self) -> None:
         self._fault = self.window.fault
@@ -59,6 +63,15 @@ class Strike:
         self._canary = self.side.canary
 
     def run(self) -> None:
+        """All of it. An error that nobody foresaw leaves no fault in force, and is raised."""
+        try:
+            self._run()
+        except BaseException as error:
+            if self._open:
+                self._rescue(error)
+            raise
+
+    def _run(self) -> None:
         start_ns, end_ns = (self.t0_ns + ms * NS_PER_MS for ms in (self.window.start_ms, self.window.end_ms))
         self._wait(start_ns - int(LEAD_S * 1e9))
         if not self.stop.is_set():
@@ -69,6 +82,7 @@ class Strike:
         self._canary, self._generation = self.side.canary, self.side.generation
         applying_ns = self._step("applying")
         self._enter(applying_ns)
+        self._open = True
         if not self._attempt(self.hand.begin):
             return
         applied_ns = self._step("applied")
@@ -80,6 +94,7 @@ class Strike:
         healing_ns = self._step("healing")
         if not self._attempt(self.hand.end, healing=True):
             return
+        self._open = False
         healed_ns = self._step("healed")
         self.side.leave(self.window.id)
         self._settle(healed_ns)
@@ -183,6 +198,7 @@ class Strike:
             self._effect(Bite("absent", {"reason": str(error)}, "what came back from applying or healing it"))
         else:
             return True
+        self._open = False
         self.side.leave(self.window.id)
         return False
 
@@ -191,11 +207,26 @@ class Strike:
             self._step("healing")
         try:
             heal()
-        except GauntletError as error:
-            self.errors.append(f"{self.window.id}: {error}")
+        except Exception as error:  # noqa: BLE001  # what is closed up has failed already, in a way that is told
+            words = str(error) if isinstance(error, GauntletError) else f"{type(error).__name__}: {error}"
+            self.errors.append(f"{self.window.id}: {words}")
             return False
         self._step("healed")
         return True
+
+    def _rescue(self, error: BaseException) -> None:
+        """Heal first; the journal may be what broke."""
+        self._tries.rest()
+        with contextlib.suppress(OSError):
+            if not self._healing:
+                self._step("healing")
+        with contextlib.suppress(OSError):
+            healed = self._close_up(self.hand.end, healing=True)
+            if not healed and self._fault.place in {"listener", "handshake"}:
+                self._close_up(self.side.restart, healing=True)
+            reason = f"{type(error).__name__}: {error}"
+            self._effect(Bite("not-probed", {"reason": reason}, "what came back from making it"))
+        self.side.leave(self.window.id)
 
     def _wait(self, at_ns: int) -> None:
         self.stop.wait(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
@@ -203,6 +234,7 @@ class Strike:
     def _step(self, step: str) -> int:
         """Write the step, with the time before the write: ``applied`` and ``healed`` stand right after their call."""
         at_ns, window = time.monotonic_ns(), self.window
+        self._healing = self._healing or step == "healing"
         self.journal.append(
             "window", id=window.id, step=step, at_ns=at_ns, kind=window.kind, cohort=window.cohort, phase=window.phase,
             asked=window.asked, proxy=self.side.listener.proxy,

@@ -19,7 +19,7 @@ from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 from chaos.faults.fault import Toxic
 from loadtests.errors import ConfigError, RigError
 
-__all__ = ["ARMED", "Control", "ControlError", "ProxyState", "ToxicState", "Wedged"]
+__all__ = ["ARMED", "Control", "ControlError", "Gone", "ProxyState", "Refused", "ToxicState", "Wedged"]
 
 DEADLINE_S = 1.0
 #: toxics with all their attributes and bounds: Toxiproxy itself takes a misspelt attribute and then does nothing
@@ -40,6 +40,14 @@ REFUSALS: dict[type[Exception], str] = {ProxyExists: "exists already", NotFound:
 
 class ControlError(RigError):
     """A call was refused, or what was read back is not what was written."""
+
+
+class Refused(ControlError):  # noqa: N818  # an answer of the server
+    """Toxiproxy said no, so nothing was done."""
+
+
+class Gone(Refused):
+    """There is no such proxy, or no such toxic."""
 
 
 class Wedged(ControlError):  # noqa: N818  # a state of the server, not a mistake of the caller
@@ -83,7 +91,13 @@ class Control:
         return {name: _proxy(name, state) for name, state in answer.items() if name.startswith(self.prefix)}
 
     def proxy(self, name: str) -> ProxyState | None:
-        return self.proxies().get(name)
+        """One of ours, asked for by itself: while another hangs, the list of all hangs with it."""
+        if not name.startswith(self.prefix):
+            return None
+        try:
+            return _proxy(name, self._json(f"look at {name}", self._api.get, f"/proxies/{_valid(name)}"))
+        except Gone:
+            return None
 
     def create(self, name: str, listen: str, upstream: str) -> ProxyState:
         body = {"name": self._ours(name), "listen": listen, "upstream": upstream, "enabled": True}
@@ -96,6 +110,19 @@ class Control:
         """Gone afterwards, also when it was gone before."""
         self._gone(f"delete {name}", f"/proxies/{self._ours(name)}")
         self._same(f"delete {name}", None, self.proxy(name))
+
+    def can_be_deleted(self, name: str) -> bool:
+        """False: the proxy hangs, with a client in its door. A delete would hang too, and hold the list of all proxies for
+        good, so that no call about any proxy is answered any more.
+        """
+        try:
+            # No address, so it changes nothing; and it is refused only by whoever got hold of the proxy, as a delete must.
+            self._call(f"ask {name}", self._api.post, f"/proxies/{self._ours(name)}", json={"listen": "nowhere"})
+        except Wedged:
+            return False
+        except ControlError:
+            return True
+        return True
 
     def renew(self, name: str, without: str) -> None:
         """Delete and create it again: every connection ends, and toxics whose names begin with ``without`` are gone."""
@@ -157,7 +184,7 @@ class Control:
     def _read(self, name: str) -> ProxyState:
         state = self.proxy(name)
         if state is None:
-            raise ControlError(f"Toxiproxy at {self.url}: {name} is gone")
+            raise Gone(f"Toxiproxy at {self.url}: {name} is gone")
         return state
 
     def _same(self, doing: str, wanted: object, found: object) -> None:
@@ -188,25 +215,26 @@ class Control:
 
         Raises:
             Wedged: it hung, answered 503, or nobody listens.
-            ControlError: it was refused.
+            Gone: there is no such thing.
+            Refused: it was refused.
         """
         where = f"Toxiproxy at {self.url}: {doing}"
         try:
             # an empty proxy keeps the environment's HTTP_PROXY away from loopback
             response = method(path, timeout=self.deadline_s, proxies={"http": "", "https": ""}, **body)
-        except (requests.Timeout, requests.ConnectionError) as error:
+        except requests.RequestException as error:
             what = f"no answer in {self.deadline_s:g} s" if isinstance(error, requests.Timeout) else "nobody answers"
             raise Wedged(f"{where}: {what}") from None
         except NotFound as error:
             if absent_is_fine:
                 return ""
-            raise ControlError(f"{where}: not found ({_words(error)})") from None
+            raise Gone(f"{where}: not found ({_words(error)})") from None
         except (ProxyExists, InvalidToxic) as error:
-            raise ControlError(f"{where}: {REFUSALS[type(error)]} ({_words(error)})") from None
+            raise Refused(f"{where}: {REFUSALS[type(error)]} ({_words(error)})") from None
         if response.status_code == requests.codes.service_unavailable:
             raise Wedged(f"{where}: 503, the control plane hangs")
         if not response.ok:
-            raise ControlError(f"{where}: {response.status_code} ({response.text.strip()[:200]})")
+            raise Refused(f"{where}: {response.status_code} ({response.text.strip()[:200]})")
         return str(response.text)
 
 

@@ -6,7 +6,7 @@ Record types, told apart by ``type``; times are CLOCK_MONOTONIC nanoseconds (``a
 - ``phase``    {name, start_ns, end_ns}
 - ``window``   {id, step: applying|applied|healing|healed, at_ns, kind, cohort, asked, …}: one fault on one cohort
 - ``effect``   {id, effect: confirmed|absent|not-probed, measured, by}: did the fault bite, and how that is known
-- ``command``  {id, step: applying|applied|verified|not-verified|reverting|reverted, argv, revert, …}: a command's deeds
+- ``command``  {id, step: applying|applied|verified|not-verified|reverting|reverted|not-reverted, argv, revert, …}: a command's deeds
 - ``wedge``    {id, at_ns, text}: Toxiproxy's control plane hung; its process was restarted
 - ``cleanup``  {at_ns, ok, left: […]}: what was found after teardown
 - ``note``     {at_ns, text}

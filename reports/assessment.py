@@ -5,7 +5,7 @@ a simulation judges thousands of runs by what judges a real one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from loadtests import retry
@@ -21,8 +21,8 @@ from reports.judgement import Check, CheckVerdict, Witness
 from reports.peers import View, dead_peers
 from reports.placed import Phases, PlacedFindings
 from reports.recovery import Recovery, recoveries
-from reports.replay import Replayed, Rows, as_rows, replay_rows
-from reports.steadiness import Comparison
+from reports.replay import Replayed, Rows, as_rows, is_of_a_turn, replay_rows
+from reports.steadiness import GOOD, Comparison, Steadiness
 
 __all__ = ["Assessment", "Setting", "assess", "judge_history"]
 
@@ -46,10 +46,14 @@ class Setting:
     trouble: tuple[str, ...] = ()
     unfit: str = ""
     unproven: str = ""
+    #: ids of those faults; where they are not told apart, all of the plan's
+    unproven_windows: frozenset[str] = frozenset()
     #: judged by what the run was played by; another contract may see other ends of turns
     same_contract: bool = True
     #: the experiment expects no reconnect
     lasting: bool = False
+    #: checkers that the run is held to exercising, as ``reports.evidence.compared`` says
+    compares: frozenset[str] = frozenset()
     views: tuple[View, ...] = ()
 
 
@@ -80,11 +84,12 @@ def assess(contract: Contract, rows: Rows, strings: Sequence[str], setting: Sett
     placed = PlacedFindings(contract, rows, strings, windows, setting.phases, setting.start_ns, replayed)
     budget_ns = contract.file.turn.recovery_ms * 1_000_000
     outages = [outage for account in replayed.clients.values() for outage in account.outages]
-    recovered = tuple(recoveries(outages, windows, budget_ns, replayed.last_ns))
     client = contract.file.client
     policy = retry.declared(client, setting.policy)
+    recovered = tuple(recoveries(outages, windows, budget_ns, replayed.last_ns, policy))
     found_herds = policies.herds(recovered, policy)
-    control, restored = replayed.steadiness.control(), replayed.steadiness.restored()
+    control, astray = _control(rows, placed, setting, replayed.steadiness)
+    restored = _own(rows, placed, replayed.steadiness.restored(), replayed.steadiness.restored)
     views = _views(setting.views, replayed)
     peers = dead_peers(views, replayed.opened, replayed.closed, budget_ns)
     trouble = _trouble(setting, replayed)
@@ -95,7 +100,7 @@ def assess(contract: Contract, rows: Rows, strings: Sequence[str], setting: Sett
     case = Case(
         contract=contract, windows=windows, placed=placed, recovered=recovered, missteps=replayed.missteps, herds=found_herds,
         policy=policy, herd_share=ALL if client is None else client.herd_share, control=control, restored=restored,
-        peers=peers, trouble=trouble, start_ns=setting.start_ns,
+        astray=astray, peers=peers, trouble=trouble, start_ns=setting.start_ns,
     )  # fmt: skip
     return Assessment(
         checks=_checks(case, evidence, setting),
@@ -103,6 +108,65 @@ def assess(contract: Contract, rows: Rows, strings: Sequence[str], setting: Sett
         placed=placed,
         recovered=recovered,
         quota=_quota(evidence),
+    )
+
+
+def _control(
+    rows: Rows, placed: PlacedFindings, setting: Setting, steadiness: Steadiness
+) -> tuple[Comparison, str]:  # fmt: skip
+    """The control group's comparison, and why what it shows blames nobody. Who suffers while there is only a fault that nobody has
+    seen bite was perhaps hit by it; who suffers from one that did has a witness, whatever other faults did.
+    """
+    found = steadiness.control()
+    weak: Collection[str] = ()
+    if found.broken:
+        weak = setting.unproven_windows or {window.id for window in setting.windows if setting.unproven}
+    if weak:
+        proven = steadiness.control(weak)
+        if not proven.broken:
+            return found, setting.unproven
+        found = replace(proven, meant=found.meant)
+    return _own(rows, placed, found, lambda aside: steadiness.control(weak, aside)), ""
+
+
+def _own(
+    rows: Rows, placed: PlacedFindings, found: Comparison, without: Callable[[Sequence[int]], Comparison]
+) -> Comparison:  # fmt: skip
+    """What is wrong with turns that all have findings of their own is counted there, and under no other id: then the others are
+    compared.
+    """
+    if not (found.broken or found.unknown) or not _have_findings(rows, placed, found.rows):
+        return found
+    others = without(found.rows)
+    if others.broken or (others.unknown and not found.broken):
+        return found
+    return replace(others, meant=found.meant, aside=len(found.rows))
+
+
+def _have_findings(rows: Rows, placed: PlacedFindings, bad: Sequence[int]) -> bool:
+    """Whether each of these turns was not answered and has a finding that no fault explains, or was meant while such a turn of its
+    session was under way. A finding on a turn that was answered is no reason why it was slow.
+    """
+    if not bad:
+        return False
+    found = {
+        (one.session, one.turn)
+        for some in placed.by_checker.values()
+        for one, _ in some
+        if is_of_a_turn(one) and not one.kind.warning
+    }
+    if not found:
+        return False
+    spans: dict[int, list[tuple[int, int]]] = {}
+    ends = rows[rows["kind"] == RowKind.END]
+    columns = (ends[name].tolist() for name in ("session", "turn", "code", "intended", "received"))
+    for session, turn, end, start_ns, end_ns in zip(*columns, strict=True):
+        if end not in GOOD and (session, turn) in found:
+            spans.setdefault(session, []).append((start_ns, end_ns))
+    mine = rows[list(bad)]
+    return all(
+        any(start_ns <= intended_ns <= end_ns for start_ns, end_ns in spans.get(session, ()))
+        for session, intended_ns in zip(mine["session"].tolist(), mine["intended"].tolist(), strict=True)
     )
 
 
@@ -141,12 +205,13 @@ def _evidence(
         connections=int(tally.kinds[RowKind.OPEN]), numbered=tally.numbered, keyed=tally.keyed,
         chunks=tally.chunks, numbered_chunks=tally.numbered_chunks,
         claims=tally.resumed if contract.resumes else 0, named=tally.named, sessions=len(tally.sessions),
-        outages=len(recovered), throttled_turns=ends[End.THROTTLED], doubtful=replayed.doubtful,
+        outages=len(recovered), decided_outages=sum(one.decided for one in recovered),
+        throttled_turns=ends[End.THROTTLED], doubtful=replayed.doubtful,
         resent=int(tally.kinds[RowKind.RESEND]), control_meant=control.meant, control_turns=control.samples,
         after_meant=restored.meant, after_turns=restored.samples,
         reconnections=sum(account.reconnections for account in replayed.clients.values()),
         long_outages=attempts if attempts >= policies.LEAST_OUTAGES else 0, herded=sum(len(one.came_ms) for one in found_herds),
-        server_views=len(views), lasting=setting.lasting,
+        server_views=len(views), lasting=setting.lasting, compares=setting.compares,
     )  # fmt: skip
 
 
@@ -196,10 +261,11 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
     samples, required = checker.samples(evidence), checker.required(evidence)
     verdict, why = _verdict(checker, samples, violations, setting, own, required=required)
     excused = placed.excused[checker.id]
+    aside = own.reason if own is not None else ""
     fine = f"{excused} explained by a fault on the session's own cohort" if excused else ""
     return Check(
         id=checker.id, subject=checker.subject, verdict=verdict, required=required, samples=samples, violations=violations,
-        kinds=dict(kinds), warnings=warnings, reason=why or reason or fine, witnesses=tuple(witnesses), scope=scope,
+        kinds=dict(kinds), warnings=warnings, reason=why or reason or aside or fine, witnesses=tuple(witnesses), scope=scope,
     )  # fmt: skip
 
 
@@ -209,8 +275,8 @@ def _verdict(
     """Laws 1 and 4: a witness stays, whatever could not be shown; nothing else is valid without something to rest on."""
     if violations and checker.timing and setting.unfit:  # times that we ourselves made long bear no witness
         return "unknown", f"the generator was the bottleneck: {setting.unfit}"
-    if violations and checker.of_faults and setting.unproven:  # it may have hit whom it was not meant to
-        return "unknown", setting.unproven
+    if violations and own is not None and own.astray:  # a fault may have hit whom it was not meant to
+        return "unknown", own.astray
     if violations:
         return "invalid", ""
     if not samples:

@@ -13,7 +13,7 @@ from loadtests import acts
 from loadtests.history import Window
 from loadtests.rundir import RunData
 
-__all__ = ["Bite", "bites", "places", "strangers", "unproven"]
+__all__ = ["Bite", "bites", "places", "strangers", "unconfirmed", "unproven"]
 
 Effect = Literal["confirmed", "absent", "not-probed"]
 CLIENT = "client"
@@ -88,9 +88,16 @@ def _sessions(line: Mapping[str, Any]) -> list[int]:
     return [one for one in some if isinstance(one, int) and 0 <= one < MOST_SESSIONS] if isinstance(some, list) else []
 
 
+def unconfirmed(found: Mapping[str, Bite], windows: Iterable[Window]) -> frozenset[str]:
+    """Ids of the faults that nobody has seen bite."""
+    return frozenset(window.id for window in windows if found[window.id].effect != "confirmed")
+
+
 def unproven(found: Mapping[str, Bite], windows: Iterable[Window]) -> str:
     """Which faults nobody has seen bite; empty: all were seen."""
-    weak = [f"{w.id} ({w.kind}): {found[w.id].effect}" for w in windows if found[w.id].effect != "confirmed"]
+    all_of_them = tuple(windows)
+    ids = unconfirmed(found, all_of_them)
+    weak = [f"{w.id} ({w.kind}): {found[w.id].effect}" for w in all_of_them if w.id in ids]
     return f"fault without proven effect: {', '.join(weak)}" if weak else ""
 
 

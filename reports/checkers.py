@@ -45,6 +45,8 @@ class Case:
     herd_share: float
     control: Comparison
     restored: Comparison
+    #: why the control group's suffering blames nobody; empty: it does
+    astray: str
     peers: Sequence[PeerFinding]
     #: what the harness has against itself
     trouble: Sequence[str]
@@ -61,6 +63,8 @@ class Opinion:
     reason: str = ""
     scope: str = ""
     unknown: str = ""
+    #: why what was found blames nobody
+    astray: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,6 @@ class Checker:
     needs_effect: bool = False
     #: its claim is about time, and void if the generator was not fit
     timing: bool = False
-    #: its finding is a fault's doing, and so blames nobody if one of the plan had no effect where it was meant to
-    of_faults: bool = False
     looks: Callable[[Case], Opinion] | None = None
 
 
@@ -111,8 +113,13 @@ def _declared_cuts(e: Evidence) -> bool:
     return declares_client(e) and e.cuts
 
 
+def _meant(id_: str, turns: int, e: Evidence) -> bool:
+    """Whether a comparison is called for: by a plan that gives it turns enough, or by an experiment, which is made for it."""
+    return bool(e.windows) and (turns >= LEAST_MEANT or id_ in e.compares)
+
+
 def _reconnect(case: Case) -> Opinion:
-    late = [one for one in case.recovered if one.late and not one.never_tried]
+    late = [one for one in case.recovered if one.late]
     return Opinion(
         violations=len(late),
         kinds={"not-back": len(late)} if late else {},
@@ -129,15 +136,18 @@ def _late_witness(one: Recovery, case: Case) -> Witness:
     return case.placed.witness_at(one.outage.close_row, "not-back", text, turn="", fault=one.window)
 
 
-def _compared(found: Comparison, kind: str, reason: str, case: Case) -> Opinion:
+def _compared(found: Comparison, kind: str, reason: str, case: Case, astray: str = "") -> Opinion:
     if not found.broken:
-        return Opinion(unknown=found.unknown)
+        left_out = f"{found.aside} turn{'s' if found.aside > 1 else ''} left out, with findings of their own"
+        return Opinion(unknown=found.unknown, reason=left_out if found.aside else "")
     witnesses = tuple(case.placed.witness_at(row, kind, reason) for row in found.rows[:MOST_WITNESSES])
-    return Opinion(violations=found.bad, kinds={kind: found.bad}, witnesses=witnesses, reason=reason, scope=found.text)
+    return Opinion(
+        violations=found.bad, kinds={kind: found.bad}, witnesses=witnesses, reason=reason, scope=found.text, astray=astray,
+    )  # fmt: skip
 
 
 def _control(case: Case) -> Opinion:
-    return _compared(case.control, "control-suffers", "users that no fault touches suffer from it", case)
+    return _compared(case.control, "control-suffers", "users that no fault touches suffer from it", case, case.astray)
 
 
 def _restored(case: Case) -> Opinion:
@@ -205,13 +215,14 @@ CHECKERS: tuple[Checker, ...] = (
     Checker("idempotency", "backend", lambda e: e.contract.file.send.resend and e.doubtful > 0, lambda e: e.resent,
             "messages sent again"),
     Checker("close", "backend", _always, lambda e: e.connections, "connections"),
-    Checker("reconnect", "backend", lambda e: e.cuts, lambda e: e.outages, "cut sessions", needs_effect=True, looks=_reconnect),
-    Checker("restored", "backend", lambda e: bool(e.windows) and e.after_meant >= LEAST_MEANT, lambda e: e.after_turns,
+    Checker("reconnect", "backend", lambda e: e.cuts, lambda e: e.decided_outages, "cut sessions that came back or asked for it in vain",
+            needs_effect=True, looks=_reconnect),
+    Checker("restored", "backend", lambda e: _meant("restored", e.after_meant, e), lambda e: e.after_turns,
             "turns after the last fault and its grace", needs_effect=True, timing=True, looks=_restored),
     Checker("dead-peers", "backend", lambda e: e.server_views > 0 or e.lasting, lambda e: e.server_views or e.connections * e.lasting,
             "look at the backend's own count of sessions", looks=_peers),
-    Checker("control", "backend", lambda e: bool(e.windows) and e.control_meant >= LEAST_MEANT, lambda e: e.control_turns,
-            "control users' turns during others' faults", timing=True, of_faults=True, looks=_control),
+    Checker("control", "backend", lambda e: _meant("control", e.control_meant, e), lambda e: e.control_turns,
+            "control users' turns during others' faults", timing=True, looks=_control),
     Checker("retries", "client", _declared_cuts, lambda e: e.outages, "cut sessions", looks=_retries),
     Checker("backoff", "client", _declared_cuts, lambda e: e.long_outages, "outages of three attempts or more", looks=_backoff),
     Checker("herd", "client", _declared_cuts, lambda e: e.herded, "sessions that a fault cut together", looks=_herd),

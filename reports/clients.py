@@ -14,10 +14,21 @@ from loadtests.contract.compile import Contract
 from loadtests.history import Flag
 from loadtests.retry import REFUSALS
 
-__all__ = ["KEPT_MISSTEPS", "KEPT_OUTAGES", "OVERLAP_NS", "ClientAccount", "Misstep", "MisstepLog", "Outage"]
+__all__ = [
+    "KEPT_MISSTEPS",
+    "KEPT_OUTAGES",
+    "KEPT_TRIES",
+    "OVERLAP_NS",
+    "ClientAccount",
+    "Misstep",
+    "MisstepLog",
+    "Outage",
+]
 
 NS_PER_MS = 1_000_000
 KEPT_ATTEMPTS = 24
+#: of an outage; whoever tries more often never waits for long
+KEPT_TRIES = 256
 KEPT_TURNS = 24
 #: of a session; beyond them those are kept that lasted longer than anybody may take to come back
 KEPT_OUTAGES = 1_000
@@ -75,6 +86,19 @@ class Outage:
     delays_ns: list[int] = field(default_factory=list)
     #: attempts that a planned message called for
     prompted: set[int] = field(default_factory=set)
+    #: of the first attempts: when each began, and when it failed; 0: it was served, or not over
+    tries_ns: list[tuple[int, int]] = field(default_factory=list)
+
+    def tried(self, at_ns: int) -> None:
+        """An attempt begins."""
+        self.attempts += 1
+        if len(self.tries_ns) < KEPT_TRIES:
+            self.tries_ns.append((at_ns, 0))
+
+    def failed(self, at_ns: int) -> None:
+        """The last attempt is over, and nobody was served."""
+        if self.tries_ns and len(self.tries_ns) == self.attempts:
+            self.tries_ns[-1] = (self.tries_ns[-1][0], at_ns)
 
     def prompt(self, intended_ns: int) -> None:
         for i, dial_ns in enumerate(self.dials_ns):
@@ -132,13 +156,15 @@ class ClientAccount:
             self._misstep(Misstep("after-fatal", self.number, row, at_ns))
         if (outage := self.outage) is None:
             return
-        outage.attempts += 1
+        outage.tried(at_ns)
         if len(outage.dials_ns) < KEPT_ATTEMPTS:
             outage.dials_ns.append(at_ns)
             outage.delays_ns.append(at_ns - self._failed_ns)
 
     def failed(self, at_ns: int, status: int) -> None:
         self._failed_ns = at_ns
+        if self.outage is not None:
+            self.outage.failed(at_ns)
         self._refused = self._refused or status in REFUSALS or status in self._fatal_codes
 
     def opened(self, row: int, at_ns: int) -> None:
@@ -160,6 +186,8 @@ class ClientAccount:
             self._settle_sockets(at_ns)
         self._live = max(0, self._live - 1)
         self._failed_ns = at_ns
+        if self.outage is not None:
+            self.outage.failed(at_ns)
         for span in self.turns.values():
             if not span.end_ns and not span.cut_ns:
                 span.cut_ns = at_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,19 @@ import numpy as np
 from loadtests.contract.compile import Contract
 from loadtests.history import Flag, RowKind, Window
 
-__all__ = ["Evidence", "Tally"]
+__all__ = ["Evidence", "Tally", "compared"]
+
+BACKEND = "backend"
+
+
+def compared(manifest: Mapping[str, Any]) -> frozenset[str]:
+    """Checkers that a run is held to exercising, however few turns its plan gives them. An experiment claims that a sound system
+    is restored after its faults, and, unless they are on the backend itself, that nobody else notices; another run with
+    faults is held to it only where its plan has turns enough.
+    """
+    if not manifest.get("experiment"):
+        return frozenset()
+    return frozenset({"restored"} if manifest.get("scope") == BACKEND else {"restored", "control"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +49,8 @@ class Evidence:
     named: int
     sessions: int
     outages: int
+    #: of them, those that show whether the backend serves who comes back
+    decided_outages: int
     #: of ``turns``, those that the backend answered with its quota
     throttled_turns: int
     #: messages that a cut may have swallowed, their session served again; and those that were sent again
@@ -57,6 +72,8 @@ class Evidence:
     server_views: int
     #: the experiment expects connections to outlive its faults
     lasting: bool
+    #: checkers that this run is held to exercising, however few turns there are
+    compares: frozenset[str] = frozenset()
 
     @property
     def cuts(self) -> bool:

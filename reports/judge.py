@@ -16,11 +16,12 @@ from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.analytics import analyse
 from reports.assessment import Setting, assess
-from reports.bites import bites, places, strangers, unproven
+from reports.bites import bites, places, strangers, unconfirmed, unproven
 from reports.books import books, planned_turns
 from reports.causes import grouped
 from reports.checkers import declares_client
 from reports.eventlines import event_lines
+from reports.evidence import compared
 from reports.faultlines import fault_results
 from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
 from reports.gates import Measured, judge_gate
@@ -64,6 +65,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         windows=tuple(windows), phases=phases, users=data.scenario.users, policy=data.scenario.retry, start_ns=data.start_ns,
         trouble=tuple(trouble), unfit="; ".join(generator.reasons), unproven=unproven(bitten, windows),
         same_contract=contract_name is None, views=tuple(views_of(data.journal)), lasting=expected_reconnects(data.manifest) == "none",
+        compares=compared(data.manifest), unproven_windows=unconfirmed(bitten, windows),
     )  # fmt: skip
     assessed = assess(data.contract, data.rows, data.strings, setting, replayed)
     checks, outages = assessed.checks, outages_frame(assessed.recovered, connections, data)

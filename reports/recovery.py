@@ -7,16 +7,18 @@ seen (Kaplan and Meier, "Nonparametric Estimation from Incomplete Observations",
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from loadtests.history import Window
-from reports.clients import Outage
+from loadtests.retry import Policy
+from reports.clients import KEPT_TRIES, Outage
 from reports.judgement import Curve
 
 __all__ = ["Recovery", "curve", "curves", "recoveries"]
 
+NS_PER_MS = 1_000_000
 #: nanoseconds are no resolution that anybody has
 DIGITS = 3
 #: as many as a drawing can show
@@ -25,24 +27,41 @@ MOST_STEPS = 200
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """One outage and the fault that it belongs to. ``took_ns``: from the later of close and heal; None: never back."""
+    """One outage and the fault that it belongs to. ``took_ns``: from the later of close and heal, as the user felt it; None: never
+    back.
+    """
 
     outage: Outage
     window: str
     since_ns: int
     took_ns: int | None
-    #: the run ended before the budget was over
+    #: nobody knows: the run ended first, or nobody asked because the policy waits for so long
     censored: bool
+    #: the backend was asked for longer than the budget, and did not serve
     late: bool
+    #: the client did not ask where its policy would have: it is not the backend that failed
+    never_tried: bool = False
 
     @property
-    def never_tried(self) -> bool:
-        """Nobody asked to be served again, so it is not the backend that failed."""
-        return self.late and not self.outage.attempts
+    def decided(self) -> bool:
+        """Whether it shows that the backend serves who comes back, or that it does not."""
+        return self.late or self.took_ns is not None
 
 
-def recoveries(outages: Iterable[Outage], windows: Sequence[Window], budget_ns: int, last_ns: int) -> list[Recovery]:
-    """Every outage with its fault; ``last_ns``: the end of a fault that never healed."""
+def recoveries(
+    outages: Iterable[Outage], windows: Sequence[Window], budget_ns: int, last_ns: int, policy: Policy | None = None
+) -> list[Recovery]:  # fmt: skip
+    """Every outage with its fault; ``last_ns``: the end of a fault that never healed; ``policy``: how long the client may wait
+    between two attempts (None: not at all).
+
+    The user waits from the heal on, the backend is asked only from the first attempt that begins after it: what a client sleeps
+    in its backoff is not the backend's time, and neither is what another fault of the same cohort takes meanwhile.
+    """
+    cutting: dict[str, list[tuple[int, int]]] = {}
+    for fault in sorted(windows, key=lambda one: one.start_ns):
+        if fault.disconnects or fault.may_disconnect or fault.swallows:
+            healed_ns = last_ns if fault.end_ns is None else fault.end_ns
+            cutting.setdefault(fault.cohort, []).append((fault.start_ns, healed_ns))
     found = []
     for one in outages:
         since_ns, window = one.close_ns, ""
@@ -52,10 +71,67 @@ def recoveries(outages: Iterable[Outage], windows: Sequence[Window], budget_ns: 
             if fault.cohort == one.cohort and fault.start_ns <= one.close_ns <= healed_ns + budget_ns:
                 since_ns, window = max(one.close_ns, healed_ns), fault.id
         took_ns = None if one.ready_ns is None else max(0, one.ready_ns - since_ns)
-        censored = one.ready_ns is None and one.end_ns - since_ns < budget_ns
-        late = not censored and not one.dismissed and (took_ns is None or took_ns > budget_ns)
-        found.append(Recovery(one, window, since_ns, took_ns, censored, late))
+        until_ns = one.end_ns if one.ready_ns is None else one.ready_ns
+        clear = list(_clear(since_ns, until_ns, cutting.get(one.cohort, [])))
+        asked_ns = sum(_asked_ns(one, start_ns, end_ns) for start_ns, end_ns in clear)
+        late = not one.dismissed and _is_over(asked_ns, budget_ns, back=took_ns is not None)
+        idle_ns = _idle_ns(one, clear[0][0], until_ns, policy) if clear else 0
+        never_tried = not late and not one.dismissed and _is_over(idle_ns, budget_ns, back=took_ns is not None)
+        unseen = one.end_ns - since_ns < budget_ns or not (late or never_tried or one.dismissed)
+        found.append(Recovery(one, window, since_ns, took_ns, took_ns is None and unseen, late, never_tried))
     return found
+
+
+def _is_over(spent_ns: int, budget_ns: int, *, back: bool) -> bool:
+    """Who is back after exactly the budget is back within it; who is not has had all of it."""
+    return spent_ns > budget_ns if back else spent_ns >= budget_ns
+
+
+def _clear(start_ns: int, end_ns: int, faults: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The stretches from start to end in which no fault is; ``faults``: from and to, in order of their begin."""
+    for from_ns, to_ns in faults:
+        if to_ns <= start_ns:
+            continue
+        if from_ns >= end_ns:
+            break
+        if from_ns > start_ns:
+            yield start_ns, from_ns
+        start_ns = to_ns
+    if start_ns < end_ns:
+        yield start_ns, end_ns
+
+
+def _asked_ns(outage: Outage, start_ns: int, end_ns: int) -> int:
+    """How long in a stretch without a fault the backend was asked: from the first attempt that begins in it, and for as long as
+    one that began before it hangs. What it refuses then costs the client more waits, and these are the backend's doing.
+    """
+    first_ns, hangs_until_ns = end_ns, start_ns
+    for begun_ns, failed_ns in outage.tries_ns:
+        if begun_ns >= start_ns:
+            first_ns = min(begun_ns, end_ns)
+            break
+        hangs_until_ns = failed_ns or end_ns
+    else:
+        if outage.attempts > len(outage.tries_ns):  # it tried so often that nobody has kept when
+            first_ns = start_ns
+    return end_ns - first_ns + max(0, min(hangs_until_ns, first_ns) - start_ns)
+
+
+def _idle_ns(outage: Outage, since_ns: int, until_ns: int, policy: Policy | None) -> int:
+    """How long nobody asked for the backend though nothing was in the way, beyond the longest wait that the policy foresees."""
+    failed_ns, attempts = outage.close_ns, 0
+    for begun_ns, over_ns in outage.tries_ns:
+        if begun_ns >= since_ns:
+            until_ns = min(begun_ns, until_ns)
+            break
+        attempts += 1
+        if not over_ns:
+            return 0
+        failed_ns = over_ns
+    if attempts >= KEPT_TRIES or (policy is not None and attempts > policy.attempts):
+        return 0  # it tries all the time, or has given up as it may
+    wait_ns = 0 if policy is None else round(policy.bounds_ms(attempts)[1] * NS_PER_MS)
+    return max(0, until_ns - max(since_ns, failed_ns + wait_ns))
 
 
 def curve(took_s: Iterable[tuple[float, bool]]) -> Curve:

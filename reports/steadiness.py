@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from loadtests.history import End, Window
 from reports.endings import ENDINGS
 from reports.proportions import bounds
 
-__all__ = ["ALLOWED", "LEAST_MEANT", "Comparison", "Steadiness"]
+__all__ = ["ALLOWED", "GOOD", "LEAST_MEANT", "Comparison", "Steadiness"]
 
 ALLOWED = 0.25
 #: before a finding is made of it
@@ -67,6 +67,8 @@ class Comparison:
     is_ms: tuple[float, float] = (0.0, 0.0)
     #: it is the tail that is not as before
     tailed: bool = False
+    #: turns that were left out, since what is wrong with them has findings of its own
+    aside: int = 0
 
     @property
     def text(self) -> str:
@@ -81,17 +83,40 @@ class Comparison:
 
 
 class _Turns:
-    """Milliseconds of turns, infinite where there was no answer, and their rows; ``cut`` by the run's end apart."""
+    """Milliseconds of turns, infinite where there was no answer, their rows, and the number of the set of windows that they
+    overlap; ``cut`` by the run's end apart.
+    """
 
-    __slots__ = ("cut_ms", "cut_rows", "ms", "rows")
+    __slots__ = ("cut_hits", "cut_ms", "cut_rows", "hits", "ms", "rows")
 
     def __init__(self) -> None:
-        self.ms, self.rows = array("d"), array("q")
-        self.cut_ms, self.cut_rows = array("d"), array("q")
+        self.ms, self.rows, self.hits = array("d"), array("q"), array("q")
+        self.cut_ms, self.cut_rows, self.cut_hits = array("d"), array("q"), array("q")
 
     @property
     def meant(self) -> int:
         return len(self.ms) + len(self.cut_ms)
+
+    def add(self, took_ms: float, row: int, hit: int) -> None:
+        self.ms.append(took_ms)
+        self.rows.append(row)
+        self.hits.append(hit)
+
+    def add_cut(self, took_ms: float, row: int, hit: int) -> None:
+        self.cut_ms.append(took_ms)
+        self.cut_rows.append(row)
+        self.cut_hits.append(hit)
+
+    def without(self, hits: Collection[int], rows: Collection[int]) -> _Turns:
+        """Those that overlap none of these sets of windows, and are none of these rows."""
+        kept = _Turns()
+        for ms, row, hit in zip(self.ms, self.rows, self.hits, strict=True):
+            if hit not in hits and row not in rows:
+                kept.add(ms, row, hit)
+        for ms, row, hit in zip(self.cut_ms, self.cut_rows, self.cut_hits, strict=True):
+            if hit not in hits and row not in rows:
+                kept.add_cut(ms, row, hit)
+        return kept
 
 
 class Steadiness:
@@ -113,54 +138,68 @@ class Steadiness:
         self._first_ns = min((one.start_ns for one in self._windows), default=0)
         self._switches = sorted(at for one in self._windows for at in (one.start_ns, one.end_ns) if at is not None)
         self._turns: dict[tuple[str, str], _Turns] = {}
+        #: sets of windows, as places in their list, and the number of each; the first is that of no window
+        self._sets: dict[tuple[int, ...], int] = {(): 0}
 
     def add(self, row: int, cohort: str, intended_ns: int, end_ns: int, end: int) -> None:
         """``end``: an ``End``, or DROPPED."""
         if not self._windows or not intended_ns or end in IDLE:
             return
-        place = self._place(cohort, intended_ns, end_ns)
+        place, hits = self._place(cohort, intended_ns, end_ns)
         if not place:
             return
+        hit = self._sets.setdefault(hits, len(self._sets))
         turns = self._turns.get((cohort, place))
         if turns is None:
             turns = self._turns[cohort, place] = _Turns()
         took_ms = (end_ns - intended_ns) / 1e6
         if end == End.CUT_BY_STOP:
-            turns.cut_ms.append(took_ms)
-            turns.cut_rows.append(row)
+            turns.add_cut(took_ms, row, hit)
         else:
-            turns.ms.append(took_ms if end in GOOD else math.inf)
-            turns.rows.append(row)
+            turns.add(took_ms if end in GOOD else math.inf, row, hit)
 
-    def _place(self, cohort: str, start_ns: int, end_ns: int) -> str:
+    def _place(self, cohort: str, start_ns: int, end_ns: int) -> tuple[str, tuple[int, ...]]:
+        """Where a turn stands, and which windows it overlaps where that matters."""
         if cohort == CONTROL:
             if end_ns < self._first_ns - SWITCHING_NS:
-                return BEFORE
-            hit = not self._switching(start_ns) and any(
-                end_ns >= one.start_ns + SWITCHING_NS and (one.end_ns is None or start_ns <= one.end_ns - SWITCHING_NS)
-                for one in self._windows
+                return BEFORE, ()
+            if self._switching(start_ns):
+                return "", ()
+            hits = tuple(
+                i
+                for i, one in enumerate(self._windows)
+                if end_ns >= one.start_ns + SWITCHING_NS
+                and (one.end_ns is None or start_ns <= one.end_ns - SWITCHING_NS)
             )
-            return DURING if hit else ""
+            return DURING if hits else "", hits
         first_ns, over_ns = self._bounds.get(cohort, (math.inf, math.inf))
-        return BEFORE if end_ns < first_ns else AFTER if start_ns > over_ns else ""
+        return BEFORE if end_ns < first_ns else AFTER if start_ns > over_ns else "", ()
 
     def _switching(self, at_ns: int) -> bool:
         place = bisect_left(self._switches, at_ns - SWITCHING_NS)
         return place < len(self._switches) and self._switches[place] <= at_ns + SWITCHING_NS
 
-    def control(self) -> Comparison:
-        """The control cohort during others' faults, their switching aside."""
-        return self._compare([CONTROL], DURING)
+    def control(self, unproven: Collection[str] = (), aside: Collection[int] = ()) -> Comparison:
+        """The control cohort during others' faults, their switching aside; without turns during which there were only faults
+        of the ids ``unproven``, and without the rows ``aside``.
+        """
+        idle = {number for hits, number in self._sets.items() if hits and self._ids(hits) <= set(unproven)}
+        return self._compare([CONTROL], DURING, idle, aside)
 
-    def restored(self) -> Comparison:
-        """The treated cohorts after their last fault and its grace."""
-        return self._compare(sorted(self._bounds), AFTER)
+    def restored(self, aside: Collection[int] = ()) -> Comparison:
+        """The treated cohorts after their last fault and its grace, without the rows ``aside``."""
+        return self._compare(sorted(self._bounds), AFTER, (), aside)
 
-    def _compare(self, cohorts: Sequence[str], place: str) -> Comparison:
+    def _ids(self, hits: Iterable[int]) -> set[str]:
+        return {self._windows[i].id for i in hits}
+
+    def _compare(self, cohorts: Sequence[str], place: str, hits: Collection[int], aside: Collection[int]) -> Comparison:
         before = self._joined(cohorts, BEFORE)
         later = self._joined(cohorts, place)
         # A plan that has no time before its faults does not mean anything to be compared.
         meant = later.meant if before.meant >= LEAST else 0
+        if hits or aside:
+            later = later.without(hits, frozenset(aside))
         good = np.array(before.ms)[np.isfinite(before.ms)]
         if len(good) < LEAST or len(good) < (1 - ALLOWED / 2) * len(before.ms):
             return Comparison(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chaos.faults.backend import BackendKill, BackendPause, BackendRestart
+from chaos.faults.backend import BackendKill, BackendPause, BackendRestart, NodeKill, Rollout
 from chaos.faults.bandwidth import Bandwidth
 from chaos.faults.command import Command
 from chaos.faults.down import Down
@@ -34,7 +34,8 @@ FAULTS: dict[str, type[Fault]] = {
     fault.kind: fault
     for fault in (
         Latency, Jitter, Bandwidth, Slicer, LimitData, Jam, Drop, Reset, SlowClose, Down, Flap, HalfOpen, SlowConsumer, Switch,
-        Sleep, MassDisconnect, Handshake, BackendKill, BackendPause, BackendRestart, Command,
+        Sleep, MassDisconnect, Handshake, BackendKill, BackendPause, BackendRestart, NodeKill,
+        Rollout, Command,
     )
 }  # fmt: skip
 

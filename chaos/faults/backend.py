@@ -1,4 +1,4 @@
-"""Faults on the backend itself: killed, paused, restarted. Everybody meets them, so there is no untouched cohort.
+"""Faults on the backend itself, or on one of its nodes: killed, paused, restarted. There is no untouched cohort.
 
 They are made by whoever keeps the backend's process: the conductor, for the embedded one.
 """
@@ -8,16 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from chaos.faults.fault import FRESH, PINGS, Baseline, Bite, Fault, Group, Measured, Place, held
+from chaos.faults.fault import FRESH, PINGS, READ_BACK, Baseline, Bite, Fault, Group, Measured, Place, held
 
-__all__ = ["ACTIONS", "BackendKill", "BackendPause", "BackendRestart"]
+__all__ = ["ACTIONS", "CLUSTER", "BackendKill", "BackendPause", "BackendRestart", "NodeKill", "Rollout"]
 
 #: kind -> what its keeper does at the window's start and at its end
 ACTIONS: Mapping[str, tuple[str, str]] = {
     "backend-kill": ("kill", "start"),
     "backend-pause": ("pause", "resume"),
     "backend-restart": ("restart", ""),
+    "node-kill": ("kill-node", "start-node"),
+    "rollout": ("roll", ""),
 }
+#: those for which one node is not enough
+CLUSTER: frozenset[str] = frozenset({"node-kill", "rollout"})
+KEEPER = "the keeper's answer"
+NO_BASELINE = "no live connection before the fault"
 
 
 class _OnBackend(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,10 +77,41 @@ class BackendRestart(_OnBackend, frozen=True, kw_only=True, forbid_unknown_field
         return _cut(measured, before, during, bitten=True, tried=True)
 
 
+class NodeKill(_OnBackend, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """SIGKILL of one node of a cluster, each time of the next, at the window's start, and a new one in its place at its end."""
+
+    kind: ClassVar[str] = "node-kill"
+    disconnects: ClassVar[bool] = True
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """The keeper has read back that the node is gone; a connection that is another node's sees nothing of it."""
+        lived_on = during.ended != "window"
+        measured = _ending("lived on, on another node" if lived_on else f"ended: {during.ended_how}")
+        if not before.round_trips_ms or during.ended == "before":
+            return Bite("not-probed", measured | {"value": None, "reason": NO_BASELINE}, KEEPER)
+        return Bite("confirmed", measured, f"{KEEPER}: {READ_BACK}" if lived_on else f"{KEEPER}; {PINGS}")
+
+
+class Rollout(_OnBackend, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Each node of a cluster in turn ends in order, announces it to its clients, and is started again."""
+
+    kind: ClassVar[str] = "rollout"
+    disconnects: ClassVar[bool] = True
+
+    def judge(self, before: Baseline, during: Measured) -> Bite:
+        """The live connection ended: whichever node it was on, that one was restarted too."""
+        measured = _ending(f"ended: {during.ended_how}" if during.ended else "lived on")
+        return _cut(measured, before, during, bitten=True, tried=True)
+
+
+def _ending(how: str) -> dict[str, Any]:
+    return {"what": "the live connection", "unit": "", "value": how}
+
+
 def _cut(measured: dict[str, Any], before: Baseline, during: Measured, *, bitten: bool, tried: bool) -> Bite:
     by = f"{PINGS}; {FRESH}"
     if not before.round_trips_ms or during.ended == "before":
-        return Bite("not-probed", measured | {"reason": "no live connection before the fault"}, by)
+        return Bite("not-probed", measured | {"reason": NO_BASELINE}, by)
     if during.ended != "window" or not bitten:
         return Bite("absent", measured, by)
     if not tried:

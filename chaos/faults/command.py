@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -33,10 +34,19 @@ class Command(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def asked(self) -> dict[str, Any]:
         return {key: value for key, value in msgspec.to_builtins(self).items() if value is not None}
 
+    def missing(self) -> list[str]:
+        """The programs, in order and each once, that this machine does not have; asked before a run, and by no plan: that may
+        have been made for another machine.
+        """
+        programs = dict.fromkeys(argv[0] for argv in (self.apply, self.verify, self.revert) if argv is not None)
+        return [program for program in programs if shutil.which(program) is None]
+
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """What the user's own verification says; without one nobody knows."""
         del before
         measured = {"what": "verified", "unit": "yes or no", "value": during.verified, "fresh": len(during.fresh)}
         if during.verified is None:
-            return Bite("not-probed", measured | {"reason": "the fault has no verify command"}, "")
+            stopped = "it was stopped before it was verified"
+            reason = "the fault has no verify command" if self.verify is None else stopped
+            return Bite("not-probed", measured | {"reason": reason}, "")
         return Bite("confirmed" if during.verified else "absent", measured, "the fault's own verify command")

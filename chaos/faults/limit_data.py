@@ -24,6 +24,8 @@ __all__ = ["LimitData"]
 
 #: what may have been on its way while the toxic was being added
 IN_FLIGHT_BYTES = 512
+#: a connection that is closed in order, by whomever, was not cut
+CUTS = frozenset({"eof", "reset"})
 
 
 class LimitData(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +66,12 @@ class LimitData(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if during.ended != "window":
             reason = "less was carried than allowed"
             return Bite("absent", measured, PINGS) if over else Bite("not-probed", measured | {"reason": reason}, PINGS)
-        if self.direction == "down" and over:
+        # The burst is more than is allowed: its last ping is answered only where nothing was cut.
+        whole = (during.rate_up if self.direction == "up" else during.rate_down) is not None
+        if whole or (self.direction == "down" and over):
             return Bite("absent", measured, PINGS)
+        if during.ended_how not in CUTS:
+            return Bite(
+                "not-probed", measured | {"reason": f"the connection ended otherwise: {during.ended_how}"}, PINGS
+            )
         return Bite("confirmed", measured, PINGS)

@@ -114,6 +114,7 @@ def cleanup(
     toxiproxy_url: Annotated[
         str, typer.Option(help="The Toxiproxy that the run used, if it was not ours and its manifest does not say.")
     ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also of a run that is alive, which then fails.")] = False,
 ) -> None:
     """End what a run may have left behind: its processes, its proxies in a Toxiproxy that is not ours, its commands' effects.
 
@@ -122,7 +123,7 @@ def cleanup(
     from chaos.cleanup import cleanup as clean
     from loadtests.rundir import find_run
 
-    cleaned = clean(find_run(run), [toxiproxy_url] if toxiproxy_url else [])
+    cleaned = clean(find_run(run), [toxiproxy_url] if toxiproxy_url else [], force=force)
     for line in cleaned.lines:
         typer.echo(line)
     raise typer.Exit(1 if cleaned.left else 0)

@@ -49,6 +49,10 @@ def run(
     ] = None,
     web: Annotated[bool, typer.Option("--web", help="With Locust's web UI.")] = False,
     defect: Annotated[str, typer.Option(help="Plant a defect in the embedded backend.")] = "",
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Of the embedded backend, on one log behind one port; else as the experiment says."),
+    ] = None,
     experiment: Annotated[
         str,
         typer.Option(
@@ -72,7 +76,7 @@ def run(
         scenario=scenario, target=target, contract=contract, token_env=token_env, users=users,
         duration_s=duration_s(duration) if duration else None, seed=seed, processes=processes, chaos=not no_chaos,
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
-        out=out, web=web, defect=defect, experiment=experiment, form=form, dry_run=dry_run,
+        out=out, web=web, defect=defect, nodes=nodes, experiment=experiment, form=form, dry_run=dry_run,
     )  # fmt: skip
     with _Progress() as progress:
         code = conductor.run(options, progress.say, progress.show)

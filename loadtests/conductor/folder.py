@@ -14,7 +14,8 @@ __all__ = ["discard", "make"]
 
 #: all that is in the folder of a run before its load
 SET_UP = frozenset({
-    "assignment.json", "backend.log", "contract.yaml", "guard.json", "history.jsonl", "manifest.json", "plan.json", "scenario.yaml",
+    "assignment.json", "backend.log", "contract.yaml", "guard.json", "guard.lock", "history.jsonl", "manifest.json", "plan.json",
+    "scenario.yaml",
 })  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadtests import contract, scenario
 from loadtests.assignment import token_template
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from chaos.plan import Plan
 
 __all__ = ["Prepared", "RunOptions", "prepare"]
+
+#: of a cluster
+LEAST_NODES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class RunOptions:
     out: Path | None = None
     web: bool = False
     defect: str = ""
+    #: of the embedded backend; None: as the experiment says
+    nodes: int | None = None
     experiment: str = ""
     form: str = ""
     dry_run: bool = False
@@ -76,8 +81,8 @@ class Prepared:
 
     @property
     def backend_options(self) -> dict[str, float | str]:
-        """What the experiment asks of the embedded backend."""
-        return dict(self.experiment.backend) if self.experiment is not None else {}
+        """What the experiment asks of the embedded backend, and what the command line asks instead."""
+        return _backend_options(self.options, self.experiment)
 
 
 def prepare(options: RunOptions) -> Prepared:
@@ -90,8 +95,9 @@ def prepare(options: RunOptions) -> Prepared:
     experiment, declared, source = _chosen(options, own, where)
     ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
     compiled = contract.load(options.contract or ("netra" if options.target else declared.contract))
+    nodes = _nodes(options, experiment, source)
     if options.defect:
-        _check_defect(options)
+        _check_defect(options, nodes)
     if options.processes < 1:
         raise ConfigError("--processes", "", f"{options.processes}", "at least 1")
     if options.toxiproxy_url and not ours.has_faults and experiment is None:
@@ -111,6 +117,7 @@ def prepare(options: RunOptions) -> Prepared:
     if target is not None:
         _check_allowed(target, options.allow_target)
         _check_places(plan)
+    _check_nodes(plan, nodes, source)
     token_template(options.token_env)
     if target is not None:
         tls_context(target.scheme, options.ca)
@@ -146,14 +153,49 @@ def _check_places(plan: Plan) -> None:
             raise ConfigError("--target", f"windows.{window.id}", problem, hint)
 
 
-def _check_defect(options: RunOptions) -> None:
-    from loadtests.backend.defects import DEFECTS
+def _backend_options(options: RunOptions, experiment: Experiment | None) -> dict[str, float | str]:
+    asked = dict(experiment.backend) if experiment is not None else {}
+    return asked if options.nodes is None else {**asked, "nodes": options.nodes}
+
+
+def _nodes(options: RunOptions, experiment: Experiment | None, source: str) -> int:
+    """How many the embedded backend has.
+
+    Raises:
+        ConfigError: a number that it cannot have, or a backend that is not ours.
+    """
+    from loadtests.backend.supervisor import MOST_NODES
+
+    asked: Any = _backend_options(options, experiment).get("nodes", 1)
+    if options.nodes is not None and options.target:
+        raise ConfigError("--nodes", "", "only the embedded backend is started with so many", "no --target")
+    if type(asked) is int and 1 <= asked <= MOST_NODES:
+        return asked
+    where, place = (source, "backend.nodes") if options.nodes is None else ("--nodes", "")
+    raise ConfigError(where, place, f"{asked!r}", f"1 to {MOST_NODES}")
+
+
+def _check_nodes(plan: Plan, nodes: int, source: str) -> None:
+    """Faults on a node leave another to go on."""
+    from chaos.faults.backend import CLUSTER
+
+    for window in plan.windows:
+        if window.kind in CLUSTER and nodes < LEAST_NODES:
+            problem = f"{window.kind} acts on a node, and the embedded backend is one process"
+            hint = f"backend: {{nodes: {LEAST_NODES}}} in an experiment, or --nodes {LEAST_NODES}"
+            raise ConfigError(source, f"windows.{window.id}", problem, hint)
+
+
+def _check_defect(options: RunOptions, nodes: int) -> None:
+    from loadtests.backend.defects import PLANTABLE
     from loadtests.configfile import nearest
 
     if options.target:
         raise ConfigError("--defect", "", "only the embedded backend has planted defects", "no --target")
-    if options.defect not in DEFECTS:
-        raise ConfigError("--defect", "", f"no defect {options.defect!r}", nearest(options.defect, list(DEFECTS)))
+    if options.defect not in PLANTABLE:
+        raise ConfigError("--defect", "", f"no defect {options.defect!r}", nearest(options.defect, list(PLANTABLE)))
+    if PLANTABLE[options.defect].needs == "cluster" and nodes < LEAST_NODES:
+        raise ConfigError("--defect", "", f"{options.defect} cannot show on one node", f"--nodes {LEAST_NODES}")
 
 
 def _check_allowed(target: Target, allowed: tuple[str, ...]) -> None:

@@ -8,8 +8,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,26 +21,53 @@ __all__ = ["Backend", "Load", "ask_probe"]
 
 BACKEND_START_S = 30.0
 STOP_S = 20.0
-LISTENING = "listening "
+#: an order to a cluster is answered by then: a node is killed, has started, or has ended in order and started
+KILLED_S, STARTED_S, RESTARTED_S = 5.0, BACKEND_START_S + 5.0, STOP_S + BACKEND_START_S
+LISTENING, DONE = "listening ", "done "
 
 
 def _environment(tag: Mapping[str, str], without: str = "") -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name != without}, **tag}
 
 
-def _end(process: subprocess.Popen[bytes], wait_s: float) -> None:
-    """SIGTERM, then SIGKILL; returns when it is gone."""
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """To it and to those that it has started; no longer once it has ended, since its number may be another's by then."""
+    if process.poll() is None:
+        os.killpg(process.pid, number)
+
+
+def _end(process: subprocess.Popen[bytes], wait_s: float, *, leads: bool = False) -> None:
+    """SIGTERM, then SIGKILL, with ``leads`` to its whole group; returns when it is gone."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
         process.wait(wait_s)
     except subprocess.TimeoutExpired:
-        process.kill()
+        if leads:
+            _signal_group(process, signal.SIGKILL)
+        else:
+            process.kill()
         process.wait()
 
 
+@contextlib.contextmanager
+def _children(pid: int) -> Iterator[list[int]]:
+    """Descriptors of a process's children, each readable once its child is gone."""
+    handles: list[int] = []
+    try:
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                handles.append(os.pidfd_open(int(child)))
+        yield list(handles)
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
 class Backend:
-    """The embedded reference backend, with what faults may do to it. Each deed is done when its call returns."""
+    """The embedded reference backend, with what faults may do to it: one process, or with the option ``nodes`` the parent of
+    several. Each deed is done when its call returns.
+    """
 
     def __init__(
         self, run_dir: Path, tag: Mapping[str, str], seed: int, defect: str, token_env: str, build: str,
@@ -69,26 +97,65 @@ class Backend:
             for word in (f"--{name.removesuffix('_s').replace('_', '-')}", str(value))
         ]
         self._command = [sys.executable, "-P", "-m", "loadtests.backend", "--lifeline", *words]
+        self._nodes = int(more.get("nodes", 1))
+        #: the node that was killed last; before the first time the last one, so that the first one comes first
+        self._victim = self._nodes
         self._meant_down = False
+        #: one order at a time: each is one line, and so is its answer
+        self._ordering = threading.Lock()
+        self._unanswered = 0
         self.url = self._spawn()
 
     def _spawn(self) -> str:
         with self._log.open("ab") as log:
+            # Unbuffered, so that what is still to be read is what select sees; a group, so that a signal reaches all nodes.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._env
-            )
-        return self._listening()
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=self._env, bufsize=0, process_group=0,
+            )  # fmt: skip
+        self._unanswered = 0
+        line = self._line(BACKEND_START_S)
+        if not line.startswith(LISTENING):
+            _end(self._process, 1.0, leads=True)
+            raise RigError(f"the embedded backend did not start: see {self._log}")
+        return line.removeprefix(LISTENING).strip()
 
-    def _listening(self) -> str:
+    def _line(self, within_s: float) -> str:
+        """The next line that it says; empty: there is none, or it has ended."""
         stdout = self._process.stdout
         if stdout is None:
             raise RigError("the embedded backend has no output")
-        readable, _, _ = select.select([stdout], [], [], BACKEND_START_S)
-        line = stdout.readline().decode() if readable else ""
-        if not line.startswith(LISTENING):
-            _end(self._process, 1.0)
-            raise RigError(f"the embedded backend did not start: see {self._log}")
-        return line.removeprefix(LISTENING).strip()
+        readable, _, _ = select.select([stdout], [], [], max(0.0, within_s))
+        return stdout.readline().decode() if readable else ""
+
+    def _order(self, words: str, within_s: float) -> None:
+        """One line to a cluster's parent.
+
+        Raises:
+            RigError: there is no cluster, it failed, or there was no answer in time.
+        """
+        if self._nodes < 2:
+            raise RigError(f"{words}: the embedded backend is one process; give it nodes")
+        with self._ordering:
+            deadline = time.monotonic() + within_s
+            try:
+                answer = self._asked(words, deadline)
+            except (OSError, ValueError):  # it has ended, or its pipes are closed
+                answer = ""
+        if not answer.startswith(DONE):
+            problem = answer.strip() or f"no answer to {words!r} within {within_s:g} s"
+            raise RigError(f"the embedded backend: {problem}; see {self._log}")
+
+    def _asked(self, words: str, deadline: float) -> str:
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{words}\n".encode())
+        self._unanswered += 1
+        line = ""
+        while self._unanswered:  # the answers to orders that were given up come first
+            line = self._line(deadline - time.monotonic())
+            if not line:
+                return ""
+            self._unanswered -= 1
+        return line
 
     @property
     def alive(self) -> bool:
@@ -98,8 +165,13 @@ class Backend:
     def kill(self) -> None:
         """SIGKILL: nothing is said goodbye to, nothing is written that was not."""
         self._meant_down = True
-        self._process.kill()
-        self._process.wait()
+        with _children(self._process.pid) as nodes:
+            _signal_group(self._process, signal.SIGKILL)
+            self._process.wait()
+            # Until each is gone its socket still takes connections, which then find nobody.
+            deadline, left = time.monotonic() + KILLED_S, set(nodes)
+            while left and time.monotonic() < deadline:
+                left.difference_update(select.select(left, [], [], max(0.0, deadline - time.monotonic()))[0])
         self._close()
 
     def start(self) -> None:
@@ -113,10 +185,10 @@ class Backend:
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open, and nobody is there."""
-        self._process.send_signal(signal.SIGSTOP)
+        _signal_group(self._process, signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        _signal_group(self._process, signal.SIGCONT)
 
     def restart(self) -> None:
         """An orderly end, as at a rollout, and at once a new start.
@@ -128,16 +200,44 @@ class Backend:
         self.stop()
         self.start()
 
+    def kill_node(self) -> None:
+        """SIGKILL to one node, each time to the next: who was cut from the last one is with another now.
+
+        Raises:
+            RigError: it was not up, there is no cluster, or its parent did not answer.
+        """
+        number = self._victim % self._nodes + 1
+        self._order(f"kill {number}", KILLED_S)
+        self._victim = number
+
+    def start_node(self) -> None:
+        """After ``kill_node``: the same one, until it listens again.
+
+        Raises:
+            RigError: it did not come up, there is no cluster, or its parent did not answer.
+        """
+        self._order(f"start {self._victim}", STARTED_S)
+
+    def roll(self) -> None:
+        """Each node in turn is restarted, and announces it to its clients.
+
+        Raises:
+            RigError: one did not come up again, there is no cluster, or its parent did not answer.
+        """
+        self._order("roll", self._nodes * RESTARTED_S)
+
     def stop(self) -> None:
         self.resume()  # who is stopped hears no other signal
-        _end(self._process, STOP_S)
+        _end(self._process, STOP_S, leads=True)
         self._close()
 
     def _close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        # Who waits for an answer has by now read that there is none: the other end is gone.
+        with self._ordering:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
 
 
 class Load:

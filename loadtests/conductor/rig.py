@@ -35,8 +35,9 @@ class Rig:
         self._say = say
         self._listeners: dict[str, Listener] = {}
         self._nemesis: Nemesis | None = None
+        #: what a command may take, and a second to end it
         self._patience_s = max(
-            (w.asked["timeout_s"] for w in prepared.plan.windows if "timeout_s" in w.asked), default=0
+            (w.asked["timeout_s"] + 1 for w in prepared.plan.windows if "timeout_s" in w.asked), default=0
         )
 
     def open(self, target: Target) -> dict[str, tuple[str, int]]:
@@ -70,7 +71,7 @@ class Rig:
         if backend is not None:
             deeds = {
                 "kill": backend.kill, "start": backend.start, "pause": backend.pause, "resume": backend.resume,
-                "restart": backend.restart,
+                "restart": backend.restart, "kill-node": backend.kill_node, "start-node": backend.start_node, "roll": backend.roll,
             }  # fmt: skip
         self._nemesis = Nemesis(
             self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
@@ -84,20 +85,21 @@ class Rig:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end of the plan; true: every window was healed and judged. A command may take its own time."""
-        return self._nemesis is None or self._nemesis.join(timeout_s + self._patience_s)
+        return self._nemesis is None or self._nemesis.join(timeout_s + 3 * self._patience_s)  # apply, verify, revert
 
     def heal(self, timeout_s: float) -> None:
         """Heal what is applied, now, and begin nothing more."""
         if self._nemesis is not None:
             self._nemesis.stop()
-            self._nemesis.join(timeout_s + self._patience_s)
+            self._nemesis.join(timeout_s + 2 * self._patience_s)  # what is being applied, then its revert
 
     def close(self) -> None:
         if self._listeners:
+            from chaos.revert import LEDGER
             from chaos.teardown import teardown
 
             with contextlib.suppress(GauntletError):
-                teardown(self._listeners.values(), self._journal)
+                teardown(self._listeners.values(), self._journal, self._dir / LEDGER)
             self._listeners = {}
 
 

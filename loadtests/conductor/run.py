@@ -30,6 +30,7 @@ from loadtests.journal import Journal
 if TYPE_CHECKING:
     from chaos.guard import Guard
     from chaos.lease import Lease
+    from chaos.plan import Plan
 
 __all__ = ["EMBEDDED", "EXIT_CODES", "INTERRUPTED", "Progress", "Say", "run"]
 
@@ -57,6 +58,7 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
     if options.dry_run:
         say(describe(prepared))
         return 0
+    _check_programs(prepared.plan)
     binary = None
     if prepared.chaos and not options.toxiproxy_url:
         from chaos.server import provide
@@ -81,6 +83,20 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
     if exit_reason == "interrupted":
         return INTERRUPTED
     return EXIT_CODES[verdict]
+
+
+def _check_programs(plan: Plan) -> None:
+    """What the commands of a plan need must be on this machine; a dry run, or a plan for another one, need not have it.
+
+    Raises:
+        ConfigError: a program is missing.
+    """
+    from chaos.faults.command import Command
+
+    for window in plan.windows:
+        if isinstance(window.fault, Command) and (missing := window.fault.missing()):
+            problem = f"no program {', '.join(missing)} on this machine"
+            raise ConfigError("plan.json", f"windows.{window.id}", problem, "programs on PATH, or paths of programs")
 
 
 class _Conductor:

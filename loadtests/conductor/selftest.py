@@ -291,6 +291,7 @@ def judged(played: Played, contract: Contract) -> tuple[Check, ...]:
     setting = Setting(
         windows=played.windows, users=plan.users, policy=plan.policy, trouble=_trouble(played, rows, replayed), views=views,
         unproven=_unproven(played), start_ns=played.start_ns,
+        unproven_windows=frozenset(fault.id for fault in plan.faults if not played.touched[fault.id]),
     )  # fmt: skip
     return assess(contract, rows, strings, setting, replayed).checks
 

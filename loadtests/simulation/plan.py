@@ -18,8 +18,8 @@ from loadtests.simulation.pipe import Conditions
 
 __all__ = ["CALM_MS", "PROMPTS", "SCENES", "STORM", "Plan", "plan_of"]
 
-LEAST_USERS, MOST_USERS = 9, 11
-TURNS, TURNS_UNRESUMED = 5, 7  # a message in doubt that cannot be resent costs the time of several
+LEAST_USERS, MOST_USERS = 9, 10
+TURNS, TURNS_UNRESUMED = 5, 8  # a message in doubt that cannot be resent costs the time of several
 LEAST_FAULTS, MOST_FAULTS = 2, 4
 PACE_MS = (3_000, 4_500)
 QUIET_PACE_MS = 45_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -11,8 +12,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
+from chaos.faults import parse_fault
 from chaos.listeners import open_listeners
+from chaos.ports import free_port
 from chaos.server import ToxiproxyServer, provide
+from chaos.toxiproxy import Wedged
 from loadtests.dial import Dial
 from loadtests.journal import Journal
 
@@ -97,3 +101,32 @@ def until():
         return found
 
     return wait
+
+
+@pytest.fixture
+def wedge():
+    """Make a proxy hang as one does under a client that stops reading; ``knocking``: another client has come since."""
+    held = []
+
+    def make(control, name, *, knocking=False):
+        listen = ("127.0.0.1", free_port("127.0.0.1"))
+        flood, sock = socket.create_server(("127.0.0.1", 0)), socket.socket()
+        control.create(name, "{}:{}".format(*listen), "{}:{}".format(*flood.getsockname()))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(listen)
+        upstream, _ = flood.accept()
+        held.extend((flood, sock, upstream))
+        upstream.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            upstream.sendall(bytes(64_000_000))
+        (toxic,) = parse_fault({"kind": "latency", "latency_ms": 10}, "", "").toxics
+        with pytest.raises(Wedged):
+            control.add_toxic(name, "w1", toxic)
+        if knocking:
+            held.append(socket.create_connection(listen))
+            held.append(flood.accept()[0])
+        return listen
+
+    yield make
+    for one in held:
+        one.close()

@@ -6,19 +6,29 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from chaos.cleanup import cleanup
 from chaos.faults import parse_fault
+from chaos.guard import Guard
 from chaos.listeners import open_listeners
 from chaos.ports import free_port
 from chaos.toxiproxy import Control
-from loadtests.errors import ConfigError
+from loadtests.errors import ConfigError, RigError
 from loadtests.journal import Journal, read_journal
 from loadtests.manifest import run_id as id_of
 
 pytestmark = pytest.mark.live
+CONDUCTOR = """
+import sys, time
+from pathlib import Path
+from chaos.guard import Guard
+guard = Guard.start(sys.argv[1], Path(sys.argv[2]))
+print("up", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -79,3 +89,64 @@ def test_what_would_not_go_is_named(run_dir):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no run directory"):
         cleanup(tmp_path)
+
+
+def test_a_run_that_is_alive_is_left_alone_unless_forced(run_dir, monkeypatch):
+    monkeypatch.setattr("chaos.cleanup.PATIENCE_S", 0.2)
+    guard = Guard.start(id_of(run_dir), run_dir)
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, "GAUNTLET_RUN": id_of(run_dir)}
+    )
+    with pytest.raises(RigError, match=rf"run run is alive \(process {os.getpid()}\).*--force"):
+        cleanup(run_dir)
+    assert sleeper.poll() is None
+    assert not (run_dir / "cleanup.json").exists()
+    assert cleanup(run_dir, force=True).left == []
+    assert sleeper.wait(5) == -9
+    guard.close()
+    assert cleanup(run_dir).lines[0] == "no processes ended"
+
+
+def test_a_run_whose_conductor_was_killed_is_cleaned_when_its_guard_is_gone(run_dir, tmp_path, until):
+    """At once after the kill the guard still reverts, and has the lock: it is waited for."""
+    busy, go_on = tmp_path / "busy", tmp_path / "go-on"
+    revert = ["sh", "-c", f"touch {busy}; until test -e {go_on}; do sleep 0.02; done"]
+    journal = Journal(run_dir / "history.jsonl")
+    journal.append("command", id="w1", step="applying", argv=["x"], revert=revert, timeout_s=30, without=[])
+    journal.close()
+    conductor = subprocess.Popen(
+        [sys.executable, "-c", CONDUCTOR, id_of(run_dir), str(run_dir)], stdout=subprocess.PIPE
+    )
+    conductor.stdout.readline()
+    conductor.kill()
+    conductor.wait()
+    conductor.stdout.close()
+    until(busy.exists)
+    cleaned = []
+    thread = threading.Thread(target=lambda: cleaned.append(cleanup(run_dir)))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    go_on.touch()
+    thread.join(10)
+    assert (cleaned[0].left, cleaned[0].reverted.done) == ([], [])
+    assert json.loads((run_dir / "guard.json").read_text())["done"] == ["w1"]
+
+
+def test_a_guard_that_was_killed_too_keeps_nobody_out(run_dir):
+    guard = Guard.start(id_of(run_dir), run_dir)
+    guard.process.kill()
+    guard.process.wait()
+    assert (run_dir / "guard.lock").exists()
+    assert cleanup(run_dir).left == []
+
+
+def test_proxies_that_the_ledger_names_go_though_the_list_hangs(run_dir, toxiproxy, wedge):
+    theirs, odd = Control(toxiproxy.url, ""), f"gauntlet-{id_of(run_dir)}-odd"
+    theirs.create(odd, f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    wedge(theirs, "stranger")
+    journal = Journal(run_dir / "history.jsonl")
+    journal.append("window", id="w1", step="applying", proxy=odd)
+    journal.close()
+    cleaned = cleanup(run_dir, [toxiproxy.url])
+    assert (cleaned.swept.proxies, cleaned.left, theirs.proxy(odd)) == (1, [], None)

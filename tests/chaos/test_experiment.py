@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
 
 from chaos.experiment import Experiment, load, names
 from chaos.plan import PhaseSpec, make_plan
+from loadtests import arrivals, cohorts, scenario
 from loadtests.errors import ConfigError
 
+#: on what slow-consumer is played, since the smoke scenario's users are too many for it
+HEAVY = Path(__file__).parents[1] / "proofs" / "heavy.yaml"
 ALL = [
     "backend-kill", "baseline-null", "black-hole-kill", "cut-mid-frame", "flap", "half-open-ghosts", "handshake-faults",
-    "jam-heal-long", "jam-heal-short", "jam-upstream", "jitter-burst", "latency-steps", "proxy-down-herd", "rolling-deploy",
+    "jam-heal-long", "jam-heal-short", "jam-upstream", "jitter-burst", "latency-steps", "node-kill", "proxy-down-herd", "rolling-deploy",
     "rst-storm", "slow-consumer", "slow-fragment", "swarm", "thin-pipe", "token-expiry",
 ]  # fmt: skip
 GOOD = """
@@ -39,7 +42,7 @@ def plan(experiment: Experiment, form: str, seed: int):
     return make_plan(phases, seed, experiment.name, experiment.scope)
 
 
-def test_all_twenty_ship():
+def test_all_twenty_one_ship():
     assert names() == ALL
 
 
@@ -61,11 +64,37 @@ def test_every_experiment_makes_a_plan_for_any_seed_and_ends_in_quiet(name):
 def test_the_short_form_has_the_shape_of_the_full_one(name):
     experiment, _ = load(name)
     assert [phase.name for phase in experiment.short] == [phase.name for phase in experiment.full]
-    assert experiment.short[0].s == 5
+    # of so few and heavy turns five seconds hold too few to compare with
+    assert experiment.short[0].s == (8 if name == "slow-consumer" else 5)
     assert sum(phase.s for phase in experiment.short) < sum(phase.s for phase in experiment.full)
     if name != "swarm":
         kinds = [{window.kind for window in plan(experiment, form, 1).windows} for form in ("full", "short")]
         assert kinds[0] == kinds[1]
+
+
+GRACE_MS = 10_000
+#: a comparison that is meant has so many turns; and one that can be made has so many before
+LEAST_AFTER, LEAST_BEFORE = 40, 15
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("seed", [1, 2, 3, 31, 32, 33, 34, 35])
+def test_the_short_form_plans_turns_enough_on_either_side_of_its_faults(name, seed):
+    """An experiment claims that a steady state is restored, and must be able to show it."""
+    experiment, _ = load(name)
+    own, _ = scenario.load(str(HEAVY) if name == "slow-consumer" else "smoke")
+    users, pace_ms = experiment.users or own.users, experiment.pace_ms or own.pace_ms
+    made = plan(experiment, "short", seed)
+    if not made.windows:
+        return
+    hit = range(users)
+    if experiment.scope == "cohort":
+        hit = cohorts.treated(seed, users, experiment.treated_share or own.treated_share)
+    first_ms = min(window.start_ms for window in made.windows)
+    over_ms = max(window.end_ms for window in made.windows) + GRACE_MS
+    at_ms = [at for user in hit for at in takewhile(lambda at: at < made.end_ms, arrivals.paced(seed, user, pace_ms))]
+    assert sum(at > over_ms for at in at_ms) >= LEAST_AFTER
+    assert sum(at < first_ms for at in at_ms) >= LEAST_BEFORE
 
 
 def test_the_numbers_that_the_table_names():
@@ -73,6 +102,10 @@ def test_the_numbers_that_the_table_names():
     assert plan(load("rst-storm")[0], "full", 1).armed == ("treated",)
     assert load("jam-heal-short")[0].expects.reconnects == "none"
     assert load("backend-kill")[0].scope == "backend"
+    assert load("backend-kill")[0].backend == {}
+    for name, kind in (("node-kill", "node-kill"), ("rolling-deploy", "rollout")):
+        assert load(name)[0].backend == {"nodes": 2}
+        assert {window.kind for window in plan(load(name)[0], "short", 1).windows} == {kind}
     assert plan(load("handshake-faults")[0], "short", 1).listeners == ("treated", "treated-hs")
     assert plan(load("baseline-null")[0], "full", 1).listeners == ("treated",)
     (prompt,) = load("slow-consumer")[0].prompts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -148,3 +149,50 @@ def test_a_command_that_was_not_reverted_is(way, conductor, run_id, tmp_path, un
     written = until(lambda: (found := record(tmp_path)) and found.get("done") and found, 5.0)
     assert (undone.exists(), written["done"], written["failed"]) == (True, ["w1"], [])
     assert tagged(run_id) == []
+
+
+def test_the_lock_says_who_conducts_and_goes_with_the_guard(run_id, tmp_path):
+    guard = Guard.start(run_id, tmp_path)
+    with (tmp_path / "guard.lock").open() as file:
+        assert json.load(file) == {"run": run_id, "process": os.getpid(), "guard": guard.process.pid}
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        guard.close()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not (tmp_path / "guard.lock").exists()
+
+
+def test_a_guard_that_reverts_is_waited_for_as_long_as_that_may_take(run_id, tmp_path, monkeypatch):
+    monkeypatch.setattr("chaos.guard.CLOSE_S", 0.5)
+    undone = tmp_path / "undone"
+    journal = Journal(tmp_path / "history.jsonl")
+    revert = ["sh", "-c", f"sleep 1.5; touch {undone}"]
+    journal.append("command", id="w1", step="applying", argv=["x"], revert=revert, timeout_s=10, without=[])
+    journal.close()
+    guard = Guard.start(run_id, tmp_path)
+    guard.close()
+    assert (undone.exists(), guard.process.returncode) == (True, 0)
+
+
+def test_a_revert_that_failed_is_tried_once_more(run_id, tmp_path):
+    runs = tmp_path / "runs"
+    journal = Journal(tmp_path / "history.jsonl")
+    revert = ["sh", "-c", f"echo x >> {runs}; exit 1"]
+    journal.append("command", id="w1", step="applying", argv=["x"], revert=revert, timeout_s=10, without=[])
+    journal.append("command", id="w1", step="not-reverted")
+    journal.close()
+    Guard.start(run_id, tmp_path).close()
+    assert (record(tmp_path)["failed"], runs.read_text()) == (["w1: sh: exit status 1"], "x\n")
+
+
+def test_proxies_that_the_ledger_names_go_though_the_list_hangs(conductor, run_id, toxiproxy, wedge, tmp_path, until):
+    theirs, odd = Control(toxiproxy.url, ""), f"gauntlet-{run_id}-odd"
+    theirs.create(odd, f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    wedge(theirs, "stranger")
+    process = conductor(urls=[toxiproxy.url])
+    journal = Journal(tmp_path / "history.jsonl")
+    journal.append("window", id="w1", step="applying", proxy=odd)
+    journal.close()
+    process.kill()
+    written = until(lambda: record(tmp_path), 5.0)
+    assert (written["proxies"], written["left"], theirs.proxy(odd)) == (1, [], None)

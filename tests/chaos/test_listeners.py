@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,46 @@ def test_an_armed_listener_is_armed_again_after_a_restart(toxiproxy_binary, echo
     finally:
         for listener in opened.values():
             listener.close()
+
+
+@pytest.fixture
+def mute():
+    """A control plane that makes and deletes proxies, and shows none: each look at one hangs."""
+    made, over = {}, threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):  # the name that http.server calls
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            made[body["name"]] = body
+            self._say(201, json.dumps(body))
+
+        def do_DELETE(self):
+            self._say(204 if made.pop(self.path.rpartition("/")[2], None) else 404)
+
+        def do_GET(self):
+            over.wait()
+
+        def _say(self, status, text=""):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_):
+            """Nothing is said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", made
+    over.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_what_was_made_and_could_not_be_read_back_is_deleted(mute):
+    url, made = mute
+    with pytest.raises(Wedged):
+        open_listeners(["control"], ("127.0.0.1", 9), "r1", log_dir=Path(), url=url)
+    assert made == {}

@@ -13,10 +13,13 @@ import time
 
 import pytest
 
+from chaos.canary import Canary
 from chaos.listeners import open_listeners
 from chaos.nemesis import Nemesis, lanes
 from chaos.plan import PhaseSpec, make_plan
 from chaos.ports import free_port
+from chaos.strike import Strike
+from chaos.teardown import teardown
 from chaos.toxiproxy import ARMED, Wedged
 from chaos.wire import connect, try_new, upgrade
 from loadtests.dial import Dial
@@ -393,3 +396,29 @@ def test_two_windows_in_a_row_each_have_a_living_canary(listeners, journal, dial
         ("w1", "confirmed", "eof"),
         ("w2", "confirmed", "eof"),
     ]
+
+
+def test_an_error_that_nobody_foresaw_is_reported_and_its_fault_healed(listeners, journal, dial, tmp_path, monkeypatch):
+    treated = listeners["treated"]
+    monkeypatch.setattr(Canary, "burst", lambda *_: 1 / 0)
+    plan = make_plan(
+        [PhaseSpec("steady", 1), PhaseSpec("fault", 1, {"kind": "bandwidth", "kb_per_s": 8}), PhaseSpec("end", 1)], 1
+    )
+    monkeypatch.setattr(Strike, "_prepare", lambda _: None)
+    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
+    nemesis.start()
+    assert nemesis.join(10)
+    assert nemesis.errors == ["w1 on treated: ZeroDivisionError: division by zero"]
+    assert [window["step"] for window in records(tmp_path, "window")] == STEPS
+    assert treated.control.proxy(treated.proxy).toxics == ()
+
+
+def test_a_revert_that_fails_is_run_once_and_its_window_has_no_end(listeners, journal, dial, tmp_path):
+    runs = tmp_path / "runs"
+    fault = {"kind": "command", "apply": ["true"], "revert": ["sh", "-c", f"echo x >> {runs}; exit 1"]}
+    nemesis = on_backend(fault, listeners, journal, dial, run_dir=tmp_path)
+    assert set(nemesis.errors) == {"w1: revert command of w1: sh: exit status 1"}
+    assert runs.read_text() == "x\n"
+    assert [window["step"] for window in records(tmp_path, "window")] == ["applying", "applied", "healing"]
+    assert not teardown(listeners.values(), journal, tmp_path / "history.jsonl")
+    assert records(tmp_path, "cleanup")[0]["left"] == ["command of w1: its revert failed"]

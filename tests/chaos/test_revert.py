@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from chaos.revert import mark, pending, revert_all, run_command
-from chaos.sweep import kill_marked
+from chaos.revert import holding, mark, pending, proxies, revert_all, run_command
 from loadtests.journal import Journal
 
 PYTHON = [sys.executable, "-c"]
@@ -20,6 +21,13 @@ PYTHON = [sys.executable, "-c"]
 @pytest.fixture
 def ledger(tmp_path):
     return tmp_path / "history.jsonl"
+
+
+def environment(process):
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def write(ledger, *records):
@@ -52,12 +60,13 @@ def test_how_a_command_ended(argv, words):
     assert (words in said) if words else (said == "")
 
 
-def test_a_command_that_hangs_is_ended_with_all_its_children():
+def test_a_command_that_hangs_is_ended_with_all_its_children(until):
     family = f"import subprocess, time; subprocess.Popen({[*PYTHON, 'import time; time.sleep(60)']!r}); time.sleep(60)"
     begun = time.monotonic()
     assert "not done in 0.5 s" in run_command([*PYTHON, family], 0.5, (), "r/w1/hang")
     assert time.monotonic() - begun < 5
-    assert kill_marked("GAUNTLET_COMMAND=r/w1/hang") == set()
+    marked = b"GAUNTLET_COMMAND=r/w1/hang"
+    until(lambda: not any(marked in environment(pid) for pid in Path("/proc").glob("[0-9]*")))
 
 
 def test_a_command_sees_neither_the_token_nor_the_runs_tag(tmp_path, monkeypatch):
@@ -124,3 +133,31 @@ def test_an_apply_that_still_runs_is_ended_first_and_what_a_finished_one_started
     assert started.poll() is None
     started.kill()
     started.wait()
+
+
+def test_a_stop_ends_a_command_before_its_time():
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    begun = time.monotonic()
+    assert run_command(["sleep", "60"], 60, (), "r/w1/verify", stop) == "sleep: stopped"
+    assert time.monotonic() - begun < 5
+
+
+def test_a_revert_that_failed_is_known_as_tried(ledger):
+    write(ledger, applying("w1"), applying("w2"), step("w1", "not-reverted"))
+    assert {one.id: one.tried for one in pending(ledger)} == {"w1": True, "w2": False}
+
+
+def test_a_lock_is_waited_for_and_a_file_that_is_not_there_is_free(ledger):
+    write(ledger)
+    with holding(ledger, 0) as first, holding(ledger, 0.1) as second:
+        assert (first, second) == (True, False)
+    with holding(ledger, 0) as again, holding(ledger.with_name("none"), 0) as absent:
+        assert (again, absent) == (True, True)
+
+
+def test_the_proxies_of_a_ledger_are_those_of_its_windows(ledger):
+    write(ledger, *(("window", {"id": "w1", "step": one, "proxy": "p"}) for one in ("applying", "applied")))
+    write(ledger, ("window", {"id": "w2"}), ("command", {"id": "w3", "proxy": "q"}))
+    assert proxies(ledger) == ["p"]
+    assert proxies(ledger.with_name("none")) == []

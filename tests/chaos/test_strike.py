@@ -12,7 +12,7 @@ from chaos.side import Side
 from chaos.strike import Strike
 from chaos.toxiproxy import ControlError, Wedged
 from loadtests.errors import RigError
-from loadtests.journal import read_journal
+from loadtests.journal import Journal, read_journal
 
 pytestmark = pytest.mark.live
 
@@ -45,9 +45,9 @@ def strike(listeners, dial, journal, tmp_path, until):
     side.start()
     assert until(lambda: any(ping.answered_ns for ping in list(side.canary.seen.pings)))  # there is a before
 
-    def run(hand, kind="jam", window_ms=400, stop=None, **asked):
+    def run(hand, kind="jam", window_ms=400, stop=None, errors=None, **asked):
         window = Window("w1", kind, "treated", "p", 0, window_ms, asked)
-        errors = []
+        errors = [] if errors is None else errors
         Strike(window, side, hand, journal, errors, time.monotonic_ns(), stop or threading.Event()).run()
         records = read_journal(tmp_path / "history.jsonl")
         steps = [record["step"] for record in records if record["type"] == "window"]
@@ -99,3 +99,31 @@ def test_stopped_before_its_start_it_never_begins(strike):
     hand = Hand()
     assert strike(hand, stop=stop)[:3] == ([], [], [])
     assert hand.done == []
+
+
+@pytest.mark.parametrize("where", ["begin", "enable", "end"])
+def test_an_error_that_nobody_foresaw_leaves_no_fault_in_force(where, strike, tmp_path):
+    hand, errors = Hand(**{where: ZeroDivisionError("odd")}), []
+    with pytest.raises(ZeroDivisionError):
+        strike(hand, "flap", 500, errors=errors, down_ms=100, up_ms=100)
+    assert hand.done[-1] == "end"
+    records = read_journal(tmp_path / "history.jsonl")
+    assert [r["effect"] for r in records if r["type"] == "effect"] == ["not-probed"]
+    steps = [r["step"] for r in records if r["type"] == "window"]
+    assert (steps[0], steps[-2:], steps.count("healing")) == ("applying", ["healing", "healed"], 1)
+    assert errors == (["w1: ZeroDivisionError: odd"] if where == "end" else [])
+
+
+def test_a_journal_that_breaks_leaves_no_fault_in_force(strike, monkeypatch):
+    written = Journal.append
+
+    def full(self, kind, /, **fields):
+        if fields.get("step") == "applied":
+            raise OSError("no space left on device")
+        written(self, kind, **fields)
+
+    monkeypatch.setattr(Journal, "append", full)
+    hand = Hand()
+    with pytest.raises(OSError, match="no space"):
+        strike(hand)
+    assert hand.done == ["begin", "end"]

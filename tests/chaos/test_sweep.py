@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
 
 import pytest
 
-from chaos.sweep import TAG, proxy_prefix, sweep, tagged
+from chaos.faults import FAULTS
+from chaos.plan import CONTROL, TREATED
+from chaos.ports import free_port
+from chaos.sweep import COHORTS, TAG, proxy_prefix, sweep, tagged
+from chaos.toxiproxy import Control
 
 SLEEPER = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
 
@@ -58,3 +63,48 @@ def test_a_toxiproxy_that_is_gone_holds_nothing():
 
 def test_the_prefix_ends_with_the_run_id():
     assert proxy_prefix("r1") == "gauntlet-r1-"
+
+
+def test_every_listener_that_a_plan_can_need_is_known():
+    extras = {f"{TREATED}-{fault.extra}" for fault in FAULTS.values() if fault.extra}
+    assert {CONTROL, TREATED, *extras} == set(COHORTS)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("whose", ["ours", "a stranger's"])
+def test_what_is_known_by_name_goes_though_the_list_hangs(whose, toxiproxy, wedge):
+    """Of the names, one is derived and one stands in the ledger; what hangs may be one of them."""
+    run_id = uuid.uuid4().hex
+    theirs, ours = Control(toxiproxy.url, ""), proxy_prefix(run_id)
+    theirs.create("stranger", f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    theirs.create(f"{ours}control", f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    theirs.create(f"{ours}odd", f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    wedge(theirs, f"{ours}treated" if whose == "ours" else "hangs")
+    swept = sweep(run_id, [toxiproxy.url], known=[f"{ours}odd", "stranger"])
+    assert (swept.left, swept.proxies) == ([], 3 if whose == "ours" else 2)
+    assert [name for name in ("control", "odd", "treated") if theirs.proxy(ours + name)] == []
+    assert theirs.proxy("stranger").enabled
+
+
+@pytest.mark.live
+def test_what_a_delete_would_hang_for_all_is_left_and_named(toxiproxy, wedge):
+    run_id = uuid.uuid4().hex
+    theirs, ours = Control(toxiproxy.url, ""), proxy_prefix(run_id)
+    theirs.create("stranger", f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    theirs.create(f"{ours}treated", f"127.0.0.1:{free_port()}", "127.0.0.1:9")
+    wedge(theirs, f"{ours}control", knocking=True)
+    swept = sweep(run_id, [toxiproxy.url])
+    assert swept.left == [f"proxy {ours}control at {toxiproxy.url}, which hangs: restart that Toxiproxy"]
+    assert (swept.proxies, theirs.proxy(f"{ours}treated")) == (1, None)
+    assert theirs.proxy("stranger").enabled
+
+
+@pytest.mark.live
+def test_a_toxiproxy_that_stands_still_is_named(toxiproxy, monkeypatch):
+    monkeypatch.setattr("chaos.sweep.DEADLINE_S", 1.0)
+    toxiproxy.process.send_signal(signal.SIGSTOP)
+    try:
+        swept = sweep(uuid.uuid4().hex, [toxiproxy.url])
+    finally:
+        toxiproxy.process.send_signal(signal.SIGCONT)
+    assert swept.left == [f"Toxiproxy at {toxiproxy.url}: TimeoutError"]

@@ -75,3 +75,48 @@ def test_a_jam_that_holds_much_does_not_hang_a_strangers_toxiproxy(foreign, toxi
     assert Control(toxiproxy.url, "").proxies() == {}
     for client in clients:
         client.close()
+
+
+def hung(toxiproxy, echo_port, tmp_path, wedge, *, knocking):
+    """Two listeners in a stranger's Toxiproxy, of which the first hangs."""
+    opened = open_listeners(["control", "treated"], ("127.0.0.1", echo_port), "r1", log_dir=tmp_path, url=toxiproxy.url)
+    stuck = opened["control"]
+    stuck.control.delete(stuck.proxy)
+    stuck.address = wedge(stuck.control, stuck.proxy, knocking=knocking)
+    return opened
+
+
+def test_one_that_hangs_keeps_no_other_and_goes_too(toxiproxy, echo_port, wedge, journal, tmp_path):
+    opened = hung(toxiproxy, echo_port, tmp_path, wedge, knocking=False)
+    assert teardown(opened.values(), journal)
+    assert cleanup(tmp_path) == (True, [])
+    assert Control(toxiproxy.url, "").proxies() == {}
+
+
+def test_one_that_a_delete_would_hang_for_all_is_left_and_named(toxiproxy, echo_port, wedge, journal, tmp_path):
+    theirs = Control(toxiproxy.url, "")
+    opened = hung(toxiproxy, echo_port, tmp_path, wedge, knocking=True)
+    stranger = theirs.create("stranger", f"127.0.0.1:{opened['treated'].address[1] - 1}", "127.0.0.1:9")
+    assert not teardown(opened.values(), journal)
+    ok, (left,) = cleanup(tmp_path)
+    assert (ok, left.startswith("gauntlet-r1-control: it hangs"), "restart it by hand" in left) == (False, True, True)
+    assert theirs.proxy("gauntlet-r1-treated") is None
+    assert theirs.proxy("stranger") == stranger
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(opened["control"].address)
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"),
+    [
+        (["applying", "applied", "reverting", "not-reverted"], ["command of w1: its revert failed"]),
+        (["applying", "applied"], ["command of w1: not reverted"]),
+        (["applying", "applied", "reverting", "reverted"], []),
+    ],
+    ids=str,
+)
+def test_a_command_still_in_force_is_left(steps, left, journal, tmp_path):
+    for step in steps:
+        journal.append("command", id="w1", step=step, argv=["x"], revert=["true"], timeout_s=1, without=[])
+    assert teardown([], journal, tmp_path / "history.jsonl") is not bool(left)
+    assert cleanup(tmp_path) == (not left, left)

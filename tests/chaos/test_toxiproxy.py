@@ -11,7 +11,7 @@ import requests
 
 from chaos.faults import Toxic
 from chaos.ports import free_port
-from chaos.toxiproxy import ARMED, Control, ControlError, Wedged
+from chaos.toxiproxy import ARMED, Control, ControlError, Gone, Wedged
 from loadtests.errors import ConfigError
 
 pytestmark = pytest.mark.live
@@ -190,3 +190,33 @@ def test_a_renewed_listener_keeps_its_address_and_what_others_put_there(control)
     after = control.proxy(proxy)
     assert (after.listen, after.upstream, after.enabled) == (before.listen, before.upstream, True)
     assert [toxic.name for toxic in after.toxics] == [ARMED, "w1-latency-downstream"]
+
+
+def test_one_that_hangs_hides_no_other(toxiproxy, wedge):
+    """The list of all hangs with it; another, asked for by itself, answers."""
+    control = Control(toxiproxy.url, "gauntlet-r1-")
+    wedge(control, "gauntlet-r1-control")
+    assert control.create("gauntlet-r1-treated", f"127.0.0.1:{free_port()}", "127.0.0.1:9").enabled
+    with pytest.raises(Wedged):
+        control.proxies()
+    with pytest.raises(Wedged):
+        control.disable("gauntlet-r1-control")
+    assert control.can_be_deleted("gauntlet-r1-control")
+    control.delete("gauntlet-r1-control")
+    assert list(control.proxies()) == ["gauntlet-r1-treated"]
+
+
+def test_a_delete_that_would_hang_for_all_is_foreseen(toxiproxy, wedge):
+    control = Control(toxiproxy.url, "gauntlet-r1-")
+    wedge(control, "gauntlet-r1-control", knocking=True)
+    with pytest.raises(Wedged):
+        control.disable("gauntlet-r1-control")
+    assert not control.can_be_deleted("gauntlet-r1-control")
+    assert control.can_be_deleted("gauntlet-r1-treated")  # there is none, and asking did no harm
+
+
+def test_what_is_gone_is_gone_and_not_an_error_of_the_server(control):
+    with pytest.raises(Gone):
+        control.enable("gauntlet-r1-other")
+    assert control.proxy("gauntlet-r1-other") is None
+    assert control.proxy("stranger") is None

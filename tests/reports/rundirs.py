@@ -66,6 +66,7 @@ class Plan:
     script: Callable[[int, int, Frames], Frames] = unspoilt
     spoil: Callable[[int, int, Frames], Frames] = unspoilt
     workers: int = 1
+    #: after a heal; if it is later than usual, the backend refused who asked at the usual time
     back_after_ns: int = BACK_AFTER_NS
     resumed: bool = True
     #: users that never begin
@@ -158,6 +159,9 @@ class _Player:
         while self._cuts and self._cuts[0][0] <= to_ns:
             cut_ns, healed_ns = self._cuts.pop(0)
             self.session.closed(cut_ns, 1006, "reset")
+            if self.plan.back_after_ns > BACK_AFTER_NS:
+                self.session.dial(healed_ns + BACK_AFTER_NS)
+                self.session.dial_failed(healed_ns + BACK_AFTER_NS + READY_NS, -111, "refused")
             self._connect(healed_ns + self.plan.back_after_ns)
         self.now_ns = max(self.now_ns, to_ns)
 

@@ -477,6 +477,92 @@ def test_a_fault_without_effect_takes_nothing_from_what_was_not_required() -> No
     assert compared(End.OK, 60).check("restored", DOWN, unproven="w1: absent").verdict == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("about", "turns_before", "turns_after", "verdict", "reason"),
+    [
+        ({}, 40, 10, "not-exercised", "only 10 turns"),
+        ({}, 40, 0, "not-exercised", "no turns after"),
+        ({}, 4, 60, "not-exercised", "only 4 turns were answered before"),
+        ({"compares": {"restored"}}, 40, 11, "valid", ""),
+        ({"compares": {"restored"}}, 40, 10, "unknown", "only 10 turns"),
+        ({"compares": {"restored"}}, 40, 0, "unknown", "no turns after"),
+        ({"compares": {"restored"}}, 4, 60, "unknown", "only 4 turns were answered before"),
+    ],
+)
+def test_an_experiment_must_show_that_a_steady_state_is_restored_and_another_run_need_not(
+    about: dict[str, Any], turns_before: int, turns_after: int, verdict: str, reason: str
+) -> None:
+    """Law 1: required and not exercised is unknown."""
+    told = Story()
+    told.connect(0, 100, "treated")
+    for turn in range(1, 1 + turns_before):
+        told.turn(0, turn, turn * 100, 50)
+    for turn in range(41, 41 + turns_after):
+        told.turn(0, turn, 36_000 + turn * 100, 50)
+    told.leave(0, 90_000)
+    one = told.check("restored", DOWN, **about)
+    assert (one.verdict, one.required) == (verdict, "compares" in about)
+    assert reason in one.reason
+    control = told.check("control", DOWN, compares=frozenset({"restored", "control"}))
+    assert (control.verdict, control.required) == ("unknown", True)
+
+
+def test_without_a_fault_an_experiment_has_nothing_to_compare() -> None:
+    checks = {one.id: one for one in short(3).assess(compares=frozenset({"restored", "control"})).checks}
+    assert {checks[id_].verdict for id_ in ("restored", "control")} == {"not-exercised"}
+
+
+def forgotten(answered: End, *, hit: int = 10, queued: bool = False, kind: str = "silent") -> Story:
+    """Ten control users: of what the first of them send during a fault on others, half is never heard of again, and ends as said.
+    ``queued``: what they mean to send meanwhile is dropped.
+    """
+    told = Story()
+    for user in range(10):
+        told.connect(user, 100, "control")
+        for turn in range(1, 61):
+            at_ms = turn * 1_000 + user
+            spoilt = user < hit and 20_000 < at_ms < 25_000 and turn % 2 == 0
+            if spoilt and kind == "silent":
+                told.turn(user, turn, at_ms, 900, answered, roles=())
+            elif spoilt:
+                told.turn(user, turn, at_ms, 900, answered, roles=[role for role in ROLES if role != "thinking"])
+            elif queued and user < hit and 20_000 < at_ms - 1_000 < 25_000:
+                told.drop(user, at_ms - 500)
+            else:
+                told.turn(user, turn, at_ms, 300)
+        told.leave(user, 70_000)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("hit", "queued", "silent", "left_out"), [(10, False, 29, 20), (6, True, 17, 29), (6, False, 17, 12)]
+)
+def test_turns_that_carry_findings_of_their_own_are_counted_there_and_nowhere_else(
+    hit: int, queued: bool, silent: int, left_out: int
+) -> None:
+    """As are messages that were meant while such a turn was under way: the others are compared. And where so few are bad that
+    nothing could be said of all, it can be said of the others.
+    """
+    checks = {one.id: one for one in forgotten(End.TIMEOUT, hit=hit, queued=queued).assess(DOWN).checks}
+    assert checks["silence"].kinds == {"silent": silent}
+    assert (checks["control"].verdict, checks["control"].violations, checks["control"].required) == ("valid", 0, True)
+    assert checks["control"].reason == f"{left_out} turns left out, with findings of their own"
+
+
+def test_a_single_bad_turn_without_a_finding_of_its_own_keeps_all_of_them() -> None:
+    told = forgotten(End.TIMEOUT)
+    told.connect(10, 100, "control")
+    told.turn(10, 1, 22_000, 2_000)
+    told.leave(10, 70_000)
+    one = told.check("control", DOWN)
+    assert (one.verdict, one.violations) == ("invalid", 21)
+
+
+def test_a_finding_on_a_turn_that_was_answered_does_not_tell_why_it_was_slow() -> None:
+    one = forgotten(End.OK, kind="unthought").check("control", DOWN)
+    assert (one.verdict, one.violations) == ("invalid", 20)
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -518,6 +604,7 @@ def test_a_late_return_is_said_in_words_and_by_its_own_kind() -> None:
     told.connect(0, 100, "treated")
     told.close(0, 5_100)
     told.refused(0, 5_200)
+    told.refused(0, 6_200)
     told.row(RowKind.STOP, 0, LAST_MS)
     one = told.check("reconnect", window(5_000, 6_000))
     (witness,) = one.witnesses
@@ -546,13 +633,55 @@ def test_a_backend_that_holds_the_dead_is_told_once_with_its_first_count(
     assert one.reason == "the backend holds 2 sessions, and 0 clients are or lately were connected"
 
 
-def test_who_never_tried_to_come_back_is_not_kept_waiting() -> None:
+def test_who_never_tried_to_come_back_is_not_kept_waiting_and_shows_nothing() -> None:
     told = Story()
     told.connect(0, 100, "treated")
     told.close(0, 20_100)
     told.row(RowKind.STOP, 0, LAST_MS)
     one = told.check("reconnect", DOWN)
-    assert (one.verdict, one.violations, one.samples) == ("valid", 0, 1)
+    assert (one.verdict, one.violations, one.samples) == ("unknown", 0, 0)
+    assert one.reason == "no cut sessions that came back or asked for it in vain"
+
+
+def web_clients(folder: Path, refused_until_ms: float = 0.0) -> Assessment:
+    """Twenty users of the audited web client, kept out for 32 s: the sixth wait ends 31 s after the cut and the seventh 30 s later.
+    ``refused_until_ms``: the backend itself refuses until then.
+    """
+    told = Story(declaring(folder, "{policy: web-client}"))
+    for user in range(20):
+        told.connect(user, 100, "treated")
+        waits = [1_000.0 * 2**i for i in range(5)] + [30_000.0] * 4
+        told.back_off(user, 20_000, max(52_000, refused_until_ms), [wait + 5 * user for wait in waits])
+        told.leave(user, 200_000)
+    return told.assess(window(20_000, 52_000))
+
+
+def test_a_client_asleep_in_its_declared_backoff_is_nobody_s_fault(tmp_path: Path) -> None:
+    """Its users wait for 29 s where 10 are allowed, and the backend serves each at once."""
+    found = web_clients(tmp_path)
+    assert {one.took_ns is not None and 28 < one.took_ns / 1e9 < 31 for one in found.recovered} == {True}
+    checks = verdicts(found)
+    assert (checks["reconnect"], checks["retries"], checks["backoff"]) == ("valid", "valid", "valid")
+
+
+def test_a_backend_that_refuses_the_same_client_after_the_heal_is_found(tmp_path: Path) -> None:
+    one = check(web_clients(tmp_path, 82_000), "reconnect")
+    assert (one.verdict, one.violations) == ("invalid", 20)
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_a_backend_that_lets_who_asked_before_the_heal_hang_is_found(gives_up: bool) -> None:
+    told = Story()
+    told.connect(0, 100, "treated")
+    told.close(0, 20_100)
+    told.dial(0, 24_000)
+    told.row(RowKind.OPEN, 0, 24_001)
+    if gives_up:
+        told.close(0, 34_000, 1000, int(Flag.OURS | Flag.NEVER_READY), served=False)
+        told.dial(0, 34_500)
+        told.row(RowKind.OPEN, 0, 34_501)
+    told.row(RowKind.STOP, 0, 40_000)
+    assert told.check("reconnect", DOWN).kinds == {"not-back": 1}
 
 
 def test_turns_that_stay_slow_are_a_finding_of_their_own_kind() -> None:

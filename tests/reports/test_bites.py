@@ -12,7 +12,7 @@ import pytest
 
 from loadtests.history import Window
 from loadtests.rundir import RunData, read_run, windows_of
-from reports.bites import bites, strangers, unproven
+from reports.bites import bites, strangers, unconfirmed, unproven
 from reports.judge import judge
 from tests.reports.rundirs import START_NS, Fault, Plan, S, write_run
 
@@ -87,6 +87,15 @@ def test_what_our_own_clients_did_is_proved_by_their_lines(
 def test_a_fault_of_the_network_needs_no_lines(acted: Callable[..., Path]) -> None:
     data, windows = of(acted(place="listener"))
     assert (bites(data, windows)["w1"].effect, unproven(bites(data, windows), windows)) == ("confirmed", "")
+    assert unconfirmed(bites(data, windows), windows) == frozenset()
+
+
+def test_the_faults_that_nobody_has_seen_bite_are_named_by_their_ids(acted: Callable[..., Path]) -> None:
+    data, (first,) = of(acted(place="listener"))
+    second = replace(first, id="w2")
+    found = {"w1": bites(data, [first])["w1"], "w2": bites(data, [second])["w2"]}
+    assert unconfirmed(found, [first, second]) == {"w2"}
+    assert unproven(found, iter([first, second])) == "fault without proven effect: w2 (mass-disconnect): not-probed"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,11 @@ NUMBERS = [f.name for f in fields(Evidence) if f.name not in {"contract", "windo
 
 
 def evidence(contract: Contract, windows: tuple[Window, ...], number: int) -> Evidence:
-    return Evidence(contract=contract, windows=windows, **(dict.fromkeys(NUMBERS, number) | {"lasting": False}))
+    return Evidence(
+        contract=contract,
+        windows=windows,
+        **(dict.fromkeys(NUMBERS, number) | {"lasting": False, "compares": frozenset()}),
+    )
 
 
 def ids(checkers: Iterable[Checker]) -> set[str]:
@@ -129,6 +133,21 @@ def test_so_much_of_a_plan_and_no_less_requires_a_checker(id_: str, field: str, 
     rich = evidence(REFERENCE, (CUT,), 99)
     assert not checker.required(replace(rich, **{field: least - 1}))
     assert checker.required(replace(rich, **{field: least}))
+
+
+@pytest.mark.parametrize(
+    ("compares", "windows", "required"),
+    [
+        (set(), (CUT,), set()), ({"restored"}, (CUT,), {"restored"}), ({"restored", "control"}, (CUT,), {"restored", "control"}),
+        ({"restored", "control"}, (), set()),
+    ],
+)  # fmt: skip
+def test_an_experiment_requires_its_comparisons_however_few_turns_it_plans(
+    compares: set[str], windows: tuple[Window, ...], required: set[str]
+) -> None:
+    poor = replace(evidence(REFERENCE, windows, 0), compares=frozenset(compares))
+    needed = ids(checker for checker in CHECKERS if checker.required(poor))
+    assert needed & {"restored", "control"} == required
 
 
 def test_an_empty_history_exercises_nothing_but_the_harness_itself() -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from loadtests.history import End, Flag, RowKind
-from reports.clients import KEPT_MISSTEPS, KEPT_OUTAGES, OVERLAP_NS, ClientAccount, Misstep, MisstepLog, Outage
+from reports.clients import (
+    KEPT_MISSTEPS,
+    KEPT_OUTAGES,
+    KEPT_TRIES,
+    OVERLAP_NS,
+    ClientAccount,
+    Misstep,
+    MisstepLog,
+    Outage,
+)
 from tests.reports.stories import MS, REFERENCE, START_NS, Story
 
 
@@ -85,6 +94,26 @@ def test_messages_dropped_meanwhile_are_counted() -> None:
 def test_so_many_attempts_are_counted_and_only_the_first_kept() -> None:
     (outage,) = account(cut_once(*[1.0] * 200)).outages
     assert (outage.attempts, len(outage.delays_ns)) == (200, 24)
+
+
+def test_each_attempt_has_its_begin_and_how_it_failed() -> None:
+    story = cut_once(5)
+    story.dial(0, 200)
+    story.row(RowKind.OPEN, 0, 201)
+    story.close(0, 300, 1000, int(Flag.OURS | Flag.NEVER_READY), served=False)
+    story.connect(0, 400)
+    (outage,) = account(story).outages
+    at = [
+        (START_NS + begun * MS, failed and START_NS + failed * MS)
+        for begun, failed in ((105, 106), (200, 300), (400, 0))
+    ]
+    assert outage.tries_ns == at
+
+
+def test_of_very_many_attempts_the_last_kept_one_keeps_its_own_end() -> None:
+    (outage,) = account(cut_once(*[1.0] * (KEPT_TRIES + 5))).outages
+    assert (outage.attempts, len(outage.tries_ns)) == (KEPT_TRIES + 5, KEPT_TRIES)
+    assert {failed - begun for begun, failed in outage.tries_ns} == {MS}
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.contract import load
 from loadtests.history import UNKNOWN_TURN, End, Flag, RowKind
-from reports.evidence import Tally
+from reports.evidence import Tally, compared
 from tests.reports.stories import REFERENCE, Story, window
 
 
@@ -153,3 +153,21 @@ def test_a_claim_of_continuity_is_told_from_a_declared_loss_and_from_a_served_co
     assert tally.resumed == 1
     tally.add(rows[1:])
     assert (tally.resumed, tally.kinds[RowKind.CLAIM]) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "ids"),
+    [
+        ({}, set()),
+        ({"experiment": ""}, set()),
+        ({"experiment": None, "scope": "cohort"}, set()),
+        ({"scope": "cohort"}, set()),
+        ({"experiment": "flap"}, {"restored", "control"}),
+        ({"experiment": "flap", "scope": "cohort"}, {"restored", "control"}),
+        ({"experiment": "backend-kill", "scope": "backend"}, {"restored"}),
+    ],
+)
+def test_an_experiment_is_held_to_its_comparisons_and_without_a_control_group_to_one(
+    manifest: dict[str, str], ids: set[str]
+) -> None:
+    assert compared(manifest) == ids

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from loadtests.history import Window
-from reports.clients import Outage
+from loadtests.retry import Policy
+from reports.clients import KEPT_TRIES, Outage
 from reports.recovery import MOST_STEPS, Recovery, curve, curves, recoveries
 
 BUDGET, LAST = 100, 10_000
@@ -15,6 +17,8 @@ W1 = Window("w1", "down", "treated", "down", 1_000, 2_000, {}, disconnects=True,
 W2 = replace(W1, id="w2", start_ns=2_050, end_ns=2_200)
 OPEN = replace(W1, id="open", start_ns=5_000, end_ns=None)
 CUT = Outage(0, "treated", 0, 1_500, 0, 1006, end_ns=LAST)
+#: asked for from the heal on
+ASKED = {"attempts": 1, "tries_ns": [(2_000, 0)]}
 
 
 @pytest.mark.parametrize(
@@ -22,14 +26,17 @@ CUT = Outage(0, "treated", 0, 1_500, 0, 1006, end_ns=LAST)
     [
         ({"ready_ns": 2_050}, "w1", 2_000, 50, False, False),
         ({"ready_ns": 2_100}, "w1", 2_000, 100, False, False),
-        ({"ready_ns": 2_101}, "w1", 2_000, 101, False, True),
+        ({"ready_ns": 2_250, **ASKED}, "w1", 2_000, 250, False, False),  # for w2 keeps it out meanwhile
+        ({"ready_ns": 2_251, **ASKED}, "w1", 2_000, 251, False, True),
         ({"ready_ns": 1_700}, "w1", 2_000, 0, False, False),
-        ({}, "w1", 2_000, None, False, True),
+        (ASKED, "w1", 2_000, None, False, True),
+        ({}, "w1", 2_000, None, False, False),
         ({"end_ns": 2_099}, "w1", 2_000, None, True, False),
-        ({"end_ns": 2_100}, "w1", 2_000, None, False, True),
-        ({"dismissed": True}, "w1", 2_000, None, False, False),
+        ({"end_ns": 2_249, **ASKED}, "w1", 2_000, None, True, False),
+        ({"end_ns": 2_250, **ASKED}, "w1", 2_000, None, False, True),
+        ({"dismissed": True, **ASKED}, "w1", 2_000, None, False, False),
         ({"close_ns": 999, "ready_ns": 1_099}, "", 999, 100, False, False),
-        ({"close_ns": 999, "ready_ns": 1_100}, "", 999, 101, False, True),
+        ({"close_ns": 500, "ready_ns": 601, "attempts": 1, "tries_ns": [(500, 0)]}, "", 500, 101, False, True),
         ({"close_ns": 1_000, "ready_ns": 2_010}, "w1", 2_000, 10, False, False),
         ({"close_ns": 2_049, "ready_ns": 2_060}, "w1", 2_049, 11, False, False),
         ({"close_ns": 2_060, "ready_ns": 2_210}, "w2", 2_200, 10, False, False),
@@ -40,22 +47,143 @@ CUT = Outage(0, "treated", 0, 1_500, 0, 1006, end_ns=LAST)
     ],
 )
 def test_an_outage_is_placed_and_timed(
-    changes: dict[str, int], window: str, since: int, took: int | None, censored: bool, late: bool
+    changes: dict[str, Any], window: str, since: int, took: int | None, censored: bool, late: bool
 ) -> None:
     (one,) = recoveries([replace(CUT, **changes)], [W1, W2, OPEN], BUDGET, LAST)
     assert (one.window, one.since_ns, one.took_ns, one.censored, one.late) == (window, since, took, censored, late)
 
 
 def test_who_never_tried_to_come_back_is_not_the_backend_s_to_answer_for() -> None:
-    never, tried, timely = recoveries([CUT, replace(CUT, attempts=1), replace(CUT, ready_ns=1_600)], [W1], BUDGET, LAST)
-    assert (never.never_tried, tried.never_tried, timely.never_tried) == (True, False, False)
+    tried = replace(CUT, attempts=1, tries_ns=[(2_000, 0)])
+    found = recoveries([CUT, tried, replace(CUT, ready_ns=1_600)], [W1], BUDGET, LAST)
+    assert [(one.never_tried, one.late, one.decided) for one in found] == [
+        (True, False, False), (False, True, True), (False, False, True),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("ready_ns", "late"), [(2_100, False), (2_101, True)])
 def test_who_is_back_has_no_end_to_be_cut_by(ready_ns: int, late: bool) -> None:
     """An outage that is over keeps no end: 0 stands for none."""
-    (one,) = recoveries([replace(CUT, ready_ns=ready_ns, end_ns=0)], [W1], BUDGET, LAST)
+    (one,) = recoveries(
+        [replace(CUT, ready_ns=ready_ns, end_ns=0, attempts=1, tries_ns=[(2_000, 0)])], [W1], BUDGET, LAST
+    )
     assert (one.censored, one.late) == (False, late)
+
+
+# -- whose time it is: the wait is the user's, and the backend's only from where it is asked --------------------------
+
+Tries = list[tuple[int, int]]
+
+
+def tried(tries: Tries, ready_ns: int | None, end_ns: int = LAST, **changes: Any) -> Outage:
+    """An attempt is (begun, failed); failed 0: it was served, or hangs."""
+    facts = {"attempts": len(tries), "tries_ns": tries, "ready_ns": ready_ns, "end_ns": 0 if ready_ns else end_ns}
+    return replace(CUT, **(facts | changes))
+
+
+@pytest.mark.parametrize(
+    ("tries", "ready_ns", "end_ns", "late"),
+    [
+        # asleep in its backoff for longer than the budget, and served as soon as it asks
+        ([(1_600, 1_601), (2_150, 0)], 2_155, 0, False),
+        ([(2_150, 0)], 2_250, 0, False),
+        ([(2_150, 0)], 2_251, 0, True),
+        # refused during the fault and after it
+        ([(1_600, 1_601), (2_010, 2_011), (2_060, 2_061), (2_120, 0)], 2_125, 0, True),
+        ([(1_600, 1_601), (2_010, 2_011), (2_060, 2_061)], None, 2_115, True),
+        ([(1_600, 1_601), (2_150, 2_151)], None, 2_249, False),
+        ([(1_600, 1_601), (2_150, 2_151)], None, 2_250, True),
+        # hanging since before the heal
+        ([(1_900, 0)], None, 2_099, False),
+        ([(1_900, 0)], None, 2_100, True),
+        ([(1_900, 0)], 2_101, 0, True),
+        ([(1_900, 2_090), (2_095, 0)], None, 2_105, True),
+        ([(1_900, 2_090), (2_095, 0)], None, 2_104, False),
+        # the hang is the backend's, the sleep after it is not
+        ([(1_900, 2_050), (2_180, 0)], 2_185, 0, False),
+        ([(1_900, 2_050), (2_180, 0)], 2_231, 0, True),
+        # what failed before the heal was the fault's
+        ([(1_900, 1_990), (2_180, 0)], 2_190, 0, False),
+    ],
+)
+def test_the_backend_s_time_begins_with_the_first_attempt_after_the_heal(
+    tries: Tries, ready_ns: int | None, end_ns: int, late: bool
+) -> None:
+    (one,) = recoveries([tried(tries, ready_ns, end_ns)], [W1], BUDGET, LAST, WAITS)
+    assert (one.window, one.since_ns, one.late) == ("w1", 2_000, late)
+    assert one.took_ns == (None if ready_ns is None else ready_ns - 2_000), "what the user felt"
+
+
+WAITS = Policy(base_ms=1_000, cap_ms=30_000, jitter="none")
+AGAIN = [replace(W1, id=f"w{i}", start_ns=1_000 + i * 1_040, end_ns=2_000 + i * 1_040) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("tries", "ready_ns", "late"),
+    [
+        # (1 040 - 1 000) of forty free ticks a fault: refused in each of them
+        ([(2_000, 2_001), (3_040, 3_041), (4_080, 4_081), (5_120, 0)], 5_125, True),
+        ([(2_000, 2_001), (3_040, 3_041), (5_120, 0)], 5_125, False),
+        ([(2_000, 2_001), (2_500, 2_501), (5_120, 0)], 5_160, False),
+        ([(2_000, 2_001), (2_500, 2_501), (5_120, 0)], 5_181, True),
+        ([(2_500, 2_501), (5_120, 0)], 5_220, False),
+        ([(2_500, 2_501), (5_120, 0)], 5_221, True),
+    ],
+)
+def test_what_other_faults_take_meanwhile_is_not_the_backend_s_and_what_lies_between_adds_up(
+    tries: Tries, ready_ns: int, late: bool
+) -> None:
+    (one,) = recoveries([tried(tries, ready_ns)], AGAIN, BUDGET, LAST, WAITS)
+    assert (one.window, one.since_ns, one.late) == ("w0", 2_000, late)
+
+
+@pytest.mark.parametrize("changes", [{"disconnects": False, "swallows": False}, {"cohort": "control"}])
+def test_a_fault_that_cannot_keep_it_out_gives_the_backend_no_time(changes: dict[str, Any]) -> None:
+    other = replace(AGAIN[1], **changes)
+    (one,) = recoveries([tried([(2_000, 2_001), (3_000, 0)], 3_001)], [W1, other], BUDGET, LAST)
+    assert one.late
+
+
+@pytest.mark.parametrize("flag", ["disconnects", "swallows", "may_disconnect"])
+def test_a_fault_that_may_keep_it_out_does(flag: str) -> None:
+    none = {"disconnects": False, "swallows": False, "may_disconnect": False}
+    other = replace(AGAIN[1], **(none | {flag: True}))
+    (one,) = recoveries([tried([(2_000, 2_001), (3_040, 0)], 3_041)], [W1, other], BUDGET, LAST)
+    assert not one.late
+
+
+def test_who_tries_more_often_than_is_kept_asks_all_the_time() -> None:
+    tries = [(1_500 + i, 1_500 + i) for i in range(KEPT_TRIES)]
+    for ready_ns, late in ((2_100, False), (2_101, True)):
+        (one,) = recoveries([tried(tries, ready_ns, attempts=KEPT_TRIES + 1)], [W1], BUDGET, LAST)
+        assert (one.late, one.never_tried) == (late, False)
+
+
+MS = 1_000_000
+HOLE = replace(W1, start_ns=0, end_ns=2_000 * MS)
+SLEPT = replace(CUT, close_ns=1_000 * MS)
+
+
+@pytest.mark.parametrize(
+    ("failures", "back_ms", "never_tried"),
+    [
+        # after one failure the policy waits for 1 s, after three for 4 s, and the budget is 100 ms
+        (1, 2_100, False), (1, 2_101, True), (1, None, True), (3, 5_100, False), (3, 5_101, True), (9, 32_100, False), (9, 32_101, True),
+        (10, 90_000, False), (10, None, False),
+    ],
+)  # fmt: skip
+def test_who_waits_as_the_policy_foresees_is_nobody_s_fault(
+    failures: int, back_ms: int | None, never_tried: bool
+) -> None:
+    """And after its last attempt the policy foresees none."""
+    tries = [(1_000 * MS, 1_000 * MS)] * failures
+    last: Tries = [] if back_ms is None else [(back_ms * MS, 0)]
+    ready_ns = None if back_ms is None else back_ms * MS
+    policy = Policy(base_ms=1_000, cap_ms=31_000, attempts=9, jitter="none")
+    outage = tried([*tries, *last], ready_ns, 100_000 * MS, close_ns=1_000 * MS)
+    (one,) = recoveries([outage], [HOLE], 100 * MS, LAST, policy)
+    assert (one.never_tried, one.late) == (never_tried, False)
+    assert one.censored is (ready_ns is None and not never_tried)
 
 
 def test_a_known_answer_the_leukaemia_remissions_of_kaplan_and_meier_s_textbooks() -> None:

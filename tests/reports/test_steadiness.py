@@ -211,6 +211,49 @@ def test_a_control_group_that_suffers_from_a_fault_that_went_astray_blames_nobod
     assert (check.verdict, check.reason) == ("unknown", "w1: absent")
 
 
+TWO = (FAULT, window(40_000, 45_000, "w2"))
+
+
+def suffering(from_ms: float, until_ms: float) -> Story:
+    """The control group's turns take three times as long in one stretch."""
+    told = Story()
+    for user in range(20):
+        told.connect(user, 100, ("control", "treated")[user % 2])
+        for turn in range(1, 61):
+            at_ms = turn * 1_000 + user
+            told.turn(user, turn, at_ms, 950 if not user % 2 and from_ms <= at_ms <= until_ms else 300)
+        told.leave(user, 70_000)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("unproven", "verdict"), [({"w1"}, "unknown"), ({"w2"}, "invalid"), ({"w1", "w2"}, "unknown"), (set(), "unknown")]
+)
+def test_who_suffers_from_a_fault_that_did_bite_has_a_witness_whatever_others_did(
+    unproven: set[str], verdict: str
+) -> None:
+    """Law 4; and where nobody tells which faults did not, none of them did."""
+    check = suffering(19_000, 25_000).check(
+        "control", *TWO, unproven="some fault: absent", unproven_windows=frozenset(unproven)
+    )
+    assert (check.verdict, check.required, set(check.kinds)) == (verdict, True, {"control-suffers"})
+    assert (check.reason == "some fault: absent") is (verdict == "unknown")
+
+
+def test_a_turn_that_also_overlaps_a_fault_that_did_bite_is_no_doubtful_one() -> None:
+    both = (FAULT, window(20_000, 25_000, "w2"))
+    check = suffering(19_000, 25_000).check("control", *both, unproven="w2: absent", unproven_windows=frozenset({"w2"}))
+    assert check.verdict == "invalid"
+
+
+def test_of_the_doubtful_turns_none_is_counted_or_shown() -> None:
+    every = suffering(19_000, 45_000).check("control", *TWO)
+    some = suffering(19_000, 45_000).check("control", *TWO, unproven="w2: absent", unproven_windows=frozenset({"w2"}))
+    assert (some.verdict, every.verdict) == ("invalid", "invalid")
+    assert 0 < some.violations < every.violations
+    assert some.samples < every.samples
+
+
 def test_a_control_group_that_suffers_takes_away_what_is_said_of_faults() -> None:
     checks = {check.id: check for check in story(300, control_ms=950).assess(FAULT).checks}
     assert checks["control"].verdict == "invalid"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loadtests.conductor import selftest
+from loadtests.contract import load
+from loadtests.retry import policy_of
+from loadtests.simulation import plan_of, play
+from loadtests.simulation.faults import PlannedFault
 from loadtests.simulation.plan import SCENES
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +59,23 @@ def test_the_clean_twin_of_every_scene_is_clean(scene: str) -> None:
         for seed in (1, 2):
             played = selftest.twin(seed, contract, scene)
             assert selftest.found(played, selftest.compiled(contract)) == frozenset(), (contract, seed)
+
+
+@pytest.mark.parametrize(
+    ("down_ms", "defect", "ids"),
+    [(40_000.0, "", set()), (12_000.0, "", set()), (12_000.0, "refuses-return", {"reconnect"})],
+)
+def test_a_product_s_client_that_waits_as_it_declares_is_nobody_s_fault_and_a_backend_that_refuses_it_is(
+    tmp_path: Path, down_ms: float, defect: str, ids: set[str]
+) -> None:
+    """The audited web client waits for up to 30 s, three times the budget; and hardly a message calls for an attempt."""
+    file = tmp_path / "web.yaml"
+    file.write_text("contract: 1\nname: web\nextends: reference\nclient: {policy: web-client}\n")
+    contract = load(str(file))
+    down = PlannedFault(id="w1", kind="down", start_ms=8_000.0, duration_ms=down_ms)
+    for seed in (1, 2, 3):
+        calm = replace(plan_of(seed, contract, "crowd", defect), policy=policy_of("web-client", "test"), turns=3)
+        played = play(replace(calm, pace_ms=40_000, faults=(down,)), contract, selftest.compiled(selftest.WIRE))
+        checks = {check.id: check for check in selftest.judged(played, contract)}
+        assert {id_ for id_, check in checks.items() if check.verdict == "invalid"} == ids, seed
+        assert {checks[id_].verdict for id_ in ("retries", "self")} == {"valid"}, seed

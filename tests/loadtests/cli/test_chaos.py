@@ -9,6 +9,8 @@ import pytest
 
 from chaos import experiment
 from chaos.faults import FAULTS
+from chaos.guard import Guard
+from loadtests.manifest import run_id
 from tests.loadtests.cli.commands import called, refused
 
 
@@ -67,6 +69,19 @@ def test_where_nothing_is_left_there_is_nothing_to_clean(tmp_path: Path) -> None
     run.mkdir()
     (run / "plan.json").write_text("{}")
     code, said = called("chaos", "cleanup", run)
+    assert (code, said.splitlines()) == (0, ["no processes ended", "nothing is left"])
+
+
+@pytest.mark.live
+def test_a_run_that_is_alive_is_cleaned_by_force_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.cleanup.PATIENCE_S", 0.1)
+    (tmp_path / "plan.json").write_text("{}")
+    guard = Guard.start(run_id(tmp_path), tmp_path)
+    try:
+        assert "is alive" in refused("chaos", "cleanup", tmp_path)
+        code, said = called("chaos", "cleanup", tmp_path, "--force")
+    finally:
+        guard.close()
     assert (code, said.splitlines()) == (0, ["no processes ended", "nothing is left"])
 
 

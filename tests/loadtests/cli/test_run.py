@@ -33,7 +33,7 @@ def test_options_are_handed_on(asked: list[RunOptions], tmp_path: Path) -> None:
         "--seed", "4",
         "--processes", "2", "--no-chaos", "--toxiproxy-url", "http://t", "--allow-target", "h", "--allow-target", "i",
         "--label", "build=a=b",
-        "--ca", "ca.pem", "--resolve", "h=1", "--out", tmp_path, "--web", "--defect", "silent", "--experiment", "flap",
+        "--ca", "ca.pem", "--resolve", "h=1", "--out", tmp_path, "--web", "--defect", "silent", "--nodes", "3", "--experiment", "flap",
         "--form", "short", "--dry-run",
     )  # fmt: skip
     assert code == 99
@@ -41,7 +41,7 @@ def test_options_are_handed_on(asked: list[RunOptions], tmp_path: Path) -> None:
         RunOptions(
             scenario="nightly", target="ws://h", contract="c", token_env="T", users=7, duration_s=90.0, seed=4, processes=2, chaos=False,
             toxiproxy_url="http://t", allow_target=("h", "i"), labels={"build": "a=b"}, ca="ca.pem", resolve="h=1", out=tmp_path, web=True,
-            defect="silent", experiment="flap", form="short", dry_run=True,
+            defect="silent", nodes=3, experiment="flap", form="short", dry_run=True,
         )
     ]  # fmt: skip
 
@@ -85,6 +85,8 @@ def test_a_dry_run_says_everything_and_makes_nothing(tmp_path: Path, monkeypatch
         (("smoke", "--users", "0"), "at least 1"),
         (("smoke", "--experiment", "flapp"), "did you mean 'flap'?"),
         (("smoke", "--form", "short"), "only an experiment has forms"),
+        (("smoke", "--nodes", "0"), "--nodes: 0; expected 1 to 16"),
+        (("smoke", "--defect", "zombie-after-kill"), "--nodes 2"),
         (("smoke", "--processes", "0"), "--processes: 0; expected at least 1"),
         (("smoke", "--token-env", "NO_SUCH"), "the environment has no NO_SUCH"),
     ],

@@ -93,6 +93,11 @@ def test_a_mistake_in_the_scenario_is_told_with_its_place(tmp_path: Path, change
     [
         ({"defect": "silence"}, "did you mean 'silent'?"),
         ({"defect": "silent", "target": "ws://127.0.0.1:1"}, "only the embedded backend has planted defects"),
+        ({"defect": "epoch-ignored"}, "--defect: epoch-ignored cannot show on one node; expected --nodes 2"),
+        ({"defect": "epoch-ignored", "nodes": 1}, "expected --nodes 2"),
+        ({"nodes": 0}, "--nodes: 0; expected 1 to 16"),
+        ({"nodes": 17}, "--nodes: 17; expected 1 to 16"),
+        ({"nodes": 2, "target": "ws://127.0.0.1:1"}, "--nodes: only the embedded backend"),
         ({"toxiproxy_url": "http://127.0.0.1:1", "chaos": False}, "this run has no faults"),
         ({"processes": 0}, "--processes: 0"),
         ({"target": "ws://127.0.0.1:1", "resolve": "x"}, "--resolve"),
@@ -174,6 +179,14 @@ def test_what_an_experiment_asks_of_the_embedded_backend_is_handed_on(tmp_path: 
             {"experiment": "backend-kill", "target": "ws://127.0.0.1:1"},
             "backend-kill acts on the backend's own process, and the target is not ours",
         ),
+        (
+            {"experiment": "node-kill", "target": "ws://127.0.0.1:1"},
+            "--target at windows.w1: node-kill acts on the backend's own process, and the target is not ours",
+        ),
+        (
+            {"experiment": "rolling-deploy", "nodes": 1},
+            "experiment rolling-deploy at windows.w1: rollout acts on a node, and the embedded backend is one process",
+        ),
     ],
 )
 def test_what_an_experiment_does_not_go_with(options: dict[str, Any], words: str) -> None:
@@ -183,3 +196,55 @@ def test_what_an_experiment_does_not_go_with(options: dict[str, Any], words: str
 def test_one_user_is_enough_where_everybody_is_hit() -> None:
     one = prepare(RunOptions(scenario="smoke", experiment="backend-kill", users=1))
     assert (one.hits_backend, one.scenario.treated_share) == (True, 1.0)
+
+
+# -- nodes -------------------------------------------------------------------------------------------------------------
+
+
+def on_nodes(folder: Path, kind: str, backend: Any = None) -> str:
+    """An experiment file."""
+    faults = [{"at_s": 1, "for_s": 1, "fault": {"kind": kind}}]
+    phases = [{"name": "steady", "s": 5}, {"name": "broken", "s": 5, "faults": faults}, {"name": "cool-down", "s": 10}]
+    body = {
+        "experiment": 1,
+        "name": "mine",
+        "title": "t",
+        "hypothesis": "h",
+        "scope": "backend",
+        "full": phases,
+        "short": phases,
+    }
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(body if backend is None else {**body, "backend": backend}))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["node-kill", "rollout"])
+def test_a_fault_on_a_node_needs_several_and_says_where_and_how(tmp_path: Path, kind: str) -> None:
+    said = refused(experiment=on_nodes(tmp_path, kind))
+    assert f"experiment.yaml at windows.w1: {kind} acts on a node" in said
+    assert said.endswith("expected backend: {nodes: 2} in an experiment, or --nodes 2")
+    phases = [{"name": "a", "s": 1}, {"name": "b", "s": 5, "fault": {"kind": kind}}, {"name": "c", "s": 1}]
+    assert "mine.yaml at windows.w1" in refused(scenario=scenario(tmp_path, phases=phases, scope="backend"))
+    one = prepare(RunOptions(scenario=scenario(tmp_path, phases=phases, scope="backend"), nodes=2))
+    assert (one.backend_options, one.hits_backend) == ({"nodes": 2}, True)
+
+
+@pytest.mark.parametrize(("nodes", "handed_on"), [(None, 3), (2, 2)])
+def test_the_command_line_says_how_many_nodes_and_else_the_experiment(
+    tmp_path: Path, nodes: int | None, handed_on: int
+) -> None:
+    experiment = on_nodes(tmp_path, "node-kill", {"nodes": 3, "ping_interval_s": 2})
+    one = prepare(RunOptions(scenario="smoke", experiment=experiment, nodes=nodes))
+    assert one.backend_options == {"nodes": handed_on, "ping_interval_s": 2}
+
+
+@pytest.mark.parametrize("nodes", [0, 17, "two", 2.5, True])
+def test_a_number_of_nodes_that_there_cannot_be_is_told_with_its_file(tmp_path: Path, nodes: Any) -> None:
+    said = refused(experiment=on_nodes(tmp_path, "node-kill", {"nodes": nodes}))
+    assert said.endswith(f"experiment.yaml at backend.nodes: {nodes!r}; expected 1 to 16")
+
+
+@pytest.mark.parametrize("options", [{"nodes": 2}, {"experiment": "node-kill"}])
+def test_a_defect_that_only_several_nodes_show_may_be_planted_in_them(options: dict[str, Any]) -> None:
+    assert prepare(RunOptions(scenario="smoke", defect="zombie-after-kill", **options)).options.defect

@@ -12,7 +12,7 @@ from loadtests.conductor import run as package_run
 from loadtests.conductor.dryrun import doubts
 from loadtests.conductor.options import RunOptions, prepare
 from loadtests.conductor.run import EXIT_CODES, _Conductor, run
-from loadtests.errors import PreflightError, RigError
+from loadtests.errors import ConfigError, PreflightError, RigError
 
 
 def test_verdicts_have_the_exit_codes_of_the_design() -> None:
@@ -94,3 +94,11 @@ def test_two_runs_on_one_target_are_one_too_many_with_faults_or_without(
     assert not (tmp_path / "out").exists()
     with pytest.raises(PreflightError):
         run(options, lambda _: None, lambda *_: None)
+
+
+def test_a_command_whose_program_is_missing_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """The built-in experiment leaves its programs to the product."""
+    options = RunOptions(scenario="smoke", experiment="token-expiry", form="short", out=tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"windows\.w1: no program expire-tokens, renew-tokens on this machine"):
+        run(options, lambda _: None, lambda *_: None)
+    assert list(tmp_path.iterdir()) == []
