@@ -22,7 +22,6 @@ from loadtests.errors import ConfigError
 
 __all__ = ["POLICIES", "AgentService", "Policy", "Reception", "policy_of"]
 
-MOST_TURNED_AWAY = 4_096  # messages
 RECENT = 64
 ELSEWHERE = -1  # the epoch of what another node goes on with
 LEAST_LEFT = 3  # steps of a turn, for a planted defect to show in them
@@ -91,8 +90,6 @@ class AgentService:
         self._threads = Threads()
         #: messages whose first execution a planted defect has spoilt
         self._spoilt: set[tuple[str, str]] = set()
-        #: the latest messages that were rejected, in their order
-        self._turned_away: dict[tuple[str, str], None] = {}
         self.running = 0
 
     def accept(self, turn: Turn, ask: Ask) -> Reception:
@@ -105,13 +102,11 @@ class AgentService:
                 return "acknowledged"
             self._spoilt.remove(key)
             return self._admit(Run(turn, ask))
-        if key in self._turned_away:
-            return "rejected"
         busy = bool(self._threads.running(turn))
         if busy and self._threads.is_full(turn):
-            return self._turn_away(key)
+            return "rejected"
         if busy and self._policy == "reject" and not self._planter.strikes("rejection", turn.run):
-            return self._turn_away(key)
+            return "rejected"
         if key not in self._spoilt and self._planter.strikes("message", turn.run):
             self._spoilt.add(key)
             return "acknowledged"
@@ -122,13 +117,6 @@ class AgentService:
                 self._admit(Run(turn, ask))
             return "dropped"
         return self._admit(Run(turn, ask))
-
-    def _turn_away(self, key: tuple[str, str]) -> Reception:
-        """For good: a copy of the message that was long on its way must not be executed after its sender was told so."""
-        self._turned_away[key] = None
-        if len(self._turned_away) > MOST_TURNED_AWAY:
-            del self._turned_away[next(iter(self._turned_away))]
-        return "rejected"
 
     def _admit(self, run: Run) -> Reception:
         running = self._threads.running(run.turn)

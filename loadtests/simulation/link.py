@@ -140,7 +140,9 @@ class ServerLink:
         for event in protocol.events_received():
             if not isinstance(event, Frame):
                 continue
-            if event.opcode is Opcode.TEXT and self.welcomed:
+            if (
+                event.opcode is Opcode.TEXT and self.welcomed and not self._closing
+            ):  # as the real shell: who is sent away is not heard
                 host.backend.received(self, bytes(event.data))
             elif event.opcode is Opcode.PONG:
                 self.ponged_ns = host.clock.now_ns

@@ -134,27 +134,6 @@ def test_too_many_that_wait_are_rejected(stage: Any) -> None:
     assert len(runs(link)) == MOST_WAITING + 1
 
 
-def test_what_was_rejected_stays_so_however_late_a_copy_of_it_comes(
-    make_stage: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("loadtests.backend.agents.MOST_TURNED_AWAY", 1)
-    stage = make_stage(concurrent="reject")
-    link = stage.join()
-    stage.ask(link, "m1")
-    stage.ask(link, "m2")
-    stage.run()
-    stage.ask(link, "m2")
-    stage.run()
-    assert link.kinds.count("message_rejected") == 2
-    assert runs(link) == ["run_m1"]
-    stage.ask(link, "m3")
-    stage.ask(link, "m4")  # so much is remembered, and no more
-    stage.run()
-    stage.ask(link, "m2")
-    stage.run()
-    assert runs(link) == ["run_m1", "run_m3", "run_m2"]
-
-
 def test_in_parallel_turns_of_one_thread_run_at_once(make_stage: Any) -> None:
     stage = make_stage(concurrent="parallel")
     link = stage.join()
