@@ -25,8 +25,8 @@ class Flight:
 
     __slots__ = (
         "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message",
-        "number", "resent", "sent", "tail", "texts", "turn", "turn_id",
-        "when", "who",
+        "number", "resent", "sent", "tail", "texts", "turn", "turn_id", "when",
+        "who",
     )  # fmt: skip
 
     def __init__(

@@ -47,7 +47,7 @@ def masked_text(payload: bytes, key: bytes) -> bytes:
 class Splitter:
     """Feeds received bytes to ``on_text`` and, for everything but plain text, to the protocol."""
 
-    __slots__ = ("_closes", "_limit", "_message", "_on_binary", "_on_text", "_owed", "_protocol", "_rest", "_text")
+    __slots__ = ("_limit", "_message", "_on_binary", "_on_text", "_owed", "_protocol", "_rest", "_text", "closing")
 
     def __init__(
         self,
@@ -64,11 +64,12 @@ class Splitter:
         self._owed = 0
         self._message: list[bytes] | None = None
         self._text = False
-        self._closes = False
+        #: our own close frame is on its way
+        self.closing = False
 
     def close(self, code: int, reason: str) -> None:
         """Our own close frame to the library; a listener may say so in the middle of what is being fed."""
-        self._closes = True
+        self.closing = True
         self._protocol.send_close(code, reason)
 
     def feed(self, chunk: bytes, at_ns: int) -> bool:
@@ -90,7 +91,7 @@ class Splitter:
                 at += take
                 plain = not self._owed and self._message is None and protocol.state is OPEN
                 continue
-            if not plain and (self._closes or protocol.state is not OPEN):
+            if not plain and (self.closing or protocol.state is not OPEN):
                 self._hand_over(data[at:], at_ns)
                 return True
             left = end - at
@@ -114,7 +115,7 @@ class Splitter:
                 if left >= whole:
                     on_text(data[at + head : at + whole], at_ns)
                     at += whole
-                    if self._closes:  # said so by whoever was just told
+                    if self.closing:  # said so by whoever was just told
                         plain = False
                     continue
                 if whole <= COLLECT_BYTES:

@@ -10,26 +10,20 @@ beginning and its end are kept; walked again, the end's stands for itself and th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from loadtests.history import COHORTS
 
 __all__ = ["MOST_DEPTH", "ORDINAL_SHIFT", "STRAY", "Node", "Step", "Trails"]
 
 ORDINAL_SHIFT = 16  # a key is the step's number, and above it which of the turn's executions is meant
 MOST_STEPS = 1 << ORDINAL_SHIFT
+NUMBER = MOST_STEPS - 1
 MOST_NODES = 16_384  # a server that makes up names must not fill our memory
 MOST_DEPTH = 30  # events of a turn that can be followed
 MOST_BRANCHES = 64  # where steps are as many as turns, nothing is known again
 
 
-class Step(NamedTuple):
-    """What a tracker is told of an event, but for its row and its execution."""
-
-    event: int
-    agent: int
-    tool: int
-    code: int
+#: what a tracker is told of an event, but for its row and its execution: event, agent, tool, code
+Step = tuple[int, int, int, int]
 
 
 class Node(dict[int, "Node"]):
@@ -64,16 +58,16 @@ STRAY = Node()
 class Trails:
     """All known ways under one contract, in one process."""
 
-    __slots__ = ("_nodes", "_numbers", "met", "start", "steps")
+    __slots__ = ("_nodes", "_numbers", "_steps", "met", "start")
 
     def __init__(self) -> None:
         self.start = Node()
-        self.steps: list[Step] = []
+        self._steps: list[Step] = []
         #: for each cohort, of ordinary events: (type, agent, tool) as frames name them -> (the step's number, parts of the row)
         self.met: tuple[dict[tuple[str, str | None, str | None], tuple[int, bytes, bytes]], ...] = tuple(
             {} for _ in COHORTS
         )
-        self._numbers: dict[Step | tuple[int, int, int, int], int] = {}
+        self._numbers: dict[Step, int] = {}
         self._nodes = 1
 
     def number(self, event: int, agent: int, tool: int, code: int) -> int:
@@ -81,11 +75,15 @@ class Trails:
         step = event, agent, tool, code
         number = self._numbers.get(step)
         if number is None:
-            if len(self.steps) >= MOST_STEPS:
+            if len(self._steps) >= MOST_STEPS:
                 return -1
-            number = self._numbers[step] = len(self.steps)
-            self.steps.append(Step(*step))
+            number = self._numbers[step] = len(self._steps)
+            self._steps.append(step)
         return number
+
+    def way_to(self, node: Node) -> list[tuple[Step, int]]:
+        """The steps from the start to a node, each with the ordinal of its execution; 0: it has none."""
+        return [(self._steps[key & NUMBER], key >> ORDINAL_SHIFT) for key in node.keys_from_start()]
 
     def after(self, node: Node, key: int, seen: int, *, begins: bool) -> Node | None:
         """The node after a step that broke nothing, known or new; None: there are too many."""

@@ -125,8 +125,6 @@ class Connection:
         self._outgoing = ssl.MemoryBIO()
         self.is_open = False
         self._closed = False
-        #: our own close frame is on its way
-        self._leaving = False
         self._deaf = self._mute = False
         self.timing = Timing(0, 0, 0, 0)
         self.response: Response | None = None
@@ -382,17 +380,13 @@ class Connection:
 
     def send_text(self, payload: bytes) -> None:
         """Queue and send as far as the socket takes it; never blocks. Silent on a closed connection: the close tells."""
-        if not self.is_open or self._leaving:
+        if not self.is_open or self._splitter.closing:
             return
         key = next(self._keys, None)
         if key is None:  # fetched many at once: a system call a frame would cost more than all else about it
             self._keys = struct.iter_unpack(f"{KEY_BYTES}s", os.urandom(KEY_BYTES * KEYS))
             key = next(self._keys)
-        frame = masked_text(payload, key[0])
-        if self._plain:
-            self._write(frame)
-        else:
-            self._put(frame)
+        self._put(masked_text(payload, key[0]))
 
     def send_ping(self, payload: bytes) -> None:
         """A protocol ping (RFC 6455 5.5.2)."""
@@ -480,7 +474,6 @@ class Connection:
     def close(self, code: int = 1000, reason: str = "") -> None:
         """A polite close: our frame, a bounded wait for the other's, then let go. Blocks the calling greenlet."""
         if self.is_open:
-            self._leaving = True
             self._splitter.close(code, reason)
             self._send_pending()
             deadline = time.monotonic() + CLOSE_WAIT_S

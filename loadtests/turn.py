@@ -49,7 +49,6 @@ TEXT_DIFFERS = BY_NAME["text-differs"]
 O_OK, O_DEGRADED, O_FAILED = (OUTCOMES.index(name) for name in ("ok", "degraded", "failed"))
 #: these turns have done what was asked, and so must have shown all that is demanded
 COMPLETED = (O_OK, O_DEGRADED)
-MOST_NUMBER = (1 << ORDINAL_SHIFT) - 1
 MOST_MISSING = 64  # chunks remembered as missing; whoever loses more has a finding anyway
 
 #: what a hole in the numbers brings with it, and what therefore counts under the hole alone
@@ -197,14 +196,13 @@ class TurnTracker:
         if node is STRAY:
             return
         self.node, self.rows, self.learning = STRAY, [], node
-        keys, steps = node.keys_from_start(), self.rules.trails.steps
+        way = self.rules.trails.way_to(node)
         if self.ended:
-            rows = [self.begin_row] * (len(keys) - 1) + [self.end_row]
+            rows = [self.begin_row] * (len(way) - 1) + [self.end_row]
             self.ended, self.begin_row = False, -1
         executions = (0, *(self.executions or ()))
-        for key, row in zip(keys, rows, strict=True):
-            event, agent, tool, code = steps[key & MOST_NUMBER]
-            self.event(row, event, 0, agent, tool, executions[key >> ORDINAL_SHIFT], code)
+        for ((event, agent, tool, code), ordinal), row in zip(way, rows, strict=True):
+            self.event(row, event, 0, agent, tool, executions[ordinal], code)
 
     def leave(self) -> None:
         """To be called before anything but an event touches the turn: from now on it goes its own way."""

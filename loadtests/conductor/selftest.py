@@ -48,8 +48,6 @@ _MAY = {
     "claims-behind": frozenset({"complete"}),
     "stream-reset-ignored": frozenset({"complete"}),
     "never-resumes": frozenset({"complete"}),
-    # it cuts and loses by itself, whoever's fault is under way
-    "resend-ignored": frozenset({"control", "restored"}),
 }
 #: what a run must hold for a defect to show -> scene; else by the checker that must find it
 _BY_NEED = {
