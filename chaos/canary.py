@@ -25,6 +25,7 @@ from chaos.faults.slicer import WIDE_BYTES
 from chaos.reading import Burst, Ping, Sightings
 from chaos.wire import connect, flush, receive, upgrade
 from loadtests.dial import Dial
+from loadtests.pings import named, new_name, numbered
 
 __all__ = ["Canary"]
 
@@ -34,7 +35,6 @@ PING_GAP_S = 0.1
 PATIENCE_S = 0.25
 #: nor does a burst, for longer than this
 BURST_S = 4.0
-NUMBER_BYTES = 8
 #: header and mask of a control frame from the client, and header of one from the server
 HEAD_UP, HEAD_DOWN = 6, 2
 #: a pong that nobody asked for, to fill the way up
@@ -47,6 +47,8 @@ class Canary:
 
     dial: Dial
     seen: Sightings = field(default_factory=Sightings, repr=False)
+    #: in all its pings
+    name: bytes = field(default_factory=new_name, repr=False)
     _socket: socket.socket | None = field(default=None, repr=False)
     _asked: queue.SimpleQueue[tuple[Way | Literal["wide"], int]] = field(default_factory=queue.SimpleQueue, repr=False)
     _wide: int = 0
@@ -151,8 +153,8 @@ class Canary:
         return None
 
     def _ping(self, protocol: ClientProtocol, *, wide: bool) -> Ping:
-        number = len(self.seen.pings).to_bytes(NUMBER_BYTES, "big")
-        protocol.send_ping(number.ljust(WIDE_BYTES, b".") if wide else number)
+        payload = numbered(self.name, len(self.seen.pings))
+        protocol.send_ping(payload.ljust(WIDE_BYTES, b".") if wide else payload)
         ping = Ping(time.monotonic_ns(), wide=wide)
         self.seen.pings.append(ping)
         return ping
@@ -180,9 +182,9 @@ class Canary:
         else:
             protocol.receive_eof()
         for event in protocol.events_received():
-            if isinstance(event, Frame) and event.opcode is Opcode.PONG and len(event.data) >= NUMBER_BYTES:
-                number = int.from_bytes(event.data[:NUMBER_BYTES], "big")
-                if number < len(self.seen.pings) and not self.seen.pings[number].answered_ns:
+            if isinstance(event, Frame) and event.opcode is Opcode.PONG:
+                name, number = named(bytes(event.data)) or (b"", 0)
+                if name == self.name and number < len(self.seen.pings) and not self.seen.pings[number].answered_ns:
                     ping = self.seen.pings[number]
                     ping.answered_ns, ping.reads, self._reads = now_ns, self._reads, 0
 

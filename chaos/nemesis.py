@@ -15,7 +15,7 @@ from chaos.hands import Hand, OnBackend, OnListener, WithCommands
 from chaos.listeners import Listener
 from chaos.plan import Plan, Window
 from chaos.revert import LEDGER
-from chaos.side import Side
+from chaos.side import Heard, Side
 from chaos.strike import LEAD_S, Strike
 from loadtests.dial import Dial
 from loadtests.errors import RigError
@@ -44,9 +44,10 @@ class Nemesis:
         run_dir: Path | None = None,
         backend: Mapping[str, Callable[[], None]] | None = None,
         without: str = "",
+        heard: Heard | None = None,
     ) -> None:
         """``backend`` holds what its keeper can do (kill, start, pause, resume, restart); ``without`` names the environment
-        variable that commands must not see.
+        variable that commands must not see; ``heard`` asks the backend when a canary's pings arrived.
         """
         self.errors: list[str] = []
         self._journal, self._t0_ns, self._run_dir = journal, t0_ns, run_dir
@@ -54,7 +55,7 @@ class Nemesis:
         self._backend, self._without = backend or {}, (without,) if without else ()
         self._stop = threading.Event()
         names = dict.fromkeys(_listener_of(window) for window in plan.windows)
-        self._sides = {name: Side(listeners[name], dial.via(listeners[name].address)) for name in names}
+        self._sides = {name: Side(listeners[name], dial.via(listeners[name].address), heard) for name in names}
         self._threads = [
             threading.Thread(target=self._walk, args=(lane,), name=f"nemesis-{number}", daemon=True)
             for number, lane in enumerate(lanes(plan.windows))

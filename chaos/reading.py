@@ -27,6 +27,8 @@ How = Literal["request", "close", "upgrade"]
 class Ping:
     sent_ns: int
     answered_ns: int = 0
+    #: at the backend; 0: unknown, or it has not
+    arrived_ns: int = 0
     #: with the largest payload
     wide: bool = False
     #: how many reads its answer came in
@@ -37,6 +39,14 @@ class Ping:
     @property
     def ms(self) -> float:
         return (self.answered_ns - self.sent_ns) / MS
+
+    @property
+    def up_ms(self) -> float:
+        return (self.arrived_ns - self.sent_ns) / MS
+
+    @property
+    def down_ms(self) -> float:
+        return (self.answered_ns - self.arrived_ns) / MS
 
 
 @dataclass(slots=True)
@@ -115,19 +125,27 @@ def read(seen: Sightings, tries: Sequence[Try], marks: Marks) -> tuple[Baseline,
     # When another fault cut the sight short, what was not answered by then says nothing.
     whole = marks.healing_ns - marks.end_ns < MEET_NS
     late = [p for p in inside if not 0 < p.answered_ns < marks.healing_ns] if whole else []
+    recent, small = before[-BASELINE_PINGS:], [p for p in answered if not p.wide]
+    #: a backend that has begun anew since knows nothing of what arrived before
+    told = any(p.arrived_ns for p in recent)
     ended_ns, how = seen.ended or (0, "")
     past = [one for one in tries if one.ended_ns < marks.applying_ns]
     now = [one for one in tries if marks.applied_ns <= one.begun_ns and one.ended_ns < marks.healing_ns]
     bursts = list(seen.bursts)
     return Baseline(
-        round_trips_ms=tuple(p.ms for p in before[-BASELINE_PINGS:]),
+        round_trips_ms=tuple(p.ms for p in recent),
+        up_ms=tuple(p.up_ms for p in recent if p.arrived_ns),
+        down_ms=tuple(p.down_ms for p in recent if p.arrived_ns),
         fresh=next((one.outcome for one in past[::-1] if one.how != "close"), ""),
         rate_up=_rate(bursts, "up", 0, marks.applying_ns),
         rate_down=_rate(bursts, "down", 0, marks.applying_ns),
         reads=tuple(p.reads for p in before if p.wide),
         close_ms=next((one.waited_ms for one in past[::-1] if one.how == "close" and one.outcome == "closed"), None),
     ), Measured(
-        answered_ms=tuple(p.ms for p in answered if not p.wide),
+        answered_ms=tuple(p.ms for p in small),
+        up_ms=tuple(p.up_ms for p in small if p.arrived_ns),
+        down_ms=tuple(p.down_ms for p in small if p.arrived_ns),
+        reached=sum(0 < p.arrived_ns < marks.healing_ns for p in late) if told else None,
         held_ms=tuple(p.ms for p in late if p.answered_ns),
         lost=sum(1 for p in late if not p.answered_ns),
         after_ms=tuple(p.ms for p in pings if p.sent_ns >= marks.healed_ns and p.answered_ns),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chaos.canary import Canary
@@ -14,7 +15,10 @@ from chaos.listeners import Listener
 from chaos.reading import MEET_NS, Marks, spans
 from loadtests.dial import Dial
 
-__all__ = ["Side"]
+__all__ = ["Heard", "Side"]
+
+#: a canary's name -> number of its ping -> when that arrived at the backend
+Heard = Callable[[bytes], Mapping[int, int]]
 
 TICK_S = 0.2
 OPEN_S = 2.0
@@ -33,6 +37,8 @@ class Side:
 
     listener: Listener
     dial: Dial
+    #: None: the backend does not tell of arrivals
+    heard: Heard | None = None
     canary: Canary = field(init=False)
     #: one call at a time to the control plane
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -76,6 +82,14 @@ class Side:
         others = [(one[0], applying_ns) if one in met else one for one in others]
         edges = [edge for one in others for edge in one if edge > clear_ns]
         return Marks(applying_ns, clear_ns, healing_ns, healed_ns, spans(others, applying_ns), min(edges, default=0))
+
+    def locate(self, canary: Canary) -> None:
+        """Note for each of its pings when it arrived, if the backend tells."""
+        if self.heard is None:
+            return
+        for number, at_ns in self.heard(canary.name).items():
+            if 0 <= number < len(canary.seen.pings):
+                canary.seen.pings[number].arrived_ns = at_ns
 
     def restart(self) -> None:
         """Replace a wedged Toxiproxy; all windows on this listener are over with it.

@@ -134,6 +134,7 @@ class Strike:
             self._wait(start_ns + at_ms * NS_PER_MS)
             if self.stop.is_set():
                 break
+            self.journal.append("call", id=self.window.id, do=step.do, proxy=self.side.listener.proxy)
             if not self._attempt(partial(self.hand.step, step)):
                 return False
             if step.do == "disable":
@@ -146,6 +147,8 @@ class Strike:
 
     def _settle(self, healed_ns: int) -> None:
         deadline, pause = time.monotonic() + SETTLE_S, threading.Event()
+        if self._is_network and self._tries.how != "close":
+            self._tries.once(LEAD_TRY_S)  # what lives on may do so on a way that nobody new finds
         while time.monotonic() < deadline:
             seen = self._acted()
             told = self._fault.place != "client" or bool(seen.lines and seen.ended >= seen.sessions)
@@ -155,13 +158,16 @@ class Strike:
 
     def _judge(self, applying_ns: int, applied_ns: int, healing_ns: int, healed_ns: int) -> None:
         marks = self.side.marks(self.window.id, applying_ns, applied_ns, healing_ns, healed_ns)
+        self.side.locate(self._canary)
         before, during = read(self._canary.seen, list(self._tries.made), marks)
         verified = self.hand.verified if isinstance(self.hand, WithCommands) else None
         during = replace(during, acted=self._acted(), cycles=self._cycles, verified=verified)
         bite = self._fault.judge(before, during)
         if self.side.generation != self._generation:
             bite = Bite("not-probed", bite.measured | {"reason": "Toxiproxy was restarted meanwhile"}, bite.by)
-        self._effect(Bite(bite.effect, bite.measured | {"new_connections": dict(Counter(during.fresh))}, bite.by))
+        seen: dict[str, object] = {"new_connections": dict(Counter(during.fresh))}
+        after = [one.outcome for one in self._tries.made if one.begun_ns >= healed_ns]
+        self._effect(Bite(bite.effect, bite.measured | seen | ({"after_heal": after[0]} if after else {}), bite.by))
 
     def _acted(self) -> Acted:
         if self._fault.place != "client" or self.rows is None:

@@ -20,14 +20,12 @@ from loadtests.contract.schema import Auth, Endpoint
 from loadtests.contract.template import PLACE
 from loadtests.errors import ConfigError
 
-__all__ = ["CANARY", "Dial", "Target", "tls_context"]
+__all__ = ["Dial", "Target", "tls_context"]
 
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 #: a server that is asked for a session's URL may call itself by any of these
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 URL_TEXT = re.compile(r"[\x21-\x7e]*")
-#: what a canary calls itself, since it is no user: the upgrade request's User-Agent
-CANARY = "gauntlet-canary"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import PINGS, Baseline, Bite, Direction, Fault, Measured, Toxic, one_way, toxics_of
+from chaos.faults.fault import PINGS, Baseline, Bite, Direction, Fault, Measured, Toxic, held_way, toxics_of
 
 __all__ = ["Drop"]
 
@@ -21,13 +21,14 @@ class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """No ping of the window ever came back, and the connection ended."""
+        direction, right = held_way(self.direction, during)
         measured = {
             "what": "pings lost",
             "unit": "pings",
             "value": during.lost,
             "answered": len(during.answered_ms) + len(during.held_ms),
             "ended": during.ended or "not",
-            "direction": one_way(self.direction),
+            "direction": direction,
         }
         if during.answered_ms or during.held_ms:
             return Bite("absent", measured, PINGS)
@@ -35,4 +36,6 @@ class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return Bite("not-probed", measured | {"reason": "no ping was sent on a live connection"}, PINGS)
         if not during.ended:
             return Bite("not-probed", measured | {"reason": "the heal did not end the connection"}, PINGS)
+        if not right:
+            return Bite("absent", measured | {"reason": "it swallowed what went the other way"}, PINGS)
         return Bite("confirmed", measured, PINGS)

@@ -5,7 +5,7 @@ Pure: it knows no socket, no clock and no control plane.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,7 +28,9 @@ __all__ = [
     "Step",
     "Toxic",
     "Way",
+    "added",
     "held",
+    "held_way",
     "one_way",
     "toxics_of",
 ]
@@ -94,6 +96,9 @@ class Baseline:
     reads: tuple[int, ...] = ()
     #: from closing our half until the other half closed
     close_ms: float | None = None
+    #: the round trips, each way by itself, of a backend that tells when pings arrive
+    up_ms: tuple[float, ...] = ()
+    down_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,11 @@ class Measured:
     acted: Acted = Acted()
     #: the commands' exit status: of verifying, None when there is none
     verified: bool | None = None
+    #: of ``answered_ms``, each way by itself, as in the baseline
+    up_ms: tuple[float, ...] = ()
+    down_ms: tuple[float, ...] = ()
+    #: of those without an answer inside the window, how many arrived inside it; None: the backend does not tell
+    reached: int | None = None
 
     @property
     def unanswered(self) -> int:
@@ -241,6 +251,30 @@ def toxics_of(direction: Direction, kind: str, **attributes: int) -> tuple[Toxic
 def one_way(direction: Direction) -> str:
     """A round trip cannot tell up from down: which way a one-way fault went is what Toxiproxy says."""
     return "both" if direction == "both" else READ_BACK
+
+
+def added(
+    before: Baseline, during: Measured, figure: Callable[[Sequence[float]], float], least: int
+) -> dict[Way, float]:
+    """Each way's figure less what it was before; empty where fewer than ``least`` pings say when they arrived."""
+    pairs: dict[Way, tuple[Sequence[float], Sequence[float]]] = {
+        "up": (before.up_ms, during.up_ms), "down": (before.down_ms, during.down_ms),
+    }  # fmt: skip
+    if any(len(was) < LEAST_BASELINE or len(now) < least for was, now in pairs.values()):
+        return {}
+    return {way: figure(now) - figure(was) for way, (was, now) in pairs.items()}
+
+
+def held_way(direction: Direction, during: Measured) -> tuple[str, bool]:
+    """Which way let no ping through, in words, and whether that is the one asked for.
+
+    What arrived, and whose answer did not, was held on its way down; what never arrived says nothing of the way down.
+    """
+    if during.reached is None:
+        return one_way(direction), True
+    if during.reached:
+        return "measured down", direction == "down"
+    return ("measured up; down read back" if direction == "both" else "measured up"), direction != "down"
 
 
 def held(what: dict[str, Any], before: Baseline, during: Measured) -> Bite:

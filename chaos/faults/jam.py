@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.faults.fault import Baseline, Bite, Direction, Fault, Group, Measured, Toxic, held, one_way, toxics_of
+from chaos.faults.fault import (
+    PINGS,
+    Baseline,
+    Bite,
+    Direction,
+    Fault,
+    Group,
+    Measured,
+    Toxic,
+    held,
+    held_way,
+    toxics_of,
+)
 
 __all__ = ["Jam"]
 
@@ -26,6 +38,7 @@ class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """No ping of the window came back inside it; ``intact`` says that all came back after the heal."""
+        direction, right = held_way(self.direction, during)
         intact = bool(during.held_ms) and not during.lost and during.ended in {"", "heal"}
         measured = {
             "what": "longest ping held",
@@ -34,6 +47,9 @@ class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "held": during.unanswered,
             "answered": len(during.answered_ms),
             "intact": intact,
-            "direction": one_way(self.direction),
+            "direction": direction,
         }
-        return held(measured, before, during)
+        bite = held(measured, before, during)
+        if bite.effect == "confirmed" and not right:
+            return Bite("absent", measured | {"reason": "it held the other way"}, PINGS)
+        return bite

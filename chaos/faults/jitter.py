@@ -19,6 +19,7 @@ from chaos.faults.fault import (
     Group,
     Measured,
     Toxic,
+    added,
     one_way,
     toxics_of,
 )
@@ -70,6 +71,10 @@ class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
         measured |= {"value": round(spread_ms, 2), "mean_ms": round(mean_ms, 2), "baseline_ms": round(was_ms, 2)}
         if spread_ms < asked_ms * (1 - SPREAD_WIDTH / sqrt(pings)) - SLACK_MS:
             return Bite("absent", measured, PINGS)
+        if ways_ms := added(before, during, stdev, LEAST_INSIDE):
+            measured["direction"] = f"measured up {ways_ms['up']:+.1f} ms, down {ways_ms['down']:+.1f} ms"
+            if self.direction != "both" and ways_ms[self.direction] < max(ways_ms.values()):
+                return Bite("absent", measured | {"reason": "it went the other way"}, PINGS)
         if was_ms > asked_ms / 2:
             return Bite("not-probed", measured | {"reason": "the way was as restless before the fault"}, PINGS)
         return Bite("confirmed", measured, PINGS)

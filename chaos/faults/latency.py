@@ -11,7 +11,6 @@ import msgspec
 from chaos.faults.fault import (
     LEAST_BASELINE,
     PINGS,
-    STREAMS,
     Baseline,
     Bite,
     Direction,
@@ -20,6 +19,8 @@ from chaos.faults.fault import (
     Measured,
     Milliseconds,
     Toxic,
+    Way,
+    added,
     one_way,
     toxics_of,
 )
@@ -49,13 +50,17 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def toxics(self) -> tuple[Toxic, ...]:
         return toxics_of(self.direction, "latency", latency=self.latency_ms, jitter=self.jitter_ms)
 
+    @property
+    def _ways(self) -> tuple[Way, ...]:
+        return ("up", "down") if self.direction == "both" else (self.direction,)
+
     def judge(self, before: Baseline, during: Measured) -> Bite:
         """The added round trip against what was asked, both ways of a ``both`` together.
 
         The typical ping must be late enough; the *fastest* one must not be later than asked, because a busy host only
         ever adds. Jitter is judged on the mean, with the width that so few pings allow.
         """
-        ways = len(STREAMS[self.direction])
+        ways = len(self._ways)
         asked_ms = float(self.latency_ms * ways)
         measured = {
             "what": "added round trip",
@@ -80,6 +85,12 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
         slack_ms = max(SLACK_MS, SLACK_SHARE * asked_ms) + width_ms
         if typical_ms < asked_ms - slack_ms:
             return Bite("absent", measured, PINGS)
+        if ways_ms := added(before, during, middle, LEAST_INSIDE):
+            measured["direction"] = f"measured up {ways_ms['up']:+.1f} ms, down {ways_ms['down']:+.1f} ms"
+            one_width_ms = 3 * self.jitter_ms * sqrt(1 / (3 * len(during.answered_ms)))
+            least_ms = self.latency_ms - max(SLACK_MS, SLACK_SHARE * self.latency_ms) - one_width_ms
+            if any(ways_ms[way] < least_ms for way in self._ways):
+                return Bite("absent", measured | {"reason": "it went the other way"}, PINGS)
         if fastest_ms > asked_ms + slack_ms:
             return Bite("not-probed", measured | {"reason": "late by more than was asked"}, PINGS)
         return Bite("confirmed", measured, PINGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from websockets.asyncio.server import Server, serve
 
+from loadtests.backend.arrivals import HearingConnection
 from loadtests.backend.assembly import Backend
 from loadtests.backend.cluster import Member
 from loadtests.backend.commits import AtOnce, Commits
@@ -88,6 +89,7 @@ async def _listen(options: ServerOptions, shell: Shell) -> Server:
             options.port,
             ssl=server_tls(options),
             process_request=shell.respond,
+            create_connection=HearingConnection,
             select_subprotocol=echo_token,
             compression=None,
             max_size=MOST_BYTES,

@@ -9,12 +9,13 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from loadtests.backend.arrivals import Arrivals, HearingConnection
 from loadtests.backend.assembly import Backend, shared_by_user
 from loadtests.backend.cluster import Member
 from loadtests.backend.commits import Durability
@@ -23,6 +24,7 @@ from loadtests.backend.manager import TRY_AGAIN_LATER, Parcel
 from loadtests.backend.options import ServerOptions
 from loadtests.backend.upgrade import client_of, json_response, observes
 from loadtests.contract import Contract
+from loadtests.pings import PATH as ARRIVALS_PATH
 
 __all__ = ["Shell"]
 
@@ -49,18 +51,23 @@ class Shell:
         self.backend = backend
         self.path = contract.file.endpoint.path
         self.links: set[SocketLink] = set()
+        self._arrivals = Arrivals()
         self._durability = durability
         self._member = member
         one_gate = backend.planter.defect is not None and backend.planter.defect.one_gate
         self._gate = asyncio.Lock() if one_gate else None
 
     def respond(self, _socket: ServerConnection, request: Request) -> Response | None:
-        """Plain HTTP: health, and what is not there."""
-        path = urlsplit(request.path).path
+        """Plain HTTP: health, when canaries' pings arrived, and what is not there."""
+        url = urlsplit(request.path)
+        path = url.path
         if path == self.path:
             if self.backend.admits():
                 return None
             return json_response(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "starting"})
+        if path == ARRIVALS_PATH:
+            name = parse_qs(url.query).get("of", [""])[0]
+            return json_response(HTTPStatus.OK, {"arrivals": self._arrivals.of(name)})
         if path != HEALTH_PATH:
             return json_response(HTTPStatus.NOT_FOUND, {"error": "not found", "try": [self.path, HEALTH_PATH]})
         health = {
@@ -95,6 +102,8 @@ class Shell:
         client = client_of(socket.request, socket.subprotocol)
         link = SocketLink(socket, time.monotonic(), self._gate, self._durability)
         link.observes = observes(socket.request)
+        if link.observes and isinstance(socket, HearingConnection):
+            socket.arrivals = self._arrivals
         pump = asyncio.create_task(link.pump())
         try:
             if self.options.require_token and not client.trusted:

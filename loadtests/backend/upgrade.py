@@ -14,7 +14,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from loadtests.dial import CANARY
+from loadtests.pings import CANARY
 
 __all__ = ["Client", "client_of", "echo_token", "json_response", "observes"]
 

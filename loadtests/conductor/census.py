@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 from typing import Any
-from urllib.parse import urlsplit
 
+from loadtests.conductor.questions import ask
 from loadtests.journal import Journal
 
 __all__ = ["Census", "counted"]
 
 EVERY_S = 1.0
-ANSWER_S = 0.8
 HEALTH_PATH = "/ws/health"
 
 
@@ -21,7 +18,7 @@ class Census:
     """Of the embedded backend: ``url`` is its WebSocket's. An answer that does not come is no count, and no trouble either."""
 
     def __init__(self, url: str, journal: Journal) -> None:
-        self._host = urlsplit(url).netloc
+        self._url = url
         self._journal = journal
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="census", daemon=True)
@@ -37,19 +34,9 @@ class Census:
 
     def _run(self) -> None:
         while not self._over.wait(EVERY_S):
-            if (one := counted(self._ask())) is not None:
+            if (one := counted(ask(self._url, HEALTH_PATH))) is not None:
                 at_ns, sessions = one
                 self._journal.append("peers", at_ns=at_ns, sessions=sessions)
-
-    def _ask(self) -> Any:
-        connection = http.client.HTTPConnection(self._host, timeout=ANSWER_S)
-        try:
-            connection.request("GET", HEALTH_PATH)
-            return json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError):
-            return None
-        finally:
-            connection.close()
 
 
 def counted(said: Any) -> tuple[int, int] | None:

@@ -51,7 +51,7 @@ class Papers:
                 "workers": options.processes, "labels": options.labels, "defect": options.defect, "chaos": p.chaos,
                 "windows": windows_of(p.plan), "toxiproxy": toxiproxy, "scope": p.scenario.scope,
                 "phases": [[phase.name, phase.s] for phase in p.scenario.phases],
-                "declared_phases": list(p.phases), **self._experiment(),
+                "declared_phases": list(p.phases), "backend": {} if p.target else p.backend_options, **self._experiment(),
             },
         )  # fmt: skip
 

@@ -84,7 +84,6 @@ def replayed(path: Path) -> tuple[Experiment, str]:
     Raises:
         ConfigError: no plan, or one that breaks a rule.
     """
-    from chaos.experiment import Experiment
     from chaos.plan import Plan
 
     try:
@@ -103,24 +102,25 @@ def replayed(path: Path) -> tuple[Experiment, str]:
             if window.phase == phase.name
         ]  # fmt: skip
         phases[index] = msgspec.structs.replace(phase, faults=faults)
-    origin = _origin(path) or Experiment(
-        experiment=1, name="plan", title="", hypothesis="Nothing wrong is shown under this plan.", full=[], short=[]
-    )
     return msgspec.structs.replace(
-        origin, name="plan", title=f"The plan in {path.name}", full=phases, short=phases, scope=plan.scope
+        _origin(path), name="plan", title=f"The plan in {path.name}", full=phases, short=phases, scope=plan.scope
     ), str(path)
 
 
-def _origin(path: Path) -> Experiment | None:
-    """The built-in experiment of the run that the plan belongs to."""
+def _origin(path: Path) -> Experiment:
+    """What the run that the plan belongs to asked for: its built-in experiment, and the options of the embedded backend."""
     from chaos import experiment
+    from chaos.experiment import Experiment
     from loadtests.manifest import read_manifest
 
-    for folder in (path.parent, path.parent.parent):
-        name = read_manifest(folder).get("experiment")
-        if name in experiment.names():
-            return experiment.load(name)[0]
-    return None
+    origin = Experiment(
+        experiment=1, name="plan", title="", hypothesis="Nothing wrong is shown under this plan.", full=[], short=[]
+    )
+    manifest = read_manifest(path.parent) or read_manifest(path.parent.parent)
+    if (name := manifest.get("experiment")) in experiment.names():
+        origin = experiment.load(name)[0]
+    asked = manifest.get("backend")
+    return msgspec.structs.replace(origin, backend=asked) if isinstance(asked, dict) else origin
 
 
 def before(name_or_path: str) -> tuple[str, ...]:

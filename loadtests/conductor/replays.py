@@ -43,6 +43,8 @@ class Failure:
     processes: int
     #: it was against the embedded backend
     embedded: bool
+    #: of the embedded backend
+    nodes: int = 1
 
 
 def failure_of(run_dir: Path) -> Failure:
@@ -58,7 +60,8 @@ def failure_of(run_dir: Path) -> Failure:
         plan = Plan.from_json((run_dir / "plan.json").read_bytes(), str(run_dir / "plan.json"))
         ids = _found(run_dir)
         processes, seed = int(manifest.get("workers", 1)), int(manifest.get("seed", plan.seed))
-    except (OSError, ValueError, KeyError, TypeError):
+        nodes = int(manifest.get("backend", {}).get("nodes", 1))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         hint = "a folder with plan.json and verdict.json; gauntlet report RUN writes the latter"
         raise ConfigError(str(run_dir), "", "is no judged run directory", hint) from None
     if not ids:
@@ -67,7 +70,7 @@ def failure_of(run_dir: Path) -> Failure:
         raise ConfigError(str(run_dir), "plan.json", "there are no fault windows", "a run with faults")
     return Failure(
         folder=run_dir, ids=ids, plan=plan, seed=seed, defect=str(manifest.get("defect") or ""), processes=processes,
-        embedded=str(manifest.get("target", "")).startswith(EMBEDDED),
+        embedded=str(manifest.get("target", "")).startswith(EMBEDDED), nodes=nodes,
     )  # fmt: skip
 
 
@@ -93,7 +96,7 @@ class Live:
         return RunOptions(
             scenario=str(failure.folder / "scenario.yaml"), contract=str(failure.folder / "contract.yaml"), experiment=str(plan),
             seed=failure.seed, processes=failure.processes, defect=failure.defect, target=target.url,
-            allow_target=target.allowed, token_env=target.token_env, out=out,
+            allow_target=target.allowed, token_env=target.token_env, nodes=failure.nodes if failure.nodes > 1 else None, out=out,
         )  # fmt: skip
 
     def fails(self, plan: Plan) -> bool:
@@ -127,6 +130,7 @@ def command_of(options: RunOptions) -> str:
     words = ["gauntlet", "run", options.scenario, "--contract", options.contract, "--experiment", options.experiment]
     words += ["--seed", str(options.seed)]
     words += ["--processes", str(options.processes)] if options.processes != 1 else []
+    words += ["--nodes", str(options.nodes)] if options.nodes is not None else []
     words += ["--defect", options.defect] if options.defect else []
     words += ["--target", options.target] if options.target else []
     for host in options.allow_target:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests import assignment
+from loadtests.conductor.arrivals import heard_at
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.processes import Backend
-from loadtests.dial import CANARY, Target, tls_context
+from loadtests.dial import Target, tls_context
 from loadtests.errors import GauntletError
 from loadtests.journal import Journal
+from loadtests.pings import CANARY
 
 if TYPE_CHECKING:
     from chaos.listeners import Listener
@@ -50,8 +53,10 @@ class Rig:
             return {}
         from chaos.listeners import open_listeners
 
+        names = listeners_of(self._p)
+        self._journal.append("listeners", names=names, private=self._binary is not None)
         self._listeners = open_listeners(
-            listeners_of(self._p), (target.address, target.port), self._id, log_dir=self._dir, binary=self._binary,
+            names, (target.address, target.port), self._id, log_dir=self._dir, binary=self._binary,
             url=self._p.options.toxiproxy_url, armed=self._p.plan.armed,
         )  # fmt: skip
         return {name: listener.address for name, listener in self._listeners.items()}
@@ -75,7 +80,7 @@ class Rig:
             }  # fmt: skip
         self._nemesis = Nemesis(
             self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
-            without=options.token_env,
+            without=options.token_env, heard=partial(heard_at, backend.url) if backend is not None else None,
         )  # fmt: skip
         self._nemesis.start()
 

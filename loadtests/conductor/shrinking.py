@@ -85,6 +85,9 @@ def shrink(options: ShrinkOptions, say: Say, progress: Progress) -> int:
         if not options.target.url:
             raise ConfigError("--target", "", "the run was not against the embedded backend", "--target URL again")
         options = replace(options, by="live")
+    if failure.nodes > 1:
+        say(f"virtual time plays one node, and the run had {failure.nodes}: plans are tried live")
+        options = replace(options, by="live")
     out = options.out or options.run / FOLDER
     if out.exists():
         raise RigError(f"{out}: is there already; remove it, or say another --out")

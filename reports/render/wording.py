@@ -165,11 +165,13 @@ def measured(fault: FaultResult) -> str:
 
 
 def certain(fault: FaultResult) -> str:
-    """How the effect is known: by what, and which way it went, where a canary cannot tell one way from the other."""
-    direction = fault.measured.get("direction")
+    """How the effect is known: by what, and which way it went; and how the first new connection after the heal fared."""
+    direction, after = fault.measured.get("direction"), fault.measured.get("after_heal")
     parts = [f"by {shown(fault.by, 160)}"] if fault.by else []
     if isinstance(direction, str) and direction != "both":
         parts.append(f"direction: {shown(direction, 60)}")
+    if isinstance(after, str):
+        parts.append(f"new connection after the heal: {shown(after, 20)}")
     return "; ".join(parts)
 
 

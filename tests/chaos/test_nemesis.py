@@ -135,6 +135,7 @@ def test_a_fault_bites_is_measured_and_healed(fault, listeners, journal, dial, t
     assert effect["effect"] == "confirmed", effect
     assert effect["measured"]["unit"]
     assert effect["measured"]["value"]
+    assert effect["measured"].get("after_heal") == (None if fault["kind"] == "slow-close" else "answered")
     windows = records(tmp_path, "window")
     assert [window["step"] for window in windows] == STEPS
     assert sorted(window["at_ns"] for window in windows) == [window["at_ns"] for window in windows]

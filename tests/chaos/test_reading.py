@@ -31,6 +31,28 @@ def test_pings_are_told_apart_by_when_they_were_sent():
     assert during.after_ms == (1.0,)
 
 
+def test_each_way_has_its_own_time_where_the_backend_says_when_pings_arrived():
+    rows = [
+        (100, 104, 101),
+        (200, 204, 203),
+        (300, 304, 0),
+        (1100, 1300, 1290),
+        (1400, 0, 1402),
+        (1500, 2020, 2015),
+        (1600, 0, 0),
+    ]
+    pings = [Ping(sent * MS, answered * MS, arrived * MS) for sent, answered, arrived in rows]
+    before, during = read(Sightings(pings), [], MARKS)
+    assert (before.up_ms, before.down_ms) == ((1.0, 3.0), (3.0, 1.0))
+    assert (during.up_ms, during.down_ms) == ((190.0,), (10.0,))
+    assert during.reached == 1
+
+
+def test_who_knew_nothing_before_is_not_asked_what_arrived_since():
+    pings = [Ping(100 * MS, 104 * MS), Ping(1400 * MS, 0, 1402 * MS)]
+    assert read(Sightings(pings), [], MARKS)[1].reached is None
+
+
 def test_the_baseline_is_the_last_two_seconds_before():
     before, _ = read(seen([(i, 2 * i) for i in range(1, 100)]), [], MARKS)
     assert len(before.round_trips_ms) == 20

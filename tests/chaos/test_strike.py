@@ -85,10 +85,16 @@ def test_a_wedge_is_no_error_and_no_effect(strike, where):
     assert steps[-1] == "healed"
 
 
-def test_a_step_inside_that_fails_closes_the_window(strike):
+def test_a_step_inside_is_written_down_first_and_one_that_fails_closes_the_window(strike, tmp_path):
     hand = Hand(enable=RigError("no"))
-    errors, steps, effects, _ = strike(hand, "flap", 500, down_ms=100, up_ms=100)
+    errors, steps, effects, side = strike(hand, "flap", 500, down_ms=100, up_ms=100)
     assert (errors, effects) == (["w1: no"], ["absent"])
+    calls = [
+        (record["do"], record["proxy"])
+        for record in read_journal(tmp_path / "history.jsonl")
+        if record["type"] == "call"
+    ]
+    assert calls == [("enable", side.listener.proxy)]
     assert steps == ["applying", "applied", "healing", "healed"]
     assert hand.done == ["begin", "enable", "end"]
 

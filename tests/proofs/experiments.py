@@ -21,7 +21,7 @@ import msgspec
 import yaml
 
 from chaos import experiment
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend.defects import PLANTABLE
 from loadtests.conductor import selftest
 from loadtests.contract import load
 from loadtests.retry import declared
@@ -79,7 +79,7 @@ def _sound(name: str, seed: int) -> dict[str, Any]:
 
 def _defect(row: DefectRow, seed: int) -> dict[str, Any]:
     result, _ = _run(row.experiment, seed, "--defect", row.defect)
-    must = DEFECTS[row.defect].ids["reference"]
+    must = PLANTABLE[row.defect].ids["reference"]
     ids = set(result["ids"])
     ok = result["exit"] == 99 and must <= ids and not ids - must - selftest.possible(row.defect)
     return {**_kept(result, ok), "must": sorted(must)}
@@ -197,7 +197,7 @@ def main() -> int:
             "sound": {name: {"go": sum(run["ok"] for run in runs), "of": len(runs), "runs": runs} for name, runs in sound.items()},
             "defects": {
                 row.ref: {
-                    "defect": row.defect, "experiment": row.experiment, "ids": sorted(DEFECTS[row.defect].ids["reference"]),
+                    "defect": row.defect, "experiment": row.experiment, "ids": sorted(PLANTABLE[row.defect].ids["reference"]),
                     "found": sum(results[f"{row.ref}-{seed}"]["ok"] for seed in DEFECT_SEEDS), "of": len(DEFECT_SEEDS),
                 }
                 for row in known.defects

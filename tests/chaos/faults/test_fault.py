@@ -113,3 +113,26 @@ def test_a_wrong_fault_names_file_place_and_the_nearest(data, place, words):
     with pytest.raises(ConfigError, match=words) as caught:
         parse_fault(data, "s.yaml", "f")
     assert (caught.value.where, caught.value.place) == ("s.yaml", place)
+
+
+@pytest.mark.parametrize("kind", ["jam", "drop"])
+@pytest.mark.parametrize(
+    ("direction", "reached", "effect", "words"),
+    [
+        ("up", None, "confirmed", "read back, not measured"),
+        ("up", 0, "confirmed", "measured up"),
+        ("up", 2, "absent", "measured down"),
+        ("down", 2, "confirmed", "measured down"),
+        ("down", 0, "absent", "measured up"),
+        ("both", 0, "confirmed", "measured up; down read back"),
+        ("both", 1, "absent", "measured down"),
+    ],
+)
+def test_what_arrived_at_the_backend_tells_which_way_was_closed(kind, direction, reached, effect, words):
+    during = (
+        Measured(held_ms=(600.0,), reached=reached)
+        if kind == "jam"
+        else Measured(lost=2, ended="heal", reached=reached)
+    )
+    bite = parse_fault({"kind": kind, "direction": direction}, "", "").judge(CALM, during)
+    assert (bite.effect, bite.measured["direction"]) == (effect, words)

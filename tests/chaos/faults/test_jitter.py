@@ -28,6 +28,16 @@ def test_the_spread_decides(before, pings, effect):
     assert fault(kind="jitter", jitter_ms=40, mean_ms=60).judge(before, Measured(answered_ms=pings)).effect == effect
 
 
+@pytest.mark.parametrize(("direction", "effect"), [("down", "confirmed"), ("up", "absent"), ("both", "confirmed")])
+def test_the_way_that_is_restless_is_told(direction, effect):
+    still = (1.0,) * 10
+    before = Baseline(CALM.round_trips_ms, up_ms=still, down_ms=still)
+    during = Measured(answered_ms=tuple(one + 1 for one in SPREAD), up_ms=still, down_ms=SPREAD)
+    bite = fault(kind="jitter", jitter_ms=40, mean_ms=60, direction=direction).judge(before, during)
+    assert bite.effect == effect
+    assert bite.measured["direction"].startswith("measured up +0.0 ms, down +")
+
+
 def test_two_ways_spread_more_than_one():
     asked = [
         fault(kind="jitter", jitter_ms=40, direction=way).judge(CALM, Measured(answered_ms=SPREAD)).measured

@@ -66,6 +66,29 @@ def test_measured_stands_beside_asked():
     assert (bite.measured["asked_ms"], bite.measured["unit"]) == (100.0, "ms")
 
 
+def ways(before_ms: float, up_ms: float, down_ms: float):
+    before = Baseline((2 * before_ms,) * 5, up_ms=(before_ms,) * 5, down_ms=(before_ms,) * 5)
+    return before, Measured(answered_ms=(up_ms + down_ms,) * 8, up_ms=(up_ms,) * 8, down_ms=(down_ms,) * 8)
+
+
+@pytest.mark.parametrize(
+    ("direction", "up_ms", "down_ms", "effect"),
+    [
+        ("down", 0.5, 101.0, "confirmed"),
+        ("down", 101.0, 0.5, "absent"),
+        ("down", 50.5, 50.5, "absent"),
+        ("up", 101.0, 0.5, "confirmed"),
+        ("up", 0.5, 101.0, "absent"),
+        ("both", 101.0, 101.0, "confirmed"),
+        ("both", 200.0, 1.0, "absent"),
+    ],
+)
+def test_each_way_is_measured_where_the_backend_says_when_pings_arrived(direction, up_ms, down_ms, effect):
+    bite = latency(latency_ms=100, direction=direction).judge(*ways(0.5, up_ms, down_ms))
+    assert bite.effect == effect
+    assert bite.measured["direction"] == f"measured up {up_ms - 0.5:+.1f} ms, down {down_ms - 0.5:+.1f} ms"
+
+
 def test_without_a_baseline_nothing_is_claimed():
     assert (
         latency(latency_ms=100).judge(Baseline((1.0,) * 4), Measured(answered_ms=(102.0,) * 9)).effect == "not-probed"

@@ -13,7 +13,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from loadtests.backend.upgrade import Client, client_of, echo_token, json_response, observes
-from loadtests.dial import CANARY
+from loadtests.pings import CANARY
 
 NOBODY = cast("ServerConnection", None)
 

@@ -14,8 +14,8 @@ from loadtests.backend.options import ServerOptions
 from loadtests.backend.server import serving
 from loadtests.conductor import census
 from loadtests.conductor.census import Census, counted
-from loadtests.dial import CANARY
 from loadtests.journal import Journal, read_journal
+from loadtests.pings import CANARY
 from tests.loadtests.backend.sockets import live
 from tests.loadtests.servers import until
 

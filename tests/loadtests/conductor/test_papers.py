@@ -77,6 +77,14 @@ def test_the_manifest_says_of_each_window_who_acts_and_what_it_may_do(one: Prepa
     assert "experiment" not in said
 
 
+def test_the_manifest_says_what_was_asked_of_the_embedded_backend(tmp_path: Path) -> None:
+    for options, asked in (({"nodes": 2}, {"nodes": 2}), ({"target": URL}, {})):
+        one = prepared(tmp_path, **options, out=tmp_path / f"out-{len(asked)}")
+        run_dir = folder.make(one)
+        Papers(one, run_dir, URL).declare("somewhere", "2.12.0")
+        assert read_manifest(run_dir)["backend"] == asked
+
+
 def test_no_token_stands_in_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAT_TOKEN", "hush-hush")
     one = prepared(tmp_path, token_env="CHAT_TOKEN")

@@ -92,6 +92,14 @@ def test_a_recorded_plan_brings_what_the_experiment_of_its_run_asked_for(tmp_pat
         assert (again.scenario.users, again.scenario.retry) == (first.scenario.users, first.scenario.retry)
 
 
+def test_a_recorded_plan_brings_the_backends_options_whoever_asked_for_them(tmp_path: Path) -> None:
+    first = prepare(RunOptions(scenario="smoke", experiment="flap", form="short", nodes=3))
+    (tmp_path / "manifest.json").write_text(json.dumps({"experiment": "flap", "backend": first.backend_options}))
+    (tmp_path / "plan.json").write_text(first.plan.to_json())
+    again = prepare(RunOptions(scenario="smoke", experiment=str(tmp_path / "plan.json")))
+    assert again.backend_options["nodes"] == 3
+
+
 def test_a_runs_own_scenario_runs_again_though_its_gates_name_phases_that_are_gone(tmp_path: Path) -> None:
     first = prepare(RunOptions(scenario="smoke", experiment="flap", form="short"))
     gates = {**first.scenario.gates, "turn.success{fault:latency}": ["rate>0.5"]}

@@ -71,9 +71,9 @@ def test_who_interrupts_one_run_ends_the_search(tmp_path: Path, monkeypatch: pyt
 def test_the_command_holds_all_that_the_run_was_told() -> None:
     options = RunOptions(
         scenario="r/scenario.yaml", contract="r/contract.yaml", experiment="my plan.json", seed=9, processes=2, target="wss://chat",
-        allow_target=("chat",), token_env="MINE",
+        allow_target=("chat",), token_env="MINE", nodes=2,
     )  # fmt: skip
     assert command_of(options) == (
-        "gauntlet run r/scenario.yaml --contract r/contract.yaml --experiment 'my plan.json' --seed 9 --processes 2 "
+        "gauntlet run r/scenario.yaml --contract r/contract.yaml --experiment 'my plan.json' --seed 9 --processes 2 --nodes 2 "
         "--target wss://chat --allow-target chat --token-env MINE"
     )

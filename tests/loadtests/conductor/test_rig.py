@@ -134,7 +134,8 @@ def test_every_deed_that_a_fault_on_the_backend_asks_for_is_there(
     monkeypatch.setattr("chaos.nemesis.Nemesis", Unstarted)
     one = prepared(tmp_path, {"kind": "node-kill"}, scope="backend", nodes=2)
     done: list[str] = []
-    keeper: Any = type("Keeper", (), {name: partial(done.append, name) for name in vars(Backend) if name[0] != "_"})()
+    deeds = {name: partial(done.append, name) for name in vars(Backend) if name[0] != "_"}
+    keeper: Any = type("Keeper", (), {**deeds, "url": "ws://127.0.0.1:9/ws"})()
     rig = Rig(one, tmp_path, RUN, None, journal, print)
     rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, keeper)
     assert set(asked["backend"]) == {name for pair in ACTIONS.values() for name in pair if name}

@@ -140,6 +140,15 @@ def test_live_tries_are_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert said[-1].endswith("--target ws://127.0.0.1:1/ws --token-env MINE")
 
 
+def test_what_several_nodes_did_is_shrunk_live_on_as_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = failed(tmp_path / "run", storm(cuts=4), ids=("honesty",), defect="epoch-ignored", backend={"nodes": 2})
+    rig = Rig(monkeypatch, lambda plan: {"honesty"} if plan.windows else set())
+    code, said = done(ShrinkOptions(run=run))
+    assert (code, len(record(run)["windows"])) == (0, 1)  # type: ignore[arg-type]
+    assert {one.nodes for one in rig.runs} == {2}
+    assert "--nodes 2 --defect epoch-ignored" in said[-1]
+
+
 def test_an_earlier_shrink_is_not_written_over(tmp_path: Path) -> None:
     run = failed(tmp_path / "run", storm(cuts=2))
     (run / "shrunk").mkdir()

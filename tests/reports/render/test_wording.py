@@ -130,6 +130,8 @@ def test_a_recovery_says_by_how_many_a_percentile_was_not_reached() -> None:
 def test_how_an_effect_is_known_says_which_way_was_only_read_back() -> None:
     fault = replace(go().faults[0], by="pings", measured={"direction": "read back, not measured"})
     assert wording.certain(fault) == "by pings; direction: read back, not measured"
+    healed = replace(fault, measured={"direction": "both", "after_heal": "refused"})
+    assert wording.certain(healed) == "by pings; new connection after the heal: refused"
     assert wording.certain(replace(fault, measured={"direction": "both"})) == "by pings"
     assert wording.certain(replace(fault, by="", measured={"direction": ["x"]})) == ""
 

@@ -1,0 +1,62 @@
+"""Which way a fault went, measured: canary, real Toxiproxy and the embedded backend, which tells when pings arrive."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from chaos.listeners import open_listeners
+from chaos.nemesis import Nemesis
+from chaos.plan import PhaseSpec, make_plan
+from chaos.server import provide
+from loadtests.conductor.arrivals import heard_at
+from loadtests.dial import Dial
+from loadtests.journal import Journal, read_journal
+from loadtests.pings import CANARY
+from tests.live.gauntlet import backend
+
+pytestmark = pytest.mark.live
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "latency up": ({"kind": "latency", "latency_ms": 100, "direction": "up"}, "measured up +1"),
+    "latency down": ({"kind": "latency", "latency_ms": 100, "direction": "down"}, "measured up "),
+    "jitter up": ({"kind": "jitter", "jitter_ms": 60, "direction": "up"}, "measured up +"),
+    "jam up": ({"kind": "jam", "direction": "up"}, "measured up"),
+    "jam down": ({"kind": "jam", "direction": "down"}, "measured down"),
+    "jam both": ({"kind": "jam"}, "measured up; down read back"),
+    "drop up": ({"kind": "drop", "direction": "up"}, "measured up"),
+    "drop down": ({"kind": "drop", "direction": "down"}, "measured down"),
+}
+
+
+def test_every_fault_with_a_direction_has_it_measured(tmp_path: Path) -> None:
+    phases = [PhaseSpec("steady", 2.0)]
+    for name, (fault, _) in FAULTS.items():
+        phases += [PhaseSpec(name.replace(" ", "-"), 1.5, fault), PhaseSpec(f"after-{name.replace(' ', '-')}", 2.5)]
+    plan, history = make_plan(phases, 1), tmp_path / "history.jsonl"
+    journal = Journal(history)
+    with backend() as url:
+        parts = urlsplit(url)
+        address = (str(parts.hostname), int(parts.port or 0))
+        run = f"test-{uuid.uuid4().hex[:8]}"
+        opened = open_listeners(["treated"], address, run, log_dir=tmp_path, binary=provide(print))
+        try:
+            dial = Dial(address, url, f"http://{parts.netloc}", (("User-Agent", CANARY),))
+            nemesis = Nemesis(plan, opened, journal, dial, time.monotonic_ns(), heard=partial(heard_at, url))
+            nemesis.start()
+            assert nemesis.join(plan.end_ms / 1000 + 30)
+        finally:
+            for one in opened.values():
+                one.close()
+    assert nemesis.errors == []
+    effects = {record["id"]: record for record in read_journal(history) if record["type"] == "effect"}
+    for window, (name, (_, words)) in zip(plan.windows, FAULTS.items(), strict=True):
+        found = effects[window.id]
+        assert found["effect"] == "confirmed", (name, found)
+        assert found["measured"]["direction"].startswith(words), (name, found)
