@@ -102,7 +102,7 @@ def _storm(seed: int, contract: Contract) -> Plan:
     )
     habits = Habits(fragment_share=rng.choice((0.0, 0.0, 0.1)), ping_ms=rng.choice((0.0, 2_000.0, 20_000.0)))
     policy = Policy(base_ms=rng.choice((50, 100, 200)), cap_ms=rng.choice((800, 1_500)))
-    killed = pace_ms * rng.uniform(4.6, 5.4) if rng.random() < CUT_SHORT_SHARE else 0.0
+    killed = pace_ms * rng.uniform(5.2, 6.0) if rng.random() < CUT_SHORT_SHARE else 0.0
     return Plan(
         seed=seed, contract=contract.name, users=users, treated=treated,
         turns=TURNS if contract.resumes else TURNS_UNRESUMED, pace_ms=pace_ms, policy=policy,

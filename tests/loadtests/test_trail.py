@@ -114,9 +114,10 @@ def test_a_clean_turn_is_followed_and_its_tracker_has_nothing_to_do(clean: str) 
     assert turn.settled
     assert turn.allowed is rules.start  # untouched
     assert turn.rows == []
+    cold = Story().tell(f"send {clean}").tracker.turns[1]
+    assert (turn.begin_row, turn.end_row, turn.outcome) == (cold.begin_row, cold.end_row, cold.outcome)
     turn.leave()
     assert turn.ended
-    cold = Story().tell(f"send {clean}").tracker.turns[1]
     assert (turn.begin_row, turn.end_row, turn.root, turn.allowed is rules.start) == (
         cold.begin_row, cold.end_row, cold.root, cold.allowed is cold.rules.start,
     )  # fmt: skip
