@@ -93,6 +93,8 @@ def unlearning(name: str, patch: pytest.MonkeyPatch) -> Rules:
 @example(
     name="reference", text="send start start/supervisor think resend content$1 done/supervisor done/supervisor stop"
 )
+# a turn that was cut is not settled by its end: what a hole after it lacks may be its own
+@example(name="reference", text="send start think cut back kept open:a.e1 close:a.e1 done think@12 stop")
 # what is forgiven to one turn is not to the next
 @example(name="reference", text="send start think lost done send start think done stop")
 @example(name="reference", text="send start think kept>0 done@1 send start@2 think@3 done@4 stop")
