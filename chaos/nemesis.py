@@ -24,8 +24,8 @@ from loadtests.manifest import run_id
 
 __all__ = ["Nemesis", "lanes"]
 
-#: after its end a window is still judged, and before its start the next one is prepared
-TAIL_MS = 2_500
+#: after its end a window settles, the backend is asked of arrivals, and it is judged; only then is the next one prepared
+TAIL_MS = 3_000
 #: whatever a cut did, the canary is there again for the first window
 READY_S = 0.2
 

@@ -16,6 +16,8 @@ from chaos.faults.fault import Acted, Baseline, Measured, Way
 __all__ = ["MEET_NS", "Burst", "Marks", "Ping", "Sightings", "Try", "acted", "read", "spans"]
 
 BASELINE_PINGS = 20
+#: a busy host is late; what was sent within this before the end need not have arrived in time
+ARRIVAL_SLACK_NS = 100_000_000
 MS = 1e6
 #: windows that meet do so within this; others are farther apart
 MEET_NS = 500_000_000
@@ -126,8 +128,10 @@ def read(seen: Sightings, tries: Sequence[Try], marks: Marks) -> tuple[Baseline,
     whole = marks.healing_ns - marks.end_ns < MEET_NS
     late = [p for p in inside if not 0 < p.answered_ns < marks.healing_ns] if whole else []
     recent, small = before[-BASELINE_PINGS:], [p for p in answered if not p.wide]
-    #: a backend that has begun anew since knows nothing of what arrived before
-    told = any(p.arrived_ns for p in recent)
+    # A backend that has begun anew since knows nothing of what arrived before; and of large pings none tells.
+    ups_ns = [p.arrived_ns - p.sent_ns for p in recent if p.arrived_ns]
+    due_ns = marks.end_ns - max(ups_ns) - ARRIVAL_SLACK_NS if ups_ns else 0
+    timely = [p for p in late if not p.wide and p.sent_ns < due_ns]
     ended_ns, how = seen.ended or (0, "")
     past = [one for one in tries if one.ended_ns < marks.applying_ns]
     now = [one for one in tries if marks.applied_ns <= one.begun_ns and one.ended_ns < marks.healing_ns]
@@ -145,7 +149,7 @@ def read(seen: Sightings, tries: Sequence[Try], marks: Marks) -> tuple[Baseline,
         answered_ms=tuple(p.ms for p in small),
         up_ms=tuple(p.up_ms for p in small if p.arrived_ns),
         down_ms=tuple(p.down_ms for p in small if p.arrived_ns),
-        reached=sum(0 < p.arrived_ns < marks.healing_ns for p in late) if told else None,
+        reached=sum(0 < p.arrived_ns < marks.end_ns for p in timely) if timely else None,
         held_ms=tuple(p.ms for p in late if p.answered_ns),
         lost=sum(1 for p in late if not p.answered_ns),
         after_ms=tuple(p.ms for p in pings if p.sent_ns >= marks.healed_ns and p.answered_ns),

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chaos.canary import Canary
 from chaos.listeners import Listener
-from chaos.reading import MEET_NS, Marks, spans
+from chaos.reading import MEET_NS, Marks, Sightings, spans
 from loadtests.dial import Dial
 
 __all__ = ["Heard", "Side"]
@@ -83,13 +83,17 @@ class Side:
         edges = [edge for one in others for edge in one if edge > clear_ns]
         return Marks(applying_ns, clear_ns, healing_ns, healed_ns, spans(others, applying_ns), min(edges, default=0))
 
-    def locate(self, canary: Canary) -> None:
-        """Note for each of its pings when it arrived, if the backend tells."""
+    def locate(self, canary: Canary) -> Sightings:
+        """What it saw, with when each of its pings arrived, if the backend tells.
+
+        All of it is of one answer, and in copies: beside arrivals of an earlier answer, or of another window's, a ping that this
+        one leaves out would seem not to have arrived.
+        """
         if self.heard is None:
-            return
-        for number, at_ns in self.heard(canary.name).items():
-            if 0 <= number < len(canary.seen.pings):
-                canary.seen.pings[number].arrived_ns = at_ns
+            return canary.seen
+        heard = self.heard(canary.name)
+        pings = [replace(ping, arrived_ns=heard.get(number, 0)) for number, ping in enumerate(list(canary.seen.pings))]
+        return replace(canary.seen, pings=pings)
 
     def restart(self) -> None:
         """Replace a wedged Toxiproxy; all windows on this listener are over with it.

@@ -147,8 +147,9 @@ class Strike:
 
     def _settle(self, healed_ns: int) -> None:
         deadline, pause = time.monotonic() + SETTLE_S, threading.Event()
-        if self._is_network and self._tries.how != "close":
-            self._tries.once(LEAD_TRY_S)  # what lives on may do so on a way that nobody new finds
+        if (self._is_network or self._fault.toxics) and self._tries.how != "close":
+            # What lives on may do so on a way that nobody new finds; and another fault may still slow all ways.
+            self._tries.once(SETTLE_S)
         while time.monotonic() < deadline:
             seen = self._acted()
             told = self._fault.place != "client" or bool(seen.lines and seen.ended >= seen.sessions)
@@ -158,8 +159,8 @@ class Strike:
 
     def _judge(self, applying_ns: int, applied_ns: int, healing_ns: int, healed_ns: int) -> None:
         marks = self.side.marks(self.window.id, applying_ns, applied_ns, healing_ns, healed_ns)
-        self.side.locate(self._canary)
-        before, during = read(self._canary.seen, list(self._tries.made), marks)
+        sightings = self.side.locate(self._canary) if self._fault.judges_ways else self._canary.seen
+        before, during = read(sightings, list(self._tries.made), marks)
         verified = self.hand.verified if isinstance(self.hand, WithCommands) else None
         during = replace(during, acted=self._acted(), cycles=self._cycles, verified=verified)
         bite = self._fault.judge(before, during)

@@ -4,10 +4,13 @@ Record types, told apart by ``type``; times are CLOCK_MONOTONIC nanoseconds (``a
 
 - ``clock``    {mono_ns, wall_ns}: an anchor between the monotonic and the wall clock
 - ``phase``    {name, start_ns, end_ns}
+- ``listeners``  {names, private}: what is about to be opened, and whether in Toxiproxy processes of our own
 - ``window``   {id, step: applying|applied|healing|healed, at_ns, kind, cohort, asked, …}: one fault on one cohort
+- ``call``     {id, do, proxy}: one step inside a window, as each closing and opening of a flap
 - ``effect``   {id, effect: confirmed|absent|not-probed, measured, by}: did the fault bite, and how that is known
 - ``command``  {id, step: applying|applied|verified|not-verified|reverting|reverted|not-reverted, argv, revert, …}: a command's deeds
 - ``wedge``    {id, at_ns, text}: Toxiproxy's control plane hung; its process was restarted
+- ``peers``    {at_ns, sessions}: the embedded backend's own count, without canaries
 - ``cleanup``  {at_ns, ok, left: […]}: what was found after teardown
 - ``note``     {at_ns, text}
 """

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["CANARY", "PATH", "named", "new_name", "numbered"]
+__all__ = ["CANARY", "PATH", "PING_BYTES", "named", "new_name", "numbered"]
 
 #: what a canary calls itself, since it is no user: the upgrade request's User-Agent
 CANARY = "gauntlet-canary"
 #: where the embedded backend tells of arrivals: ``?of=`` and a name, in hexadecimal
 PATH = "/ws/arrivals"
 NAME_BYTES, NUMBER_BYTES = 4, 4
+#: of a payload that nothing fills up
+PING_BYTES = NAME_BYTES + NUMBER_BYTES
 
 
 def new_name() -> bytes:
@@ -27,6 +29,6 @@ def numbered(name: bytes, number: int) -> bytes:
 
 def named(payload: bytes) -> tuple[bytes, int] | None:
     """Whose ping it is, and its number; whatever fills it up is not read. None: it is no canary's."""
-    if len(payload) < NAME_BYTES + NUMBER_BYTES:
+    if len(payload) < PING_BYTES:
         return None
-    return payload[:NAME_BYTES], int.from_bytes(payload[NAME_BYTES : NAME_BYTES + NUMBER_BYTES], "big")
+    return payload[:NAME_BYTES], int.from_bytes(payload[NAME_BYTES:PING_BYTES], "big")

@@ -12,6 +12,7 @@ __all__ = ["Drop"]
 class Drop(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ClassVar[str] = "drop"
     disconnects: ClassVar[bool] = True
+    judges_ways: ClassVar[bool] = True
 
     direction: Direction = "both"
 

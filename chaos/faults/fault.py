@@ -5,14 +5,16 @@ Pure: it knows no socket, no clock and no control plane.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 __all__ = [
+    "ELSEWHERE",
     "STREAMS",
+    "WAYS",
     "Acted",
     "Baseline",
     "Bite",
@@ -28,9 +30,10 @@ __all__ = [
     "Step",
     "Toxic",
     "Way",
-    "added",
+    "each_way",
     "held",
     "held_way",
+    "in_words",
     "one_way",
     "toxics_of",
 ]
@@ -57,12 +60,15 @@ STREAMS: dict[str, tuple[Literal["upstream", "downstream"], ...]] = {
     "down": ("downstream",),
     "both": ("upstream", "downstream"),
 }
+WAYS: dict[str, tuple[Way, ...]] = {"up": ("up",), "down": ("down",), "both": ("up", "down")}
 #: fewer round trips than this say nothing about a delay
 LEAST_BASELINE = 5
 PINGS = "WebSocket pings on a live connection of this listener"
 FRESH = "new connections through this listener"
 ACTS = "what the load processes wrote down"
 READ_BACK = "read back, not measured"
+#: why a delay is absent that the round trip has
+ELSEWHERE = "not all of it went the way that was asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,8 @@ class Measured:
     #: of ``answered_ms``, each way by itself, as in the baseline
     up_ms: tuple[float, ...] = ()
     down_ms: tuple[float, ...] = ()
-    #: of those without an answer inside the window, how many arrived inside it; None: the backend does not tell
+    #: of those without an answer inside the window that had the time to arrive in it, how many did; None: there are none, or the
+    #: backend does not tell
     reached: int | None = None
 
     @property
@@ -194,6 +201,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     #: suffix of a second listener that the cohort needs
     extra: ClassVar[str] = ""
     probe: ClassVar[Probe] = ""
+    #: it is judged by each way too, for which the backend is asked when pings arrived
+    judges_ways: ClassVar[bool] = False
 
     @property
     def swallows(self) -> bool:
@@ -253,16 +262,19 @@ def one_way(direction: Direction) -> str:
     return "both" if direction == "both" else READ_BACK
 
 
-def added(
-    before: Baseline, during: Measured, figure: Callable[[Sequence[float]], float], least: int
-) -> dict[Way, float]:
-    """Each way's figure less what it was before; empty where fewer than ``least`` pings say when they arrived."""
+def each_way(before: Baseline, during: Measured, least: int) -> dict[Way, tuple[Sequence[float], Sequence[float]]]:
+    """Each way's times before and during, in ms; empty where fewer than ``least`` pings say when they arrived."""
     pairs: dict[Way, tuple[Sequence[float], Sequence[float]]] = {
         "up": (before.up_ms, during.up_ms), "down": (before.down_ms, during.down_ms),
     }  # fmt: skip
     if any(len(was) < LEAST_BASELINE or len(now) < least for was, now in pairs.values()):
         return {}
-    return {way: figure(now) - figure(was) for way, (was, now) in pairs.items()}
+    return pairs
+
+
+def in_words(added_ms: Mapping[Way, float]) -> str:
+    """What was measured of each way, more than before."""
+    return f"measured up {added_ms['up']:+.1f} ms, down {added_ms['down']:+.1f} ms"
 
 
 def held_way(direction: Direction, during: Measured) -> tuple[str, bool]:
@@ -270,7 +282,7 @@ def held_way(direction: Direction, during: Measured) -> tuple[str, bool]:
 
     What arrived, and whose answer did not, was held on its way down; what never arrived says nothing of the way down.
     """
-    if during.reached is None:
+    if during.reached is None or not during.unanswered:
         return one_way(direction), True
     if during.reached:
         return "measured down", direction == "down"

@@ -28,6 +28,7 @@ class Jam(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     delays: ClassVar[bool] = True
     holds: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
+    judges_ways: ClassVar[bool] = True
 
     direction: Direction = "both"
 

@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from chaos.faults.fault import (
+    ELSEWHERE,
     LEAST_BASELINE,
     PINGS,
-    STREAMS,
+    WAYS,
     Baseline,
     Bite,
     Direction,
@@ -19,7 +20,8 @@ from chaos.faults.fault import (
     Group,
     Measured,
     Toxic,
-    added,
+    each_way,
+    in_words,
     one_way,
     toxics_of,
 )
@@ -37,6 +39,7 @@ class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     group: ClassVar[Group] = "shape"
     delays: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
+    judges_ways: ClassVar[bool] = True
 
     #: the delay is uniform between mean less jitter and mean plus jitter
     jitter_ms: Annotated[int, msgspec.Meta(ge=1, le=30_000)]
@@ -53,9 +56,9 @@ class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return toxics_of(self.direction, "latency", latency=self.mean_ms or self.jitter_ms, jitter=self.jitter_ms)
 
     def judge(self, before: Baseline, during: Measured) -> Bite:
-        """The spread of the round trips against what was asked, with the width that so few pings allow."""
-        ways, pings = len(STREAMS[self.direction]), len(during.answered_ms)
-        asked_ms = self.jitter_ms * sqrt(ways / 3)
+        """The spread of the round trips, and of each way that was asked, with the width that so few pings allow."""
+        ways, pings = WAYS[self.direction], len(during.answered_ms)
+        asked_ms = self.jitter_ms * sqrt(len(ways) / 3)
         measured = {
             "what": "spread of the round trip (standard deviation)",
             "unit": "ms",
@@ -69,12 +72,18 @@ class Jitter(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
         spread_ms, was_ms = stdev(during.answered_ms), stdev(before.round_trips_ms)
         mean_ms = fmean(during.answered_ms) - fmean(before.round_trips_ms)
         measured |= {"value": round(spread_ms, 2), "mean_ms": round(mean_ms, 2), "baseline_ms": round(was_ms, 2)}
-        if spread_ms < asked_ms * (1 - SPREAD_WIDTH / sqrt(pings)) - SLACK_MS:
+        if spread_ms < _least_ms(asked_ms, pings):
             return Bite("absent", measured, PINGS)
-        if ways_ms := added(before, during, stdev, LEAST_INSIDE):
-            measured["direction"] = f"measured up {ways_ms['up']:+.1f} ms, down {ways_ms['down']:+.1f} ms"
-            if self.direction != "both" and ways_ms[self.direction] < max(ways_ms.values()):
-                return Bite("absent", measured | {"reason": "it went the other way"}, PINGS)
         if was_ms > asked_ms / 2:
             return Bite("not-probed", measured | {"reason": "the way was as restless before the fault"}, PINGS)
+        each = each_way(before, during, LEAST_INSIDE)
+        # of a jitter too small to be told from a calm way, no direction is claimed
+        if each and (least_ms := _least_ms(self.jitter_ms / sqrt(3), len(during.up_ms))) > 0:
+            measured["direction"] = in_words({way: stdev(now) - stdev(was) for way, (was, now) in each.items()})
+            if any(stdev(each[way][1]) < least_ms for way in ways):
+                return Bite("absent", measured | {"reason": ELSEWHERE}, PINGS)
         return Bite("confirmed", measured, PINGS)
+
+
+def _least_ms(asked_ms: float, pings: int) -> float:
+    return asked_ms * (1 - SPREAD_WIDTH / sqrt(pings)) - SLACK_MS

@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from chaos.faults.fault import (
+    ELSEWHERE,
     LEAST_BASELINE,
     PINGS,
+    WAYS,
     Baseline,
     Bite,
     Direction,
@@ -19,8 +21,8 @@ from chaos.faults.fault import (
     Measured,
     Milliseconds,
     Toxic,
-    Way,
-    added,
+    each_way,
+    in_words,
     one_way,
     toxics_of,
 )
@@ -37,6 +39,7 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     group: ClassVar[Group] = "shape"
     delays: ClassVar[bool] = True
     heals_intact: ClassVar[bool] = True
+    judges_ways: ClassVar[bool] = True
 
     latency_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)]
     jitter_ms: Milliseconds = 0
@@ -50,18 +53,14 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def toxics(self) -> tuple[Toxic, ...]:
         return toxics_of(self.direction, "latency", latency=self.latency_ms, jitter=self.jitter_ms)
 
-    @property
-    def _ways(self) -> tuple[Way, ...]:
-        return ("up", "down") if self.direction == "both" else (self.direction,)
-
     def judge(self, before: Baseline, during: Measured) -> Bite:
-        """The added round trip against what was asked, both ways of a ``both`` together.
+        """The added round trip against what was asked, both ways of a ``both`` together, and then each way that was asked.
 
         The typical ping must be late enough; the *fastest* one must not be later than asked, because a busy host only
         ever adds. Jitter is judged on the mean, with the width that so few pings allow.
         """
-        ways = len(self._ways)
-        asked_ms = float(self.latency_ms * ways)
+        ways = WAYS[self.direction]
+        asked_ms = float(self.latency_ms * len(ways))
         measured = {
             "what": "added round trip",
             "unit": "ms",
@@ -80,17 +79,20 @@ class Latency(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "fastest_ms": round(fastest_ms, 2),
             "baseline_ms": round(median(before.round_trips_ms), 2),
         }
-        # three standard errors of the mean of a uniform +-jitter, per direction
-        width_ms = 3 * self.jitter_ms * sqrt(ways / (3 * len(during.answered_ms)))
-        slack_ms = max(SLACK_MS, SLACK_SHARE * asked_ms) + width_ms
+        tolerance_ms = max(SLACK_MS, SLACK_SHARE * asked_ms)
+        slack_ms = tolerance_ms + self._width_ms(len(ways), len(during.answered_ms))
         if typical_ms < asked_ms - slack_ms:
             return Bite("absent", measured, PINGS)
-        if ways_ms := added(before, during, middle, LEAST_INSIDE):
-            measured["direction"] = f"measured up {ways_ms['up']:+.1f} ms, down {ways_ms['down']:+.1f} ms"
-            one_width_ms = 3 * self.jitter_ms * sqrt(1 / (3 * len(during.answered_ms)))
-            least_ms = self.latency_ms - max(SLACK_MS, SLACK_SHARE * self.latency_ms) - one_width_ms
-            if any(ways_ms[way] < least_ms for way in self._ways):
-                return Bite("absent", measured | {"reason": "it went the other way"}, PINGS)
+        if each := each_way(before, during, LEAST_INSIDE):
+            added_ms = {way: middle(now) - median(was) for way, (was, now) in each.items()}
+            measured["direction"] = in_words(added_ms)
+            least_ms = self.latency_ms - tolerance_ms - self._width_ms(1, len(during.up_ms))
+            if any(added_ms[way] < least_ms for way in ways):
+                return Bite("absent", measured | {"reason": ELSEWHERE}, PINGS)
         if fastest_ms > asked_ms + slack_ms:
             return Bite("not-probed", measured | {"reason": "late by more than was asked"}, PINGS)
         return Bite("confirmed", measured, PINGS)
+
+    def _width_ms(self, ways: int, pings: int) -> float:
+        """Three standard errors of the mean of a uniform +-jitter, per direction."""
+        return 3 * self.jitter_ms * sqrt(ways / (3 * pings))

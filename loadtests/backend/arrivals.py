@@ -9,11 +9,12 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 
-from loadtests.pings import named
+from loadtests.pings import PING_BYTES, named
 
 __all__ = ["Arrivals", "HearingConnection"]
 
-#: a canary sends about ten a second
+#: a canary sends about ten a second: half an hour of one, and so more than any window with what was before it, in 3 MB and an
+#: answer that is made in some 10 ms
 MOST = 20_000
 
 
@@ -24,12 +25,17 @@ class Arrivals:
         self._log: deque[tuple[bytes, int, int]] = deque(maxlen=MOST)
 
     def note(self, payload: bytes) -> None:
-        if (ping := named(payload)) is not None:
+        # Large ones come in bursts of thousands, and say how wide a way is, not how long.
+        if len(payload) == PING_BYTES and (ping := named(payload)) is not None:
             self._log.append((*ping, time.monotonic_ns()))
 
     def of(self, name: str) -> list[tuple[int, int]]:
         """(number of the ping, when it arrived), of the canary with this name in hexadecimal."""
-        return [(number, at_ns) for whose, number, at_ns in self._log if whose.hex() == name]
+        try:
+            asked = bytes.fromhex(name)
+        except ValueError:
+            return []
+        return [(number, at_ns) for whose, number, at_ns in self._log if whose == asked]
 
 
 class HearingConnection(ServerConnection):

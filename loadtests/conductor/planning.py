@@ -120,7 +120,8 @@ def _origin(path: Path) -> Experiment:
     if (name := manifest.get("experiment")) in experiment.names():
         origin = experiment.load(name)[0]
     asked = manifest.get("backend")
-    return msgspec.structs.replace(origin, backend=asked) if isinstance(asked, dict) else origin
+    # Of a run against a target it says nothing, and takes nothing from the experiment.
+    return msgspec.structs.replace(origin, backend=asked) if isinstance(asked, dict) and asked else origin
 
 
 def before(name_or_path: str) -> tuple[str, ...]:

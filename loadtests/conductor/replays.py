@@ -93,10 +93,11 @@ class Live:
 
     def run_options(self, plan: Path, out: Path | None = None) -> RunOptions:
         failure, target = self._failure, self._target
+        nodes = failure.nodes if failure.nodes > 1 and not target.url else None  # a target has those that it has
         return RunOptions(
             scenario=str(failure.folder / "scenario.yaml"), contract=str(failure.folder / "contract.yaml"), experiment=str(plan),
             seed=failure.seed, processes=failure.processes, defect=failure.defect, target=target.url,
-            allow_target=target.allowed, token_env=target.token_env, nodes=failure.nodes if failure.nodes > 1 else None, out=out,
+            allow_target=target.allowed, token_env=target.token_env, nodes=nodes, out=out,
         )  # fmt: skip
 
     def fails(self, plan: Plan) -> bool:

@@ -338,7 +338,9 @@ def test_what_clients_do_is_proved_by_what_they_wrote(fault, lines, effect, list
     written = [json.dumps({"id": "w1", "act": act, "sessions": sessions, "of": 4}) for act, sessions in lines]
     (tmp_path / "rows" / "worker-1.acts.jsonl").write_text("".join(f"{line}\n" for line in written))
     on_backend(fault, listeners, journal, dial, run_dir=tmp_path)
-    assert records(tmp_path, "effect")[0]["effect"] == effect
+    (found,) = records(tmp_path, "effect")
+    assert found["effect"] == effect
+    assert found["measured"].get("after_heal") == ("answered" if fault["kind"] == "switch" else None)
     assert [window["step"] for window in records(tmp_path, "window")] == STEPS
 
 

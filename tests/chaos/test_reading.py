@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.faults import Acted
+from chaos.faults import Acted, parse_fault
 from chaos.reading import Burst, Marks, Ping, Sightings, Try, acted, read, spans
 
 MS = 1_000_000
@@ -46,6 +46,45 @@ def test_each_way_has_its_own_time_where_the_backend_says_when_pings_arrived():
     assert (before.up_ms, before.down_ms) == ((1.0, 3.0), (3.0, 1.0))
     assert (during.up_ms, during.down_ms) == ((190.0,), (10.0,))
     assert during.reached == 1
+
+
+@pytest.mark.parametrize(
+    ("late", "reached"),
+    [
+        ([(1200, 2900, 2060)], 0),  # it had the time, and came after the end
+        ([(1200, 2900, 1999)], 1),
+        ([(1400, 2900, 0)], None),  # 600 ms and some slack are more than was left
+        ([(1299, 2900, 0)], 0),
+        ([(1300, 2900, 0)], None),
+        ([], None),
+    ],
+    ids=str,
+)
+def test_only_what_had_the_time_to_arrive_tells_whether_it_did(late, reached):
+    rows = [(100, 900, 700), (110, 200, 120), *late]
+    pings = [Ping(sent * MS, answered * MS, arrived * MS) for sent, answered, arrived in rows]
+    assert read(Sightings(pings), [], MARKS)[1].reached == reached
+
+
+def test_what_arrived_after_another_fault_had_begun_did_not_arrive_in_time():
+    marks = Marks(1000 * MS, 1010 * MS, 2000 * MS, 2010 * MS, until_ns=1800 * MS)
+    pings = [Ping(100 * MS, 104 * MS, 101 * MS), Ping(1200 * MS, 2900 * MS, 1900 * MS)]
+    assert read(Sightings(pings), [], marks)[1].reached == 0
+
+
+def test_a_jam_down_is_seen_though_the_way_up_is_slow():
+    """Under a latency of 800 ms and more each way, a window of a second."""
+    marks = Marks(10_000 * MS, 10_010 * MS, 11_000 * MS, 11_010 * MS)
+    slow = [Ping(at * MS, (at + 1600) * MS, (at + 700 + at % 260) * MS) for at in range(5_000, 8_400, 170)]
+    held = [Ping(at * MS, (at + 2500) * MS, (at + 800) * MS) for at in range(10_020, 11_000, 250)]
+    before, during = read(Sightings([*slow, *held]), [], marks)
+    bite = parse_fault({"kind": "jam", "direction": "down"}, "", "").judge(before, during)
+    assert (bite.effect, bite.measured["direction"]) == ("confirmed", "read back, not measured")
+
+
+def test_a_large_ping_of_which_the_backend_tells_nothing_has_not_failed_to_arrive():
+    pings = [Ping(100 * MS, 104 * MS, 101 * MS), Ping(1200 * MS, 2900 * MS, wide=True)]
+    assert read(Sightings(pings), [], MARKS)[1].reached is None
 
 
 def test_who_knew_nothing_before_is_not_asked_what_arrived_since():

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from chaos.faults import parse_fault
 from chaos.plan import Window
 from chaos.side import Side
 from chaos.strike import Strike
@@ -45,7 +46,8 @@ def strike(listeners, dial, journal, tmp_path, until):
     side.start()
     assert until(lambda: any(ping.answered_ns for ping in list(side.canary.seen.pings)))  # there is a before
 
-    def run(hand, kind="jam", window_ms=400, stop=None, errors=None, **asked):
+    def run(hand, kind="jam", window_ms=400, stop=None, errors=None, heard=None, **asked):
+        side.heard = heard
         window = Window("w1", kind, "treated", "p", 0, window_ms, asked)
         errors = [] if errors is None else errors
         Strike(window, side, hand, journal, errors, time.monotonic_ns(), stop or threading.Event()).run()
@@ -97,6 +99,24 @@ def test_a_step_inside_is_written_down_first_and_one_that_fails_closes_the_windo
     assert calls == [("enable", side.listener.proxy)]
     assert steps == ["applying", "applied", "healing", "healed"]
     assert hand.done == ["begin", "enable", "end"]
+
+
+@pytest.mark.parametrize(("kind", "asks"), [("jam", 1), ("down", 0), ("sleep", 0)])
+def test_the_backend_is_asked_of_arrivals_where_a_way_is_judged(strike, kind, asks):
+    asked = []
+    side = strike(Hand(), kind, heard=lambda name: asked.append(name) or {})[-1]
+    assert asked == [side.canary.name] * asks
+
+
+def test_a_new_connection_after_the_heal_is_waited_for_as_long_as_another_fault_may_slow_it(
+    strike, listeners, tmp_path
+):
+    treated = listeners["treated"]
+    for toxic in parse_fault({"kind": "latency", "latency_ms": 400, "direction": "both"}, "", "").toxics:
+        treated.control.add_toxic(treated.proxy, f"w9-latency-{toxic.stream}", toxic)
+    strike(Hand())
+    (effect,) = [record for record in read_journal(tmp_path / "history.jsonl") if record["type"] == "effect"]
+    assert effect["measured"]["after_heal"] == "answered"
 
 
 def test_stopped_before_its_start_it_never_begins(strike):

@@ -115,6 +115,20 @@ def test_a_wrong_fault_names_file_place_and_the_nearest(data, place, words):
     assert (caught.value.where, caught.value.place) == ("s.yaml", place)
 
 
+@pytest.mark.parametrize(
+    ("during", "effect"),
+    [
+        (Measured(answered_ms=(1.0,) * 5, ended="heal", reached=0), "absent"),
+        (Measured(ended="heal", reached=0), "not-probed"),
+    ],
+    ids=["answered", "none sent"],
+)
+@pytest.mark.parametrize("kind", ["jam", "drop"])
+def test_of_nothing_held_no_way_is_claimed(kind, during, effect):
+    bite = parse_fault({"kind": kind, "direction": "up"}, "", "").judge(CALM, during)
+    assert (bite.effect, bite.measured["direction"]) == (effect, "read back, not measured")
+
+
 @pytest.mark.parametrize("kind", ["jam", "drop"])
 @pytest.mark.parametrize(
     ("direction", "reached", "effect", "words"),

@@ -81,12 +81,27 @@ def ways(before_ms: float, up_ms: float, down_ms: float):
         ("up", 0.5, 101.0, "absent"),
         ("both", 101.0, 101.0, "confirmed"),
         ("both", 200.0, 1.0, "absent"),
+        ("both", 85.0, 100.0, "confirmed"),
     ],
 )
 def test_each_way_is_measured_where_the_backend_says_when_pings_arrived(direction, up_ms, down_ms, effect):
     bite = latency(latency_ms=100, direction=direction).judge(*ways(0.5, up_ms, down_ms))
     assert bite.effect == effect
     assert bite.measured["direction"] == f"measured up {up_ms - 0.5:+.1f} ms, down {down_ms - 0.5:+.1f} ms"
+
+
+def test_one_ping_that_was_stalled_before_takes_nothing_from_its_way():
+    before = Baseline((1.0,) * 4 + (400.5,), up_ms=(0.5,) * 4 + (400.0,), down_ms=(0.5,) * 5)
+    during = Measured((100.0,) * 8, up_ms=(99.5,) * 8, down_ms=(0.5,) * 8)
+    bite = latency(latency_ms=100, jitter_ms=20, direction="up").judge(before, during)
+    assert (bite.effect, bite.measured["direction"]) == ("confirmed", "measured up +99.0 ms, down +0.0 ms")
+
+
+def test_a_delay_on_the_way_that_was_not_asked_says_so():
+    assert (
+        latency(latency_ms=100).judge(*ways(0.5, 101.0, 0.5)).measured["reason"]
+        == "not all of it went the way that was asked"
+    )
 
 
 def test_without_a_baseline_nothing_is_claimed():

@@ -19,11 +19,12 @@ ANN, BOB = b"ann.", b"bob."
 
 def test_arrivals_go_by_name() -> None:
     log = Arrivals()
-    for payload in (numbered(ANN, 1), numbered(BOB, 1), numbered(ANN, 2), b"short"):
+    wide = numbered(ANN, 3).ljust(125, b".")
+    for payload in (numbered(ANN, 1), numbered(BOB, 1), numbered(ANN, 2), b"short", wide, numbered(ANN, 4) + b"."):
         log.note(payload)
     assert [number for number, _ in log.of(ANN.hex())] == [1, 2]
     assert [number for number, _ in log.of(BOB.hex())] == [1]
-    assert log.of("") == log.of("not hex") == []
+    assert log.of("") == log.of("not hex") == log.of(ANN.hex()[:-1]) == []
 
 
 def test_a_canarys_pings_are_noted_when_they_arrive_and_a_users_are_not() -> None:

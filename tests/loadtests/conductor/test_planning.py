@@ -100,6 +100,14 @@ def test_a_recorded_plan_brings_the_backends_options_whoever_asked_for_them(tmp_
     assert again.backend_options["nodes"] == 3
 
 
+def test_a_plan_that_ran_against_a_target_takes_nothing_from_its_experiment(tmp_path: Path) -> None:
+    first = prepare(RunOptions(scenario="smoke", experiment="half-open-ghosts", form="short"))
+    (tmp_path / "manifest.json").write_text(json.dumps({"experiment": "half-open-ghosts", "backend": {}}))
+    (tmp_path / "plan.json").write_text(first.plan.to_json())
+    again = prepare(RunOptions(scenario="smoke", experiment=str(tmp_path / "plan.json")))
+    assert again.backend_options == first.backend_options != {}
+
+
 def test_a_runs_own_scenario_runs_again_though_its_gates_name_phases_that_are_gone(tmp_path: Path) -> None:
     first = prepare(RunOptions(scenario="smoke", experiment="flap", form="short"))
     gates = {**first.scenario.gates, "turn.success{fault:latency}": ["rate>0.5"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.conductor import replays
-from loadtests.conductor.options import RunOptions
+from loadtests.conductor.options import RunOptions, prepare
 from loadtests.conductor.replays import Live, Target, command_of, failure_of
 from loadtests.errors import ConfigError
 from tests.loadtests.conductor.failures import failed, storm
@@ -59,6 +59,15 @@ def test_a_live_run_fails_when_it_finds_the_same_and_nothing_else(
     live = Live(failure, Target(), tmp_path, lambda _: None, lambda *_: None)
     assert live.fails(plan) is same
     assert (tmp_path / "live-1.json").read_text() == plan.to_json()
+
+
+@pytest.mark.parametrize(("url", "nodes"), [("", 2), ("ws://127.0.0.1:1/ws", None)])
+def test_only_the_embedded_backend_is_started_with_nodes_again(tmp_path: Path, url: str, nodes: int | None) -> None:
+    failure = failure_of(failed(tmp_path, storm(cuts=2), defect="", backend={"nodes": 2}))
+    live = Live(failure, Target(url=url), tmp_path, lambda _: None, lambda *_: None)
+    options = live.run_options(tmp_path / "plan.json")
+    assert options.nodes == nodes
+    prepare(options)  # a target and a number of nodes would contradict each other
 
 
 def test_who_interrupts_one_run_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

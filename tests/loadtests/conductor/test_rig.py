@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import monotonic_ns
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -24,6 +24,7 @@ from loadtests.journal import Journal, read_journal
 from tests.live.gauntlet import until
 
 RUN = "rig-test-run"
+KEPT = "ws://127.0.0.1:9/ws"
 
 
 def prepared(folder: Path, *faults: dict[str, Any], scope: str = "cohort", **options: Any) -> Prepared:
@@ -95,6 +96,51 @@ def test_a_command_has_its_own_time_to_come_to_an_end(
     assert waited == [34, 19]  # a command may take a second more than its time, three and two times
 
 
+class Unstarted:
+    """A nemesis that only keeps what it was given."""
+
+    given: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *_: object, **how: object) -> None:
+        type(self).given = how
+
+    def start(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "ours", "asks"), [({}, True, True), ({"nodes": 2}, True, False), ({}, False, False)]
+)
+def test_one_process_of_ours_is_asked_when_pings_arrived_and_nobody_else(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], ours: bool, asks: bool
+) -> None:
+    said: list[tuple[str, bytes]] = []
+    monkeypatch.setattr("chaos.nemesis.Nemesis", Unstarted)
+    monkeypatch.setattr("loadtests.conductor.rig.heard_at", lambda url, name: said.append((url, name)))
+    one = prepared(tmp_path, {"kind": "jam"}, **options)
+    target = Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint)
+    Rig(one, tmp_path, RUN, None, journal, print).start(target, 0, keeper() if ours else None)
+    assert (Unstarted.given["heard"] is not None) == asks
+    if asks:
+        Unstarted.given["heard"](b"ann.")
+        assert said == [(KEPT, b"ann.")]
+
+
+def test_listeners_stand_in_the_journal_before_they_are_opened(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[dict[str, Any]] = []
+
+    def opening(*_: object, **__: object) -> dict[str, Any]:
+        found.extend(read_journal(tmp_path / "history.jsonl"))
+        return {}
+
+    monkeypatch.setattr("chaos.listeners.open_listeners", opening)
+    one = prepared(tmp_path, {"kind": "switch"})
+    Rig(one, tmp_path, RUN, tmp_path, journal, print).open(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint))
+    (record,) = found
+    assert (record["type"], record["names"], record["private"]) == ("listeners", listeners_of(one), True)
+
+
 @pytest.mark.live
 def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_asked(
     tmp_path: Path, journal: Journal
@@ -123,21 +169,12 @@ def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_as
 def test_every_deed_that_a_fault_on_the_backend_asks_for_is_there(
     tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: dict[str, Any] = {}
-
-    class Unstarted:
-        def __init__(self, *_: object, **how: object) -> None:
-            asked.update(how)
-
-        def start(self) -> None: ...
-
     monkeypatch.setattr("chaos.nemesis.Nemesis", Unstarted)
     one = prepared(tmp_path, {"kind": "node-kill"}, scope="backend", nodes=2)
     done: list[str] = []
-    deeds = {name: partial(done.append, name) for name in vars(Backend) if name[0] != "_"}
-    keeper: Any = type("Keeper", (), {**deeds, "url": "ws://127.0.0.1:9/ws"})()
     rig = Rig(one, tmp_path, RUN, None, journal, print)
-    rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, keeper)
+    rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, keeper(done.append))
+    asked = Unstarted.given
     assert set(asked["backend"]) == {name for pair in ACTIONS.values() for name in pair if name}
     for deed in asked["backend"].values():
         deed()
@@ -164,6 +201,12 @@ def test_a_fault_on_nodes_bites_and_heals_through_a_real_toxiproxy(tmp_path: Pat
         rig.close()
         backend.stop()
     assert tagged(RUN) == []
+
+
+def keeper(do: Callable[[str], None] = print) -> Any:
+    """Of a backend that is none: each deed only says its name."""
+    deeds = {name: partial(do, name) for name in vars(Backend) if name[0] != "_"}
+    return type("Keeper", (), {**deeds, "url": KEPT})()
 
 
 def steps(folder: Path, step: str) -> list[dict[str, Any]]:
