@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.contract.compile import Contract
+from loadtests.contract.content import StreamRule
 from loadtests.contract.decoder import UNDECLARED_OUTCOME, UNNUMBERED_CHUNK
 from loadtests.flight import Flight
 from loadtests.history import OUTCOMES, End, Flag
@@ -26,23 +27,31 @@ TEXT_DIFFERS, POOR_ANSWER = int(Flag.TEXT_DIFFERS), int(Flag.POOR_ANSWER)
 
 
 class Content:
-    """``indices``: the events whose content has to be read at all."""
+    """Of one session. ``indices``: the events whose content has to be read at all; ``tail_chars``: how much of a text's end is
+    put before the chunk that follows it.
+    """
 
-    __slots__ = ("_contract", "_roles", "indices")
+    __slots__ = ("_contract", "_roles", "_tail_chars", "_tails", "indices")
 
-    def __init__(self, contract: Contract, roles: Sequence[int]) -> None:
+    def __init__(self, contract: Contract, roles: Sequence[int], tail_chars: int) -> None:
         self._contract = contract
         self._roles = roles
+        self._tail_chars = tail_chars
+        #: turn (0: none in flight) -> stream -> the text's end so far
+        self._tails: dict[int, dict[int, str]] = {}
         ends = {i for i, role in enumerate(roles) if role in (DONE, FAILED)} if contract.says_outcome else set()
         self.indices = frozenset(
             {*contract.stream_of, *contract.final_of, *contract.foretold, *ends, contract.answer_event} - {0}
         )
 
-    def read(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int, int]:
-        """The row's ``code``, flags, and schema bits. ``cursor``, ``key``: by which an event is known if it comes again."""
-        contract, code, flags, bits, ended = self._contract, 0, 0, 0, OK
+    def read(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int, int, str]:
+        """The row's ``code``, flags, and schema bits, and what a chunk says, behind the end of what came before it.
+
+        ``cursor``, ``key``: by which an event is known if it comes again.
+        """
+        contract, code, flags, bits, said, ended = self._contract, 0, 0, 0, "", OK
         if index in contract.stream_of:
-            code, bits = self._chunk(flight, index, raw, cursor, key)
+            code, bits, said = self._chunk(flight, index, raw, cursor, key)
         if index in contract.foretold:
             flight.foretold = contract.foretold[index]
         if index in contract.final_of and self._differs(flight, index, raw):
@@ -58,9 +67,24 @@ class Content:
             answer = contract.read_answer(raw)
             if answer is None or not flight.expect.met_by(answer):
                 flags |= POOR_ANSWER
-        return code, flags, bits
+        return code, flags, bits, said
 
-    def _chunk(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int]:
+    def read_stray(self, index: int, raw: bytes) -> str:
+        """The same of a chunk that belongs to no turn in flight."""
+        stream = self._contract.stream_of.get(index)
+        return "" if stream is None else self._joined(0, stream, stream.read(raw)[1])
+
+    def forget(self, turn: int) -> None:
+        """What comes of it from now on is put behind nothing."""
+        self._tails.pop(turn, None)
+
+    def _joined(self, turn: int, stream: StreamRule, text: str) -> str:
+        tails = self._tails.setdefault(turn, {})
+        said = tails.get(stream.number, "") + text
+        tails[stream.number] = said[-self._tail_chars :]
+        return said
+
+    def _chunk(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int, str]:
         stream = self._contract.stream_of[index]
         number, text = stream.read(raw)
         texts = flight.texts = flight.texts or {}
@@ -75,7 +99,7 @@ class Content:
         if len(pieces) < MOST_CHUNKS and flight.chars <= MOST_CHARS and place not in pieces and not flight.met(key):
             pieces[place] = text
             flight.chars += len(text)
-        return code, bits
+        return code, bits, self._joined(flight.number, stream, text)
 
     def _differs(self, flight: Flight, index: int, raw: bytes) -> bool:
         final = self._contract.final_of[index]

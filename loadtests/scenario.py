@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from loadtests.cohorts import LEAST_CONTROL, size
 from loadtests.configfile import convert, nearest, read_yaml
-from loadtests.contract.schema import GateRule
+from loadtests.contract.schema import Concurrent, ContractFile, GateRule
 from loadtests.errors import ConfigError
 from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy, policy_of
 
-__all__ = ["BUILT_IN", "Abort", "Generator", "Overrides", "Phase", "Scenario", "duration_s", "load", "whole"]
+__all__ = [
+    "BUILT_IN",
+    "Abort",
+    "Generator",
+    "Overrides",
+    "Phase",
+    "Scenario",
+    "check_promised",
+    "duration_s",
+    "load",
+    "whole",
+]
 
 BUILT_IN = Path(__file__).parent / "scenarios"
 STEADY = "steady"
@@ -189,6 +200,18 @@ def whole(scenario: Scenario, where: str) -> Scenario:
             where, f"phases[{len(names) - 1}]", "the last phase has a fault", "a quiet one, to recover in"
         )
     return scenario
+
+
+def check_promised(scenario: Scenario, contract: ContractFile, where: str) -> None:
+    """What the scenario asks of the backend beyond single turns, the contract must promise, or a sound backend would be blamed.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if scenario.overlap.share and not contract.turn.concurrent:
+        problem = f"contract {contract.name} promises nothing of a message that comes while another turn is under way"
+        hint = f"turn.concurrent in the contract ({', '.join(filter(None, get_args(Concurrent)))}), or no overlap"
+        raise ConfigError(where, "overlap", problem, hint)
 
 
 def duration_s(text: str, where: str = "--duration") -> float:

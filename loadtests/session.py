@@ -160,7 +160,7 @@ class Session:
         self._versions: dict[str, int] = {}
         #: of the node that welcomed the present connection
         self._node = 0
-        self._content = Content(contract, rules.roles)
+        self._content = Content(contract, rules.roles, len(tag))  # a mark's last character comes behind it
         self._reads = self._content.indices
 
     # Connections
@@ -260,25 +260,26 @@ class Session:
         turn_id, agent, execution, tool, event_id, stream, _, _, cursor, version = ids
         record, flight, known = self.record, self.flight, self._known
         record.frames_received += 1
-        flags, foreign, unknown, code, labels = 0, -1, 0, 0, self._labels
+        flags, unknown, code, labels, said = 0, 0, 0, self._labels, ""
         place = cursor if cursor is not None and 0 <= cursor < MOST_CURSOR else -1
         key = _key(event_id) if event_id and place < 0 else 0  # a number says all that an id could
         self.heard = True
         if standing or recovered:
             flags = (RECOVERED if recovered else 0) | STANDING_FLAGS[standing]
-        if not self._has_only_own_marks(raw):
-            foreign = self._foreign(raw)
         if flight is None or turn_id != flight.turn_id:
             flight, turn, unknown, more = self._place(index, turn_id)
             flags |= more
         if flight is not None:
             turn, intended, sent = flight.number, flight.intended, flight.sent
             if index in self._reads:
-                code, more, bits = self._content.read(flight, index, raw, place, key)
+                code, more, bits, said = self._content.read(flight, index, raw, place, key)
                 flags |= more
                 schema |= bits
         else:
             intended = sent = 0
+            said = self._content.read_stray(index, raw)
+        if (foreign := self._foreign(raw, said)) >= 0:
+            self._content.forget(0 if flight is None else flight.number)  # what is told is not told again
         if stream is not None and cursor is not None and stream != self.stream and self.stream:
             flags |= OTHER_STREAM
         if version is not None:
@@ -359,7 +360,10 @@ class Session:
         if not index or self._roles[index] == OTHER:
             return None, 0, 0, 0
         if self.flight is not None:
-            return self.flight, 0, 0, ASSUMED_TURN
+            # One after the other is how turns run that do not say which they are: whoever began last goes on, or begins first.
+            flights = self.flights.values()
+            begun = (flight for flight in reversed(flights) if flight.events)
+            return next(begun, next(iter(flights))), 0, 0, ASSUMED_TURN
         if self._roles[index] == CONTENT:
             return None, 0, 0, ASSUMED_TURN
         # Without a turn to belong to it comes after the last one's end, or out of nothing.
@@ -375,12 +379,18 @@ class Session:
         """A binary frame is no event of any text contract."""
         self.frame(raw if raw.lstrip()[:1] not in {b"{", b"["} else b"\x00" + raw, at_ns)
 
-    def _foreign(self, raw: bytes) -> int:
-        """The session whose mark stands in a frame of ours; -1 if none."""
-        for found in re.finditer(re.escape(self._nonce) + rb"s([0-9a-f]{6})", raw):
-            session = int(found[1], 16)
-            if session != self._number:
-                return session
+    def _foreign(self, raw: bytes, said: str) -> int:
+        """The session whose mark stands in a frame of ours, or in what its chunk ends, since tokens cut marks; -1 if none.
+
+        Chunks may be lost, and several texts mixed: with the bracket behind it, parts of our own mark make no other.
+        """
+        for text, end in ((raw, b""), (said.encode("utf-8", "replace"), rb"\]")) if said else ((raw, b""),):
+            if self._has_only_own_marks(text):
+                continue
+            for found in re.finditer(re.escape(self._nonce) + rb"s([0-9a-f]{6})" + end, text):
+                session = int(found[1], 16)
+                if session != self._number:
+                    return session
         return -1
 
     def _turn_of(self, turn_id: str) -> tuple[int, int]:
@@ -596,6 +606,7 @@ class Session:
                 direction = "out" if i == 0 or raw is flight.message else "in"
                 self.record.keep(self._number, number, row, frame_at, direction, raw, size)
         del self.flights[number]
+        self._content.forget(number)
         if self.flight is flight:
             self.flight = next(reversed(self.flights.values())) if self.flights else None
         self.last_end = end

@@ -95,10 +95,12 @@ def _plain_assignment(environment: Any, count: int) -> assignment.Assignment:
     host = environment.host or options.host
     if not host:
         raise ConfigError("--host", "", "is missing", "ws://HOST:PORT or wss://HOST[:PORT]")
-    Target.parse(host, contract.load(options.contract).file.endpoint)  # before it is written down anywhere
+    file = contract.load(options.contract).file
+    Target.parse(host, file.endpoint)  # before it is written down anywhere
     nonce, _, stem = os.environ[PLAIN].partition(" ")
     run_dir = Path(options.runs) / (stem if count == 1 else f"{stem}-{count}")
-    plain, _ = scenario.load(options.scenario)
+    plain, where = scenario.load(options.scenario)
+    scenario.check_promised(plain, file, where)
     return assignment.Assignment(
         run_dir=str(run_dir), nonce=nonce, seed=options.seed, contract=options.contract, scenario=options.scenario, target=host,
         users=options.num_users or plain.users, token_env=options.token_env, ca=options.ca, barrier=False,

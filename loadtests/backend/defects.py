@@ -245,7 +245,7 @@ _ROWS = (
     ),
     Defect(
         name="late-event",
-        sentence="the turn's end comes 6.5 s late; only a gate can tell",
+        sentence="the turn's end comes 4.5 s late; only a gate can tell",
         ids=found_by(""),
         script=turns.late_end,
         share=0.25,
@@ -288,6 +288,13 @@ _ROWS = (
         ids=found_by("leak"),
         script=turns.leaked_content,
         wants=UNSTREAMED,
+    ),
+    Defect(
+        name="leaked-in-stream",
+        sentence="another user's words stand in an answer that comes a few characters at a time, and breaks off",
+        ids=found_by("leak", ""),
+        script=turns.leaked_in_stream,
+        wants=STREAMED,
     ),
     Defect(
         name="session-race",

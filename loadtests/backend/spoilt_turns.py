@@ -29,6 +29,7 @@ __all__ = [
     "late_end",
     "leaked_content",
     "leaked_event",
+    "leaked_in_stream",
     "legacy_type",
     "lost_event",
     "missing_field",
@@ -54,8 +55,12 @@ __all__ = [
     "wrong_execution",
 ]
 
-LATE_MS = 6_500.0
+#: two of them, one after the other, still end before a client gives up
+LATE_MS = 4_500.0
+STUCK_MS = 6_500.0
 SLOW_MS = 2_000.0
+TOKEN_CHARS = 4  # of a stream; any fewer than a session's mark has
+TOKEN_MS = 1.0
 LAG_MS = 150.0  # of a message, from which on its connection counts as slow
 NORMAL_CLOSURE, GOING_AWAY = 1000, 1001
 
@@ -178,6 +183,21 @@ def leaked_content(script: Script, site: Site) -> Script | None:
     return _answer(script, f"{script[-1].body.get('final_response', '')} (asked before: {site.foreign_content})")
 
 
+def leaked_in_stream(script: Script, site: Site) -> Script | None:
+    """The turn then fails, and so has no whole answer to differ from its chunks, nor to hold the words in one piece."""
+    chunks = _chunks(script)
+    if not chunks or not site.foreign_content:
+        return None
+    last, words = script[chunks[-1]], f" (asked before: {site.foreign_content})"
+    tokens = [words[at : at + TOKEN_CHARS] for at in range(0, len(words), TOKEN_CHARS)]
+    leak = (
+        replace(last, delay_ms=TOKEN_MS, body={**last.body, "chunk_index": number, "content": token})
+        for number, token in enumerate(tokens, start=last.body["chunk_index"] + 1)
+    )
+    failed = {"status": "failed", "error": "the stream broke off"}
+    return (*script[:-1], *leak, replace(script[-1], role="failed", body=failed))
+
+
 def goes_astray(script: Script, site: Site) -> Script | None:
     if not site.foreign_stream:
         return None
@@ -294,7 +314,7 @@ def _answer(script: Script, text: str) -> Script:
 
 def ignores_cancel(left: Script, _ending: Script) -> Script | None:
     """It works on for a while, and ends as if nothing had been said."""
-    return _change(left, len(left) - 1, delay_ms=left[-1].delay_ms + LATE_MS) if left else None
+    return _change(left, len(left) - 1, delay_ms=left[-1].delay_ms + STUCK_MS) if left else None
 
 
 def thinks_after_cancel(_left: Script, ending: Script) -> Script:

@@ -95,6 +95,7 @@ def prepare(options: RunOptions) -> Prepared:
     experiment, declared, source = _chosen(options, own, where)
     ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
     compiled = contract.load(options.contract or ("netra" if options.target else declared.contract))
+    scenario.check_promised(ours, compiled.file, where)
     nodes = _nodes(options, experiment, source)
     if options.defect:
         _check_defect(options, nodes)

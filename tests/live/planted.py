@@ -8,21 +8,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend.defects import DEFECTS, Defect
 from tests.live.gauntlet import gauntlet
 
 __all__ = ["planted", "table"]
 
 RUN_LIMIT_S = 300.0
+#: within the pause between two turns of a user
+PING_MS = 400
 
 
 def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]:
     """One run: NO-GO with exactly the ids of the defect's row, or GO without any; what went wrong is kept."""
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
     options = ("--defect", defect) if defect else ()
-    if defect and (promised := DEFECTS[defect].concurrent):
+    if defect and (promises := _promises(DEFECTS[defect])):
         contract = folder / "promising.yaml"
-        contract.write_text(f"contract: 1\nname: promising\nextends: reference\nturn: {{concurrent: {promised}}}\n")
+        contract.write_text(f"contract: 1\nname: promising\nextends: reference\n{promises}\n")
         options += ("--contract", str(contract))
     ended = gauntlet("run", scenario, "--seed", str(seed), *options, cwd=folder, timeout_s=RUN_LIMIT_S)
     try:
@@ -40,6 +42,17 @@ def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]
     else:
         result["kept"] = str(folder)
     return {**result, "ok": ok}
+
+
+def _promises(row: Defect) -> str:
+    """What the contract must say for the defect to show in a run of seconds."""
+    if row.concurrent:
+        return f"turn: {{concurrent: {row.concurrent}}}"
+    return (
+        f"keepalive: {{send: {{type: ping}}, every_ms: {PING_MS}, expect: pong}}"
+        if row.needs == "quiet session"
+        else ""
+    )
 
 
 def table(names: Sequence[str], seeds: Sequence[int], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from loadtests.content import END_OF
 from loadtests.contract.decoder import UNNUMBERED_CHUNK
 from loadtests.history import OUTCOMES, End, Flag, RowKind
 from loadtests.prompts import Expect, Expectation
-from tests.loadtests.histories import Bench, Talk
+from loadtests.session import tag_of
+from tests.loadtests.histories import NONCE, Bench, Talk
 
 BUSY = str(Path(__file__).with_name("busy.yaml"))
 BEFORE = ("start", "think", "open", "close")
@@ -254,3 +255,93 @@ def test_what_was_said_of_the_end_to_come_is_not_said_of_a_failure(tmp_path: Pat
         turn = talk.begin()["id"]
         talk.raw({"id": turn, "type": "next", "payload": {"data": None}}).raw({"id": turn, "type": last})
         assert talk.session.last_end == end
+
+
+ELSE = tag_of(NONCE, 7)
+
+
+def pieces(text: str, chars: int = 4) -> list[str]:
+    return [text[at : at + chars] for at in range(0, len(text), chars)]
+
+
+def foreign(talk: Talk) -> list[int]:
+    """Whose marks the rows tell of."""
+    return [row["foreign"] for row in talk.bench.rows(RowKind.EVENT) if row["foreign"] >= 0]
+
+
+@pytest.fixture
+def agui(tmp_path: Path) -> Talk:
+    """A turn whose chunks name nobody, and whose end need not hold the text."""
+    talk = Bench(tmp_path / "run", "ag-ui").session().connect()
+    talk.begin()
+    return talk.raw({"type": "RUN_STARTED", "runId": f"run_{talk.tag}t1", "threadId": "t"})
+
+
+def deltas(talk: Talk, *texts: str) -> Talk:
+    for text in texts:
+        talk.raw({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": text})
+    return talk
+
+
+@pytest.mark.parametrize("chars", [1, 3, 4, 16, 17, 40])
+def test_anothers_mark_is_found_once_however_it_is_cut_into_chunks(agui: Talk, chars: int) -> None:
+    deltas(agui.raw({"type": "TEXT_MESSAGE_START"}), *pieces(f"you asked me about it [{ELSE}] and so on", chars))
+    agui.raw({"type": "TEXT_MESSAGE_END"}).raw({"type": "RUN_FINISHED", "runId": f"run_{agui.tag}t1", "threadId": "t"})
+    assert (agui.kinds, foreign(agui), agui.session.last_end) == (["foreign"], [7], End.OK)
+
+
+@pytest.mark.parametrize("chars", [1, 4, 16, 17])
+def test_our_own_mark_is_nobody_elses_however_it_is_cut_into_chunks(agui: Talk, chars: int) -> None:
+    deltas(agui.raw({"type": "TEXT_MESSAGE_START"}), *pieces(f"[{agui.tag}] twice [{agui.tag}]", chars))
+    assert agui.kinds == []
+
+
+def test_two_turns_one_after_the_other_whose_events_name_none_are_told_apart(agui: Talk) -> None:
+    agui.begin("and?")
+    for turn in (1, 2):
+        run = {"runId": f"run_{agui.tag}t{turn}", "threadId": "t"}
+        if turn == 2:
+            agui.raw({"type": "RUN_STARTED", **run})
+        deltas(agui.raw({"type": "TEXT_MESSAGE_START"}), "he", "llo").raw({"type": "TEXT_MESSAGE_END"})
+        agui.raw({"type": "RUN_FINISHED", "result": {"text": "hello"}, **run})
+    assert (agui.kinds, [row["turn"] for row in agui.bench.rows(RowKind.END)]) == ([], [1, 2])
+
+
+def test_where_neither_turn_has_begun_what_names_none_is_the_first_ones(tmp_path: Path) -> None:
+    talk = Bench(tmp_path / "run", "netra").session().ready()
+    talk.begin()
+    talk.begin("and?")
+    talk.say("start", "think", "open", "close", "done", run_id=None).say(*BEFORE, "done", run_id=None)
+    assert (talk.kinds, [row["turn"] for row in talk.bench.rows(RowKind.END)]) == ([], [1, 2])
+
+
+def test_a_mark_that_comes_in_pieces_outside_of_any_turn_is_found(agui: Talk) -> None:
+    agui.session.give_up(agui.bench.tick(), End.TIMEOUT)
+    assert "foreign" not in agui.kinds
+    deltas(agui, *pieces(f"[{ELSE}]"))
+    assert foreign(agui) == [7]
+
+
+def test_parts_of_our_own_mark_make_no_other_whatever_is_lost_or_mixed_between_them(agui: Talk) -> None:
+    """As where a chunk is lost, comes twice, or two messages are streamed at a time."""
+    agui.raw({"type": "TEXT_MESSAGE_START"})
+    for kept in range(len(agui.tag)):
+        for gone in range(len(agui.tag)):
+            deltas(agui, f"[{agui.tag[:kept]}", f"{agui.tag[gone:]}] ")
+        deltas(agui, f"[{agui.tag[:kept]}", "a fee, added ")
+    assert (agui.kinds, foreign(agui)) == ([], [])
+
+
+def test_a_mark_goes_on_over_a_resume(talk: Talk) -> None:
+    talk.begin()
+    chunks(talk.say(*BEFORE), ELSE[:9]).close(1001).connect().welcome().answer(resumed=True)
+    chunks(talk, f"{ELSE[9:]}]", first=1)
+    assert (talk.kinds, foreign(talk)) == (["foreign"], [7])
+
+
+def test_the_end_of_one_turns_text_is_not_put_before_the_next_ones(talk: Talk) -> None:
+    for text in (ELSE[:9], f"{ELSE[9:]}]"):
+        talk.begin()
+        chunks(talk.say(*BEFORE), text).say("done", status="completed")
+    assert talk.kinds == []
+    assert talk.session._content._tails == {}

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.loadtests.locusts import locust
+from tests.loadtests.locusts import locust, quick_scenario
 
 pytestmark = pytest.mark.live
 
@@ -31,6 +32,15 @@ def test_a_mistake_is_one_sentence_and_exit_2(tmp_path: Path, arguments: tuple[s
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"hush" in path.read_bytes()]
+
+
+def test_a_second_message_that_the_contract_promises_nothing_of_is_a_mistake(tmp_path: Path) -> None:
+    path = Path(quick_scenario(tmp_path))
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "overlap": {"share": 0.5}}))
+    done = locust(tmp_path, "--headless", "-u", "1", "-t", "20s", "--host", "ws://127.0.0.1:1", "--scenario", str(path))
+    assert done.returncode == 2, done.stderr
+    assert "quick.yaml at overlap: contract netra promises nothing" in done.stderr
+    assert not list(tmp_path.rglob("manifest.json"))
 
 
 SCRIPT = """

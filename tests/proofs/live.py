@@ -15,7 +15,11 @@ from tests.proofs.ledger import Case, commit, prove, publish
 
 SCENARIO = Path(__file__).with_name("live.yaml")
 SEEDS = (21, 22, 23, 24, 25)
-SHOWN = tuple(name for name, row in DEFECTS.items() if row.needs in {"", "cancel", "second message", "expectation"})
+SHOWN = tuple(
+    name
+    for name, row in DEFECTS.items()
+    if row.needs in {"", "cancel", "second message", "expectation", "quiet session"}
+)
 
 
 def main() -> int:

@@ -41,6 +41,7 @@ def executions(script: Script, role: str) -> list[object]:
     [
         (turns.leaked_event, SITE),
         (turns.leaked_content, SITE),
+        (turns.leaked_in_stream, THERE),
         (turns.goes_astray, SITE),
         (turns.overtaken_when_slow, SITE),
         (turns.slow_after_cut, SITE),
@@ -86,6 +87,20 @@ def test_a_lost_chunk_leaves_a_hole_a_repeated_one_none_and_the_whole_text_may_d
         assert again == [0, *numbers]
         whole = spoil(turns.text_differs, script)[-1].body["final_response"]
         assert whole != script[-1].body["final_response"]
+
+
+def test_anothers_words_come_in_pieces_that_go_on_with_the_numbers_and_stand_nowhere_whole() -> None:
+    for script in scripts(streamed=True):
+        assert turns.leaked_in_stream(script, SITE) is None
+        spoilt = turns.leaked_in_stream(script, replace(THERE, foreign_content="a secret [gx12345678s000007]"))
+        assert spoilt is not None
+        said = [step.body for step in spoilt if step.role == "content"]
+        assert [body["chunk_index"] for body in said] == list(range(len(said)))
+        assert "[gx12345678s000007]" in "".join(body["content"] for body in said)
+        assert not any("gx12345678s000007" in str(step.body) for step in spoilt)
+        assert (spoilt[-1].role, [step.role for step in spoilt[:-1]].count("done")) == (
+            "failed", sum(step.role == "done" for step in script) - 1,
+        )  # fmt: skip
 
 
 def test_an_event_goes_to_another_client_in_place_of_its_own() -> None:

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from loadtests.conductor.options import RunOptions, prepare
+from loadtests.contract.compile import built_in
 from loadtests.errors import ConfigError
+from loadtests.scenario import BUILT_IN
 
 
 def scenario(folder: Path, **changes: Any) -> str:
@@ -86,6 +88,34 @@ def test_gates_on_phases_that_an_override_removed_are_still_understood() -> None
 )  # fmt: skip
 def test_a_mistake_in_the_scenario_is_told_with_its_place(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     assert words in refused(scenario=scenario(tmp_path, **changes))
+
+
+OVERLAP = {"overlap": {"share": 0.1}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"contract": "netra"}, {"contract": "ag-ui", "experiment": "baseline-null"}, {"target": "ws://127.0.0.1:1"}],
+)
+def test_a_second_message_is_sent_only_where_the_contract_says_what_becomes_of_it(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    text = refused(scenario=scenario(tmp_path, **OVERLAP), **options)
+    assert "mine.yaml at overlap: contract" in text
+    assert "expected turn.concurrent in the contract (queue, reject, parallel, supersede), or no overlap" in text
+    assert prepare(RunOptions(scenario=scenario(tmp_path), **options)).scenario.overlap.share == 0
+
+
+@pytest.mark.parametrize("contract", ["reference", "graphql-transport-ws"])
+def test_where_it_does_the_second_message_is_sent(tmp_path: Path, contract: str) -> None:
+    one = prepare(RunOptions(scenario=scenario(tmp_path, **OVERLAP), contract=contract))
+    assert one.scenario.overlap.share == 0.1
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN.glob("*.yaml")))
+@pytest.mark.parametrize("contract", sorted(built_in()))
+def test_a_built_in_scenario_runs_under_every_built_in_contract(name: str, contract: str) -> None:
+    assert prepare(RunOptions(scenario=name, contract=contract)).contract.name == contract
 
 
 @pytest.mark.parametrize(
