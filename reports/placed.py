@@ -39,22 +39,16 @@ class PlacedFindings:
         for name, count in replayed.sieve.excuses.items():
             self.excused[BY_NAME[name].checker] += count
 
-    def cohort(self, session: int) -> str:
-        account = self._replayed.clients.get(session)
-        return account.cohort if account else ""
-
-    def scope(self, found: Sequence[Placed], kinds: Mapping[str, int] | None = None) -> str:
-        """How many, where: what a reader wants to know before a single witness. ``kinds``: how many there are of each kind, where
-        more may be than are kept.
+    def scope(self, found: Sequence[Placed], kinds: Mapping[str, int]) -> str:
+        """How many, where: what a reader wants to know before a single witness. ``found``: those kept; ``kinds``: how many there
+        are of each kind.
         """
         if not found:
             return ""
         touched = {(finding.session, finding.turn) for finding, _ in found if is_of_a_turn(finding)}
         users = {finding.session for finding, _ in found}
-        times = max(len(found), sum((kinds or {}).values()))
-        places = {(self.cohort(finding.session), fault) for finding, fault in found}
-        if times > len(found):
-            places = places.union(*(self._replayed.sieve.places[kind] for kind in kinds or {}))
+        times = sum(kinds.values())
+        places = {place for kind in kinds for place in self._replayed.sieve.places[kind]}
         cohorts = sorted({cohort for cohort, _ in places} - {"direct", ""})
         least = "at least " if times > len(found) else ""
         parts = [

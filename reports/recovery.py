@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from loadtests import acts
 from loadtests.history import Window
 from loadtests.retry import Policy
 from reports.clients import KEPT_TRIES, Outage
@@ -55,13 +56,17 @@ def recoveries(
     between two attempts (None: not at all).
 
     The user waits from the heal on, the backend is asked only from the first attempt that begins after it: what a client sleeps
-    in its backoff is not the backend's time, and neither is what another fault of the same cohort takes meanwhile.
+    in its backoff is not the backend's time, and neither is what another fault of the same cohort takes meanwhile. But no fault
+    on the way keeps a client from trying at all.
     """
     cutting: dict[str, list[tuple[int, int]]] = {}
+    acting: dict[str, list[tuple[int, int]]] = {}
     for fault in sorted(windows, key=lambda one: one.start_ns):
         if fault.disconnects or fault.may_disconnect or fault.swallows:
-            healed_ns = last_ns if fault.end_ns is None else fault.end_ns
-            cutting.setdefault(fault.cohort, []).append((fault.start_ns, healed_ns))
+            span = fault.start_ns, last_ns if fault.end_ns is None else fault.end_ns
+            cutting.setdefault(fault.cohort, []).append(span)
+            if fault.kind in acts.KINDS:
+                acting.setdefault(fault.cohort, []).append(span)
     found = []
     for one in outages:
         since_ns, window = one.close_ns, ""
@@ -75,7 +80,8 @@ def recoveries(
         clear = list(_clear(since_ns, until_ns, cutting.get(one.cohort, [])))
         asked_ns = sum(_asked_ns(one, start_ns, end_ns) for start_ns, end_ns in clear)
         late = not one.dismissed and _is_over(asked_ns, budget_ns, back=took_ns is not None)
-        idle_ns = _idle_ns(one, clear[0][0], until_ns, policy) if clear else 0
+        awake = clear if one.tries_ns else list(_clear(one.close_ns, until_ns, acting.get(one.cohort, [])))
+        idle_ns = _idle_ns(one, awake[0][0], until_ns, policy) if awake else 0
         never_tried = not late and not one.dismissed and _is_over(idle_ns, budget_ns, back=took_ns is not None)
         unseen = one.end_ns - since_ns < budget_ns or not (late or never_tried or one.dismissed)
         found.append(Recovery(one, window, since_ns, took_ns, took_ns is None and unseen, late, never_tried))
@@ -89,16 +95,10 @@ def _is_over(spent_ns: int, budget_ns: int, *, back: bool) -> bool:
 
 def _clear(start_ns: int, end_ns: int, faults: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The stretches from start to end in which no fault is; ``faults``: from and to, in order of their begin."""
-    for from_ns, to_ns in faults:
-        if to_ns <= start_ns:
-            continue
-        if from_ns >= end_ns:
-            break
-        if from_ns > start_ns:
-            yield start_ns, from_ns
-        start_ns = to_ns
-    if start_ns < end_ns:
-        yield start_ns, end_ns
+    for from_ns, to_ns in (*faults, (end_ns, end_ns)):
+        if start_ns < (until_ns := min(from_ns, end_ns)):
+            yield start_ns, until_ns
+        start_ns = max(start_ns, to_ns)
 
 
 def _asked_ns(outage: Outage, start_ns: int, end_ns: int) -> int:
@@ -125,9 +125,7 @@ def _idle_ns(outage: Outage, since_ns: int, until_ns: int, policy: Policy | None
             until_ns = min(begun_ns, until_ns)
             break
         attempts += 1
-        if not over_ns:
-            return 0
-        failed_ns = over_ns
+        failed_ns = over_ns or until_ns
     if attempts >= KEPT_TRIES or (policy is not None and attempts > policy.attempts):
         return 0  # it tries all the time, or has given up as it may
     wait_ns = 0 if policy is None else round(policy.bounds_ms(attempts)[1] * NS_PER_MS)
@@ -154,7 +152,7 @@ def curve(took_s: Iterable[tuple[float, bool]]) -> Curve:
 
 def _thinned(steps: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
     """At most so many, the last among them."""
-    every = -(-len(steps) // MOST_STEPS) or 1
+    every = max(1, -(-len(steps) // MOST_STEPS))
     return steps[::-1][::every][::-1]
 
 

@@ -312,7 +312,7 @@ def test_of_endless_outages_those_stay_that_lasted_too_long() -> None:
     one, at_ns = ClientAccount(REFERENCE, 0, "direct", _nothing), 0
     for number in range(KEPT_OUTAGES + 50):
         one.closed(number, at_ns, 1006, int(Flag.RESUMED))
-        at_ns += budget_ns + 1 if number == KEPT_OUTAGES + 7 else 5
+        at_ns += {KEPT_OUTAGES + 7: budget_ns + 1, KEPT_OUTAGES + 9: budget_ns}.get(number, 5)
         one.ready(at_ns)
     assert len(one.outages) == KEPT_OUTAGES + 1
     assert (one.outages[-1].before, one.outages[-1].close_row) == (KEPT_OUTAGES + 7, KEPT_OUTAGES + 7)

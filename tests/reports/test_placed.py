@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import reports.sieve
+from loadtests.contract.decoder import UNNUMBERED_CHUNK
 from loadtests.findings import KINDS, Finding
-from loadtests.history import End, Flag, RowKind, Window
+from loadtests.history import COHORTS, End, Flag, RowKind, Window
 from reports.placed import PlacedFindings
-from reports.sieve import Placed
 from tests.reports.stories import REFERENCE, ROLES, START_NS, S, Story, window
 
 FAULT = window(10_000, 12_000)
@@ -21,14 +22,21 @@ def placed(story: Story, *windows: Window) -> PlacedFindings:
     return PlacedFindings(REFERENCE, rows, story.strings, windows, phases, START_NS, story.replayed(*windows))
 
 
-def never_ended(at_ms: float, given_up_ms: float) -> Story:
-    story = Story()
-    story.connect(1, 10, "treated")
-    story.send(1, 1, at_ms)
-    story.event(1, 1, at_ms + 10, "started")
-    story.end(1, 1, given_up_ms, End.TIMEOUT)
-    story.leave(1, 60_000)
+def never_ended(
+    at_ms: float, given_up_ms: float, user: int = 1, cohort: str = "treated", among: Story | None = None
+) -> Story:
+    """A turn begun and given up; ``among``: what else happened."""
+    story = among or Story()
+    story.connect(user, 10, cohort)
+    story.send(user, 1, at_ms)
+    story.event(user, 1, at_ms + 10, "started")
+    story.end(user, 1, given_up_ms, End.TIMEOUT)
+    story.leave(user, 60_000)
     return story
+
+
+def scope(found: PlacedFindings, checker: str = "terminal") -> str:
+    return found.scope(found.by_checker[checker], found.kinds[checker])
 
 
 @pytest.mark.parametrize(
@@ -70,15 +78,22 @@ def test_a_handshake_that_never_came_began_when_it_was_dialled() -> None:
 
 
 def test_scope_says_how_often_where_and_to_whom() -> None:
-    story = never_ended(1_000, 2_000)
-    found = placed(story, FAULT)
-    assert found.scope(found.by_checker["terminal"]) == "once, in 1 of 1 turns, 1 user hit, treated, clear of any fault"
-    assert found.scope([]) == ""
-    hit = placed(never_ended(11_000, 12_000), FAULT)
-    assert hit.scope(hit.by_checker["terminal"] * 2).endswith("only in or after w1")
-    mixed = [*found.by_checker["terminal"], *hit.by_checker["terminal"]]
-    assert hit.scope(mixed) == "2 times, in 1 of 1 turns, 1 user hit, treated, clear of faults and in or after w1"
-    assert placed(story).scope(found.by_checker["terminal"]).endswith("1 user hit, treated")
+    clear, hit = never_ended(1_000, 2_000), never_ended(11_000, 12_000)
+    assert scope(placed(clear)) == "once, in 1 of 1 turns, 1 user hit, treated"
+    assert scope(placed(clear, FAULT)) == "once, in 1 of 1 turns, 1 user hit, treated, clear of any fault"
+    assert scope(placed(clear, FAULT), "silence") == ""
+    assert scope(placed(hit, FAULT)) == "once, in 1 of 1 turns, 1 user hit, treated, only in or after w1"
+    both = placed(never_ended(1_000, 2_000, 2, "control", among=hit), FAULT)
+    where = "control and treated, clear of faults and in or after w1"
+    assert scope(both) == f"2 times, in 2 of 2 turns, 2 users hit, {where}"
+
+
+def test_where_more_was_found_than_is_kept_scope_says_so_and_forgets_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports.sieve, "KEPT_FINDINGS", 1)
+    found = placed(never_ended(1_000, 2_000, 2, "control", among=never_ended(11_000, 12_000)), FAULT)
+    assert (len(found.by_checker["terminal"]), found.kinds["terminal"]) == (1, {"never-ended": 2})
+    where = "control and treated, clear of faults and in or after w1"
+    assert scope(found) == f"2 times, in at least 1 of 2 turns, at least 1 user hit, {where}"
 
 
 def test_scope_counts_users_and_turns_once_each() -> None:
@@ -89,9 +104,7 @@ def test_scope_counts_users_and_turns_once_each() -> None:
             story.turn(user, turn, turn * 1_000, roles=("started", "done", "done", "done") if turn == user else ROLES)
         story.leave(user, 60_000)
     found = placed(story)
-    once, both = found.by_checker["terminal"][:1], found.by_checker["terminal"]
-    assert found.scope(once) == "once, in 1 of 4 turns, 1 user hit, treated"
-    assert found.scope(both) == "4 times, in 2 of 4 turns, 2 users hit, treated"
+    assert scope(found) == "4 times, in 2 of 4 turns, 2 users hit, treated"
 
 
 def test_a_row_may_be_a_witness_of_its_turn_or_of_none() -> None:
@@ -139,14 +152,21 @@ def test_every_kind_of_finding_has_words(kind: str) -> None:
     assert said == kind_of.text + TEXTS.get(kind, ": agent_thinking")
 
 
-def test_users_of_no_cohort_or_of_none_that_a_fault_may_touch_are_not_told_by_it() -> None:
+@pytest.mark.parametrize("cohort", [COHORTS.index("direct"), len(COHORTS)])
+def test_users_of_no_cohort_or_of_none_that_a_fault_may_touch_are_not_told_by_it(cohort: int) -> None:
     story = never_ended(1_000, 2_000)
-    story.connect(2, 20)
-    found = placed(story)
-    (kind,) = [one for one in KINDS if one.name == "never-ended"]
-    known, unknown = (Placed(Finding(kind, session, 1, 0, 0), "") for session in (2, 99))
-    assert (found.cohort(1), found.cohort(2), found.cohort(99)) == ("treated", "direct", "")
-    assert found.scope([known]) == found.scope([unknown]) == "once, in 1 of 1 turns, 1 user hit"
+    for row in story.rows:
+        row["cohort"] = cohort
+    assert scope(placed(story)) == "once, in 1 of 1 turns, 1 user hit"
+
+
+def test_a_part_without_its_number_is_named_as_that() -> None:
+    story = Story()
+    story.event(1, 1, 10, "content", schema=UNNUMBERED_CHUNK)
+    (kind,) = [one for one in KINDS if one.name == "field-missing"]
+    name = REFERENCE.name_of("content")
+    said = placed(story).witness(Finding(kind, 1, 1, 0, 0), "").text
+    assert said == f"{kind.text}: the number of the chunk in {name}"
 
 
 def test_a_finding_about_no_turn_has_none_in_its_witness_whatever_its_row_says() -> None:

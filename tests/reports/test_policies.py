@@ -489,3 +489,10 @@ def test_a_code_that_the_policy_itself_does_not_come_back_after_is_fatal() -> No
     found = replay_rows(story.contract, rows, story.strings, fatal=(4001,)).missteps
     assert (found.counts, [one.session for one in found.kept]) == ({"after-fatal": 2}, [1, 0])
     assert not replay_rows(story.contract, rows, story.strings).missteps.counts
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0044, ["no-jitter"]), (0.005, [])])
+def test_a_third_of_what_the_product_s_own_jitter_spreads_waits_by_is_jitter(share: float, expected: list[str]) -> None:
+    """The second wait deviates by 1.4 % of its mean."""
+    waits = spread(1_050.0, share)
+    assert kinds_of(policies.backoff(tried(*((one, one, one) for one in waits)), WEB)) == expected

@@ -61,6 +61,20 @@ def test_who_never_tried_to_come_back_is_not_the_backend_s_to_answer_for() -> No
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("kind", "never_tried"), [("down", True), ("sleep", False), ("switch", False)])
+def test_no_fault_on_the_way_keeps_a_client_from_trying(kind: str, never_tried: bool) -> None:
+    """Though none that lasts as long as the run says anything of the backend; what the client itself is made to do does keep it."""
+    whole_run = replace(OPEN, kind=kind, start_ns=500)
+    (one,) = recoveries([CUT], [whole_run], BUDGET, LAST)
+    assert (one.never_tried, one.late, one.decided) == (never_tried, False, False)
+
+
+@pytest.mark.parametrize(("end_ns", "censored"), [(2_099, True), (2_100, False)])
+def test_who_was_sent_away_need_not_try_again(end_ns: int, censored: bool) -> None:
+    (one,) = recoveries([replace(CUT, dismissed=True, end_ns=end_ns)], [W1], BUDGET, LAST)
+    assert (one.never_tried, one.late, one.censored) == (False, False, censored)
+
+
 @pytest.mark.parametrize(("ready_ns", "late"), [(2_100, False), (2_101, True)])
 def test_who_is_back_has_no_end_to_be_cut_by(ready_ns: int, late: bool) -> None:
     """An outage that is over keeps no end: 0 stands for none."""
@@ -112,6 +126,58 @@ def test_the_backend_s_time_begins_with_the_first_attempt_after_the_heal(
     (one,) = recoveries([tried(tries, ready_ns, end_ns)], [W1], BUDGET, LAST, WAITS)
     assert (one.window, one.since_ns, one.late) == ("w1", 2_000, late)
     assert one.took_ns == (None if ready_ns is None else ready_ns - 2_000), "what the user felt"
+
+
+@pytest.mark.parametrize(
+    ("begun_ns", "ready_ns", "never_tried", "late"),
+    [(2_100, 2_200, False, False), (2_101, 2_201, True, False), (2_101, 2_202, False, True)],
+)
+def test_a_return_that_both_delayed_is_told_of_the_backend_alone(
+    begun_ns: int, ready_ns: int, never_tried: bool, late: bool
+) -> None:
+    (one,) = recoveries([tried([(begun_ns, 0)], ready_ns)], [W1], BUDGET, LAST)
+    assert (one.never_tried, one.late) == (never_tried, late)
+
+
+@pytest.mark.parametrize(
+    ("tries", "attempts"),
+    [
+        ([(2_000, 2_001)], 1),  # at the heal itself
+        ([(1_900, 0)], 1),  # hanging since before it
+        ([(1_500, 1_500)] * KEPT_TRIES, KEPT_TRIES + 1),  # oftener than is kept
+    ],
+)
+def test_who_asked_and_was_kept_out_by_another_fault_has_tried(tries: Tries, attempts: int) -> None:
+    """For 99 ticks nothing was in the way, of 249."""
+    (one,) = recoveries([tried(tries, None, 2_249, attempts=attempts)], [W1, W2], BUDGET, LAST)
+    assert (one.never_tried, one.late, one.censored) == (False, False, True)
+
+
+@pytest.mark.parametrize(("end_ns", "never_tried"), [(2_159, False), (2_160, True)])
+def test_who_has_no_policy_may_not_wait_at_all(end_ns: int, never_tried: bool) -> None:
+    (one,) = recoveries([replace(CUT, close_ns=2_060, end_ns=end_ns)], [W1], BUDGET, LAST)
+    assert (one.since_ns, one.never_tried) == (2_060, never_tried)
+
+
+@pytest.mark.parametrize(
+    ("start_ns", "end_ns", "late"),
+    [
+        # over before the outage, within the fault that cut, until the attempt and beyond it, before and after the end
+        (100, 400, True), (1_200, 1_300, True), (1_200, 2_090, True), (1_200, 2_091, False), (2_189, 2_300, False),
+        (2_190, 2_300, True),
+    ],
+)  # fmt: skip
+def test_only_what_a_fault_takes_of_the_asking_is_not_the_backend_s(start_ns: int, end_ns: int, late: bool) -> None:
+    """Asked for 100 ticks, the whole budget."""
+    other = replace(W1, id="other", start_ns=start_ns, end_ns=end_ns)
+    (one,) = recoveries([tried([(1_600, 1_601), (2_090, 0)], None, 2_190)], [other, W1], BUDGET, LAST)
+    assert (one.late, one.never_tried) == (late, False)
+
+
+@pytest.mark.parametrize(("ready_ns", "never_tried"), [(2_300, False), (2_301, True)])
+def test_where_one_fault_begins_as_another_heals_nobody_need_ask_between(ready_ns: int, never_tried: bool) -> None:
+    (one,) = recoveries([tried([(ready_ns, 0)], ready_ns)], [W1, replace(W2, start_ns=2_000)], BUDGET, LAST)
+    assert (one.since_ns, one.never_tried, one.late) == (2_000, never_tried, False)
 
 
 WAITS = Policy(base_ms=1_000, cap_ms=30_000, jitter="none")
@@ -186,6 +252,23 @@ def test_who_waits_as_the_policy_foresees_is_nobody_s_fault(
     assert one.censored is (ready_ns is None and not never_tried)
 
 
+ASLEEP = replace(OPEN, kind="sleep", start_ns=500)
+ONCE = Policy(attempts=1, cap_ms=0, jitter="none")
+
+
+@pytest.mark.parametrize(
+    ("tries", "window", "policy"),
+    [
+        ([], ASLEEP, None),  # the client itself was kept from it
+        ([(1_600, 1_601)] * 2, W1, ONCE),  # it has given up
+        ([(1_600, 1_601)], W1, WAITS),  # it waits beyond the end
+    ],
+)
+def test_of_whoever_need_not_ask_no_nanosecond_is_idle(tries: Tries, window: Window, policy: Policy | None) -> None:
+    (one,) = recoveries([tried(tries, None)], [window], 1, LAST, policy)
+    assert (one.never_tried, one.late) == (False, False)
+
+
 def test_a_known_answer_the_leukaemia_remissions_of_kaplan_and_meier_s_textbooks() -> None:
     """Freireich and others, 1963: 21 patients under 6-MP; weeks of remission, to its end or to when they were last seen."""
     ended, still_in = [6, 6, 6, 7, 10, 13, 16, 22, 23], [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
@@ -215,6 +298,11 @@ def test_who_never_came_back_stays_in_the_curve(
     """Left out, the two of twenty that never came would have made p95 a matter of seconds."""
     found = curve(took)
     assert (found.p50_s, found.p95_s, found.missing, found.users) == (p50, p95, missing, len(took))
+    assert found.seen_s == max((at for at, _ in took if at > 0), default=0.0)
+
+
+def test_who_is_back_within_a_millisecond_of_another_is_back_with_it() -> None:
+    assert curve([(1.0004, True), (0.9996, True), (1.0006, True)]).steps == ((1.0, 0.333333), (1.001, 0.0))
 
 
 def test_a_drawing_is_given_no_more_steps_than_it_can_show_and_the_last_of_all() -> None:
@@ -239,5 +327,4 @@ def test_a_session_counts_once_from_its_first_loss_to_its_last_return() -> None:
     ]  # fmt: skip
     (found,) = curves(some).values()
     assert (found.users, found.missing, found.seen_s) == (3, 1, 39.0)
-    assert [at for at, _ in found.steps] == [0.0, 6.0]
-    assert [left for _, left in found.steps] == pytest.approx([2 / 3, 1 / 3], abs=1e-5)
+    assert found.steps == ((0.0, 0.666667), (6.0, 0.333333))
