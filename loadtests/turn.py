@@ -74,11 +74,20 @@ class Rules:
             allowed[state].update({event: allowed[after] for event, after in steps.items()})
         self.states = tuple(allowed.values())
         self.start = allowed[contract.file.order.start]
-        pairs = {**contract.opens, **contract.closes}
-        #: what the tracker asks of every event: its bit, its role, whether it has a place in the order, its pair
-        self.steps = tuple((1 << i, role, contract.ordered[i], pairs.get(i, -1)) for i, role in enumerate(self.roles))
-        closers = set(contract.closes)
-        self.demanded = tuple(rule.index for rule in contract.demanded if rule.index not in closers)
+        pairs = {opening: numbers[0] for opening, numbers in contract.opens.items()} | contract.pair_of
+        #: what the tracker asks of every event: its bit, its role, whether it has a place in the order, its (first) pair
+        self.steps = tuple(
+            (1 << i, CLOSE if i in contract.pair_of else role, contract.ordered[i], pairs.get(i, -1))
+            for i, role in enumerate(self.roles)
+        )
+        #: opening -> further pairs that it opens
+        self.further = {opening: numbers[1:] for opening, numbers in contract.opens.items() if numbers[1:]}
+        self.in_pieces = contract.in_pieces
+        # In the place of a pair's closing its opening, since that what is open is closed is said elsewhere.
+        needed = {
+            i if i in contract.several else contract.closes.get(i, i) for i in (one.index for one in contract.demanded)
+        }
+        self.demanded = tuple(sorted(needed))
         self.demanded_bits = sum(1 << index for index in self.demanded)
         #: events that say more than that something was received: an ``ack`` is not acceptance
         self.telling = sum(1 << i for i, role in enumerate(self.roles) if role != OTHER)
@@ -254,7 +263,9 @@ class TurnTracker:
         found = None
         if role >= OPEN:
             if role == OPEN:
-                found = self._open((pair, execution, tool, row), recovered)
+                if event not in rules.in_pieces or not self._goes_on(pair, execution):
+                    for one in (pair, *rules.further.get(event, ())):
+                        found = self._open((one, execution, tool, row), recovered) or found
             elif role == CLOSE:
                 found = self._close((pair, execution, tool, row))
             elif role == CONTENT:
@@ -348,6 +359,11 @@ class TurnTracker:
                 break
         return found
 
+    def _goes_on(self, pair: int, execution: int) -> bool:
+        """A piece of an opening is not the first."""
+        key = pair, execution
+        return not execution or key in (self.closed or ()) or any(one[:2] == key for one in self.opened)
+
     def _open(self, one: _Open, recovered: int) -> tuple[Kind, int] | None:
         if self.early:
             for i, early in enumerate(self.early):
@@ -407,7 +423,7 @@ class TurnTracker:
             missing = [event for event in self.rules.demanded if not self.seen >> event & 1]
             found += [(ROLE_MISSING, self.end_row, event) for event in missing]
         if self.opened:
-            found += [(OPEN_WITHOUT_CLOSE, row, 0) for _, _, _, row in self.opened]
+            found += [(OPEN_WITHOUT_CLOSE, row, 0) for row in dict.fromkeys(one[3] for one in self.opened)]
         if self.agents:
             left = (agent for agent, times in self.agents.items() if times and agent != self.elected)
             found += [(AGENT_UNFINISHED, self.end_row, agent) for agent in left]

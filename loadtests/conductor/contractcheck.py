@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from loadtests.contract.decoder import DEPRECATED, LEGACY, NO_TYPE, NOT_JSON, VE
 from loadtests.contract.describe import described
 from loadtests.contract.example import example, legal_turn
 from loadtests.errors import ConfigError
+from loadtests.metrics import NO_FAULT, parse_gates
 from loadtests.plaintext import printable
 
 __all__ = ["Fit", "fit_of", "lines", "verdict_of"]
 
 SHOWN_CHARACTERS = 300
 NAMED = 3
+PHASE = re.compile(r"phase\s*:([^,}]*)")
 #: standings that are worth a word, and the word
 STANDINGS = {
     DEPRECATED: "under a deprecated name", LEGACY: "of a forbidden type", VERSION_UNKNOWN: "of a version that is not accepted",
@@ -31,8 +34,9 @@ def lines(contract: Contract) -> Iterator[str]:
     """The contract in words, then a turn that keeps it.
 
     Raises:
-        ConfigError: no turn can.
+        ConfigError: no turn can, or a budget is none.
     """
+    _check_budgets(contract)
     yield f"contract {contract.name}: {contract.file.title}" if contract.file.title else f"contract {contract.name}"
     for heading, told in described(contract):
         yield f"  {heading:<8} {told[0]}"
@@ -44,6 +48,17 @@ def lines(contract: Contract) -> Iterator[str]:
     yield "an example that it finds nothing wrong with:"
     for said in example(contract):
         yield f"  {'→' if said.by == 'client' else '←'} {json.dumps(said.frame, ensure_ascii=False)}"
+
+
+def _check_budgets(contract: Contract) -> None:
+    """Read as for a run, but any phase will do: which there are, a scenario says."""
+    gates = contract.gates()
+    phases = {phase.strip() for selector in gates for phase in PHASE.findall(selector)}
+    try:
+        parse_gates(gates, contract, phases, contract.source, fault=NO_FAULT)
+    except ConfigError as error:
+        place = error.place.replace("gates.", "budgets.", 1)
+        raise ConfigError(error.where, place, error.problem, error.expected) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +109,12 @@ def verdict_of(fit: Fit, run: Path) -> Iterator[str]:
     """What is to be said of it, the last line first in weight.
 
     Raises:
-        ConfigError: the first frame that fits nothing, or that there were none at all.
+        ConfigError: the first frame that fits nothing, or that there are none to say it of.
     """
-    if not fit.frames:
-        raise ConfigError(str(run), "", "holds no kept frame of the backend", "a run in which a turn was kept")
     whole = fit.frames - fit.cut_short
+    if not whole:
+        part = f" that is whole, and {fit.cut_short} in part" if fit.cut_short else ""
+        raise ConfigError(str(run), "", f"holds no kept frame of the backend{part}", "a run in which a turn was kept")
     yield f"{fit.fitting} of {whole} kept frames fit {fit.contract}" + (
         f"; {fit.cut_short} more were kept in part only" if fit.cut_short else ""
     )

@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+import msgspec
+
 from loadtests.configfile import nearest
+from loadtests.contract.decoder import IDS
 from loadtests.contract.envelope import on_wire, told_by, type_paths
 from loadtests.contract.placing import Problem, places
 from loadtests.contract.schema import Client, ContractFile
@@ -21,6 +24,8 @@ __all__ = ["MAX_REQUIRED_FIELDS", "Problem", "check", "problems"]
 
 MAX_REQUIRED_FIELDS = 11  # the schema bits of a row have room for no more
 TERMINALS = ("done", "failed")
+#: canonical fields that may stand in a contract though no event must carry them: ids, and contents that others inherit
+KNOWN_FIELDS = (*IDS, "reasoning", "results")
 #: what a subprotocol may be made of (RFC 7230, token)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 EITHER = "one or the other"
@@ -82,6 +87,12 @@ def _client(client: Client) -> Iterator[Problem]:
 
 def _fields(file: ContractFile) -> Iterator[Problem]:
     known = list(told_by(file))
+    required = {field for event in file.events.values() for field in event.fields}
+    for name in file.fields:
+        if name not in {*KNOWN_FIELDS, *required}:
+            yield Problem(
+                f"fields.{name}", "is read by nobody and required by no event", nearest(name, [*KNOWN_FIELDS])
+            )
     asked = [(f"events.{name}.fields", event.fields) for name, event in file.events.items()]
     for place, fields in asked:
         if len(fields) > MAX_REQUIRED_FIELDS:
@@ -100,7 +111,7 @@ def _named(file: ContractFile) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield f"aliases.{alias}", name, ()
     for i, pair in enumerate(file.pairs):
         yield f"pairs[{i}].open", pair.open, ("tool-open",)
-        yield f"pairs[{i}].close", pair.close, ("tool-close",)
+        yield f"pairs[{i}].close", pair.close, ("tool-close", *(("tool-open",) if pair.also else ()))
     if file.handshake.ready:
         yield "handshake.ready", file.handshake.ready, ()
     for i, step in enumerate(file.handshake.steps):
@@ -110,8 +121,8 @@ def _named(file: ContractFile) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "resume.answer", file.resume.answer, ()
     yield from _named_contents(file)
     control = file.control
-    for key in ("pong", "heartbeat", "unknown", "error"):
-        if name := getattr(control, key):
+    for key, name in msgspec.structs.asdict(control).items():
+        if name and isinstance(name, str):
             yield f"control.{key}", name, ()
     for name in control.replies:
         yield f"control.replies.{name}", name, ()

@@ -18,7 +18,7 @@ from loadtests.contract.check import check
 from loadtests.contract.content import FinalRule, OutcomeRule, StreamRule, answers, finals, streams
 from loadtests.contract.decoder import FrameDecoder
 from loadtests.contract.envelope import on_wire
-from loadtests.contract.explain import shaped
+from loadtests.contract.explain import shaped, shaped_in_part
 from loadtests.contract.schema import Concurrent, ContractFile, GateRule, Role
 from loadtests.contract.template import Template
 from loadtests.errors import ConfigError
@@ -80,6 +80,7 @@ class Contract:
         self.has_cursor = "cursor" in on_wire(file)
         index_of = {rule.name: rule.index for rule in self.events}
         self._compile_order(index_of)
+        self._compile_pairs(index_of)
         self._compile_messages()
         #: event index -> the stream whose chunks it brings, the stream whose whole it brings
         self.stream_of: dict[int, StreamRule] = streams(file, index_of)
@@ -98,9 +99,6 @@ class Contract:
 
     def _compile_order(self, index_of: Mapping[str, int]) -> None:
         file = self.file
-        #: event index -> the index of the pair's opening event; an opening may have several ways to be closed
-        self.opens = {index_of[pair.open]: index_of[pair.open] for pair in file.pairs}
-        self.closes = {index_of[pair.close]: index_of[pair.open] for pair in file.pairs}
         ordered = {name for row in file.order.states.values() for name in row}
         #: event index -> True where the automaton has a say
         self.ordered = (False, *(rule.name in ordered for rule in self.events))
@@ -108,6 +106,24 @@ class Contract:
             state: {index_of[name]: after for name, after in row.items()}
             for state, row in (file.order.states or {file.order.start: {}}).items()
         }
+
+    def _compile_pairs(self, index_of: Mapping[str, int]) -> None:
+        #: closing event index -> the index of its opening, the first if several have it
+        self.closes: dict[int, int] = {}
+        #: closings that have several
+        self.several: set[int] = set()
+        #: closing event index -> the number of its pair; closings of one pair stand for each other
+        self.pair_of: dict[int, int] = {}
+        #: opening event index -> the numbers of all pairs that it opens
+        self.opens: dict[int, tuple[int, ...]] = {}
+        for pair in self.file.pairs:
+            opening, closing = index_of[pair.open], index_of[pair.close]
+            first = self.closes.setdefault(closing, opening)
+            if first != opening:
+                self.several.add(closing)
+            number = self.pair_of.setdefault(closing, closing if pair.also else first)
+            self.opens[opening] = tuple(dict.fromkeys((*self.opens.get(opening, ()), number)))
+        self.in_pieces = frozenset(index_of[pair.open] for pair in self.file.pairs if pair.pieces)
 
     def _compile_messages(self) -> None:
         file = self.file
@@ -175,16 +191,15 @@ def built_in() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUILT_IN.glob("*.yaml"))}
 
 
-def _resolve(name_or_path: str) -> tuple[Path, str]:
-    known = built_in()
-    if name_or_path in known:
-        return known[name_or_path], f"contract {name_or_path}"
-    path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
+def _resolve(name: str, where: str = "--contract", place: str = "", folder: Path = Path()) -> tuple[Path, str]:
+    """A contract's file, and what errors call it; ``where`` and ``place`` are those of whoever names it."""
+    known, path = built_in(), folder / name
+    if name in known:
+        return known[name], f"contract {name}"
+    if path.is_file() or (not place and path.suffix in {".yaml", ".yml"}):
         return path, str(path)
-    raise ConfigError(
-        "--contract", "", f"no contract {name_or_path!r}", nearest(name_or_path, list(known)) + " or a YAML file"
-    )
+    beside = " beside it" if place else ""
+    raise ConfigError(where, place, f"no contract {name!r}", f"{nearest(name, list(known))} or a YAML file{beside}")
 
 
 def _laid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,19 +221,21 @@ def load(name_or_path: str | Path) -> Contract:
         ConfigError: no such contract, or a mistake in it: file, key path, what was expected.
     """
     path, where = _resolve(str(name_or_path))
-    data, chain = read_yaml(path), [path.resolve()]
-    while base_name := data.get("extends"):
+    layers, chain = [(where, read_yaml(path))], [path.resolve()]
+    while base_name := layers[-1][1].pop("extends", None):
+        here = layers[-1][0]
         if not isinstance(base_name, str):
-            raise ConfigError(where, "extends", f"is {type(base_name).__name__}", "the name of a contract")
-        beside = path.parent / base_name
-        base_path = beside if beside.is_file() else _resolve(base_name)[0]
-        if base_path.resolve() in chain:
-            raise ConfigError(where, "extends", f"{base_name!r} extends itself", "a chain without a circle")
-        chain.append(base_path.resolve())
-        base = read_yaml(base_path)
-        further = base.pop("extends", "")
-        data = _laid(base, {key: value for key, value in data.items() if key != "extends"})
-        data["extends"] = further
-    data.pop("extends", None)
+            raise ConfigError(here, "extends", f"is {type(base_name).__name__}", "the name of a contract")
+        path, there = _resolve(base_name, here, "extends", path.parent)
+        if path.resolve() in chain:
+            raise ConfigError(here, "extends", f"{base_name!r} extends itself", "a chain without a circle")
+        chain.append(path.resolve())
+        layers.append((there, read_yaml(path)))
+    data: dict[str, Any] = {}
+    for there, layer in reversed(layers):
+        if len(layers) > 1:
+            shaped_in_part(layer, ContractFile, there)
+        data.pop("name", None)  # whoever extends another is another
+        data = _laid(data, layer)
     file = shaped(data, ContractFile, where)
     return Contract(file, where, msgspec.yaml.encode(file).decode())

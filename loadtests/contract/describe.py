@@ -114,7 +114,9 @@ def _order(contract: Contract) -> list[str]:
         lines.append(f"{state}{start}: {steps or 'nothing more'}")
     if file.agents.root:
         lines.append(f"the turn is over when one of these agents is: {_listed(file.agents.root)}")
-    lines += [f"{pair.open} … {pair.close}, paired by {_listed([*pair.by, 'count'], ', else ')}" for pair in file.pairs]
+    for pair in file.pairs:
+        marks = (", beside its others" if pair.also else "") + (", opened in pieces" if pair.pieces else "")
+        lines.append(f"{pair.open} … {pair.close}, paired by {_listed([*pair.by, 'count'], ', else ')}{marks}")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from loadtests.contract.compile import Contract
@@ -46,18 +47,21 @@ def legal_turn(contract: Contract, *, whole: bool = True) -> tuple[int, ...]:
     ``whole``: with a thought, a tool, a text in chunks and all that an answer is read from, as far as that is possible.
     """
     demanded = {rule.index for rule in contract.demanded}
-    pairs: dict[int, list[int]] = {}
+    #: opening -> the closings of each of its pairs, one of which it needs
+    pairs: dict[int, dict[int, list[int]]] = {}
     for closing, opening in sorted(contract.closes.items()):
-        pairs.setdefault(opening, []).append(closing)
-    for opening, closers in pairs.items():
-        if demanded & {opening, *closers}:
-            demanded |= {opening, *(demanded & {*closers} or closers[:1])}
+        pairs.setdefault(opening, {}).setdefault(contract.pair_of[closing], []).append(closing)
+    for opening, ways in pairs.items():
+        if demanded & {opening, *chain(*ways.values())}:
+            demanded |= {opening, *chain(*(demanded & {*way} or way[:1] for way in ways.values()))}
     for role in ("started", "done"):
         if not any(contract.roles[index] == role for index in demanded):
             demanded.add(contract.by_name[contract.name_of(role)].index)
-    more = {*contract.stream_of, *contract.final_of, contract.answer_event} - {0}
+    more = {*list(contract.stream_of)[:1], *contract.final_of, contract.answer_event} - {0}
     thought = {rule.index for rule in contract.events if rule.role == "thinking"}
-    tool = {index for opening, closers in list(pairs.items())[:1] for index in (opening, closers[0])}
+    tool = {
+        index for opening, ways in list(pairs.items())[:1] for index in (opening, *(way[0] for way in ways.values()))
+    }
     tries = [demanded | more | {min(thought, default=0)} - {0} | tool, demanded | more] if whole else []
     return next(filter(None, (_search(contract, wanted) for wanted in [*tries, demanded])), ())
 
@@ -66,7 +70,8 @@ def _search(contract: Contract, wanted: set[int]) -> tuple[int, ...]:
     """Breadth first over (state of the order, what was shown)."""
     rank = {role: i for i, role in enumerate(ROLES)}
     moves = [i for i in range(1, len(contract.roles)) if i in wanted or contract.ordered[i]]
-    moves.sort(key=lambda index: (rank.get(contract.roles[index], len(ROLES)), index))
+    roles = ["tool-close" if i in contract.closes else role for i, role in enumerate(contract.roles)]
+    moves.sort(key=lambda index: (rank.get(roles[index], len(ROLES)), index))
     first = (contract.file.order.start, frozenset[int]())
     came: dict[Any, tuple[Any, int]] = {first: (None, 0)}
     ahead = deque([first])

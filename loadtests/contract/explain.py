@@ -13,7 +13,7 @@ import msgspec
 from loadtests.configfile import convert, nearest
 from loadtests.errors import ConfigError
 
-__all__ = ["shaped"]
+__all__ = ["shaped", "shaped_in_part"]
 
 T = TypeVar("T")
 WORDS = {
@@ -41,6 +41,36 @@ def shaped(data: dict[str, Any], kind: type[T], where: str) -> T:
     if problem:
         raise ConfigError(where, place, problem, expected) from None
     return convert(data, kind, where)
+
+
+def shaped_in_part(data: dict[str, Any], kind: Any, where: str) -> None:
+    """Nothing, if all that a mapping says is right; what is missing, or null, is for the one that it is laid upon.
+
+    Raises:
+        ConfigError: as ``shaped`` does.
+    """
+    place, problem, expected = _explain_part(data, kind, "")
+    if problem:
+        raise ConfigError(where, place, problem, expected)
+
+
+def _explain_part(value: Any, kind: Any, place: str) -> tuple[str, str, str]:
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(filter(_is_record, get_args(kind)), kind)
+    if not isinstance(value, dict) or _container(kind) is not dict:
+        return _explain(value, kind, place)
+    hints = get_type_hints(kind, include_extras=True) if _is_record(kind) else None
+    for key, item in value.items():
+        if not isinstance(key, str):
+            return _key(key, place)
+        at = f"{place}.{key}".lstrip(".")
+        if hints is not None and key not in hints:
+            return at, "unknown key", nearest(key, list(hints))
+        if item is not None:
+            found = _explain_part(item, get_args(kind)[1] if hints is None else hints[key], at)
+            if found[1]:
+                return found
+    return "", "", ""
 
 
 def _explain(value: Any, kind: Any, place: str) -> tuple[str, str, str]:

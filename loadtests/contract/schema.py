@@ -242,6 +242,11 @@ class Pair(_Record, frozen=True):
     close: str
     #: canonical fields to pair by; the first that both carry counts
     by: list[str] = []
+    #: the opening needs this closing beside its others; without this, closings of one opening stand for each other. One that
+    #: ends no more than the call may have the opening's role: it is the same step of a turn
+    also: bool = False
+    #: the opening comes in pieces: all of one execution, and those that name none, are one
+    pieces: bool = False
 
 
 class Order(_Record, frozen=True):
@@ -251,6 +256,7 @@ class Order(_Record, frozen=True):
 
 
 class Control(_Record, frozen=True):
+    #: types of the embedded backend's own control frames, this one and the five below; of a target's nothing is asked
     ping: str = ""
     pong: str = ""
     heartbeat: str = ""

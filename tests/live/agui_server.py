@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from ag_ui.core import (
     BaseEvent,
@@ -25,10 +26,12 @@ from ag_ui.core import (
     RunStartedEvent,
     StepFinishedEvent,
     StepStartedEvent,
+    TextMessageChunkEvent,
     TextMessageContentEvent,
     TextMessageEndEvent,
     TextMessageStartEvent,
     ToolCallArgsEvent,
+    ToolCallChunkEvent,
     ToolCallEndEvent,
     ToolCallResultEvent,
     ToolCallStartEvent,
@@ -39,12 +42,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.live.otherworld import Act, Agent, Fault, ModelGoneError, Spelling, Spoiler, options, serve
 
-__all__ = ["app_of", "events_of"]
+__all__ = ["SHAPES", "app_of", "events_of", "shape_of"]
+
+#: one message after another; two open at a time, with a thought in their midst; and no event of a message or a call but chunks
+Shape = Literal["plain", "interleaved", "chunks"]
+SHAPES: tuple[Shape, ...] = ("plain", "interleaved", "chunks")
 
 PATH = "/agui"
 SPELLING = Spelling(
     kinds={
-        "RUN_STARTED": "started", "REASONING_START": "thought", "TOOL_CALL_START": "called", "TOOL_CALL_RESULT": "returned",
+        "RUN_STARTED": "started", "REASONING_START": "thought", "TOOL_CALL_START": "called", "TOOL_CALL_CHUNK": "called",
+        "TOOL_CALL_END": "call-end", "TOOL_CALL_RESULT": "returned",
         "TEXT_MESSAGE_CONTENT": "chunk", "RUN_FINISHED": "end", "RUN_ERROR": "end",
     },
     types=(("type",),),
@@ -54,38 +62,61 @@ SPELLING = Spelling(
 )  # fmt: skip
 
 
+def shape_of(run: str) -> Shape:
+    """All are the protocol's; which one a run has is a function of its id."""
+    return SHAPES[zlib.crc32(run.encode()) % len(SHAPES)]
+
+
 def events_of(act: Act, asked: RunAgentInput) -> Iterator[BaseEvent]:
     """The agent's act in AG-UI's words."""
-    run, thread = asked.run_id, asked.thread_id
-    thought, answer = f"think-{run}", f"answer-{run}"
+    run, thread, shape = asked.run_id, asked.thread_id, shape_of(asked.run_id)
+    answers = [f"answer-{n}-{run}" for n in range(2 if shape == "interleaved" else 1)]
     match act.kind:
         case "started":
             yield RunStartedEvent(thread_id=thread, run_id=run)
         case "thought":
-            yield ReasoningStartEvent(message_id=thought)
-            yield ReasoningMessageStartEvent(message_id=thought)
-            yield ReasoningMessageContentEvent(message_id=thought, delta=act.text)
-            yield ReasoningMessageEndEvent(message_id=thought)
-            yield ReasoningEndEvent(message_id=thought)
+            yield from _thinking(f"think-{run}", act.text)
             yield StepStartedEvent(step_name="research")
         case "called":
+            arguments = ('{"question": ', json.dumps(act.text) + "}")
+            if shape == "chunks":
+                yield ToolCallChunkEvent(tool_call_id=act.call, tool_call_name=act.tool, delta=arguments[0])
+                yield ToolCallChunkEvent(delta=arguments[1])
+                return
             yield ToolCallStartEvent(tool_call_id=act.call, tool_call_name=act.tool)
-            yield ToolCallArgsEvent(tool_call_id=act.call, delta='{"question": ')
-            yield ToolCallArgsEvent(tool_call_id=act.call, delta=json.dumps(act.text) + "}")
+            for argument in arguments:
+                yield ToolCallArgsEvent(tool_call_id=act.call, delta=argument)
             yield ToolCallEndEvent(tool_call_id=act.call)
         case "returned":
             result = f"result-{act.call}"
             yield ToolCallResultEvent(message_id=result, tool_call_id=act.call, content=act.text, role="tool")
+        case "chunk" if shape == "chunks":
+            if act.number == 0:
+                yield StepFinishedEvent(step_name="research")
+                yield TextMessageChunkEvent(message_id=answers[0], role="assistant")
+            yield TextMessageChunkEvent(delta=act.text)
         case "chunk":
             if act.number == 0:
                 yield StepFinishedEvent(step_name="research")
-                yield TextMessageStartEvent(message_id=answer, role="assistant")
-            yield TextMessageContentEvent(message_id=answer, delta=act.text)
+                for answer in answers:
+                    yield TextMessageStartEvent(message_id=answer, role="assistant")
+            yield TextMessageContentEvent(message_id=answers[act.number % len(answers)], delta=act.text)
+            if act.number == 1 and shape == "interleaved":
+                yield from _thinking(f"rethink-{run}", act.text)
         case _:
-            yield TextMessageEndEvent(message_id=answer)
+            for answer in answers if shape != "chunks" else ():
+                yield TextMessageEndEvent(message_id=answer)
             yield RunFinishedEvent(
                 thread_id=thread, run_id=run, result={"text": act.text}, outcome=RunFinishedSuccessOutcome()
             )
+
+
+def _thinking(message: str, text: str) -> Iterator[BaseEvent]:
+    yield ReasoningStartEvent(message_id=message)
+    yield ReasoningMessageStartEvent(message_id=message)
+    yield ReasoningMessageContentEvent(message_id=message, delta=text)
+    yield ReasoningMessageEndEvent(message_id=message)
+    yield ReasoningEndEvent(message_id=message)
 
 
 def wire(event: BaseEvent) -> dict[str, Any]:

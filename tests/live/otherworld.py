@@ -25,10 +25,10 @@ __all__ = ["FAULTS", "Act", "Agent", "Fault", "Spelling", "Spoiler", "options", 
 
 Frame = dict[str, Any]
 Place = tuple[str, ...]
-Kind = Literal["started", "thought", "called", "returned", "chunk", "answer", "end"]
+Kind = Literal["started", "thought", "called", "call-end", "returned", "chunk", "answer", "end"]
 Fault = Literal[
     "none", "lost-event", "doubled-event", "event-after-end", "never-ends", "swapped", "wrong-tool-id", "lost-chunk",
-    "wrong-type", "leaked", "mute", "raises",
+    "wrong-type", "leaked", "mute", "raises", "lost-tool-end",
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]  # the names of a Literal
 
@@ -134,6 +134,7 @@ class Spoiler:
         strikes = {
             "lost-event": "returned", "doubled-event": "returned", "wrong-tool-id": "returned", "lost-chunk": "chunk",
             "wrong-type": "thought", "event-after-end": "end", "never-ends": "end",
+            "lost-tool-end": "call-end",
         }  # fmt: skip
         if self.struck or kind is None or strikes.get(self.fault) != kind:
             return [frame]

@@ -14,6 +14,7 @@ CONTRACT = "ag-ui"
 #: its events have neither number nor id, so a doubled one shows by what it breaks
 FAULTS = {
     "lost-event": {"pairing"},
+    "lost-tool-end": {"pairing"},
     "doubled-event": {"pairing"},
     "event-after-end": {"terminal"},
     "never-ends": {"terminal"},
@@ -31,7 +32,7 @@ class TestAgUi(OtherWorld):
     server = "agui_server"
     contract = CONTRACT
     faults = FAULTS
-    quick = ("lost-event", "doubled-event", "never-ends", "leaked", "raises")
+    quick = ("lost-event", "lost-tool-end", "doubled-event", "never-ends", "leaked", "raises")
 
 
 def test_a_contract_of_another_protocol_does_not_fit(tmp_path: Path) -> None:

@@ -27,13 +27,17 @@ SENT = {
     "lost-event": -1, "doubled-event": 1, "event-after-end": 1, "never-ends": -1, "swapped": 0, "wrong-tool-id": 0,
     "lost-chunk": -1, "wrong-type": 0,
 }  # fmt: skip
+#: strikes what only AG-UI has
+OF_AGUI = {"lost-tool-end": -1}
+#: a run of each shape
+RUNS = {"run_1": "plain", "run_2": "interleaved", "run_5": "chunks"}
 
 Frames = list[dict[str, Any]]
 
 
-def agui_frames() -> Frames:
-    acts = Agent(1, "none").answer(RUN, "t", "what?")
-    return [agui_server.wire(event) for act in acts for event in agui_server.events_of(act, ASKED)]
+def agui_frames(run: str = RUN) -> Frames:
+    asked, acts = ASKED.model_copy(update={"run_id": run}), Agent(1, "none").answer(run, "t", "what?")
+    return [agui_server.wire(event) for act in acts for event in agui_server.events_of(act, asked)]
 
 
 def graphql_frames() -> Frames:
@@ -87,8 +91,16 @@ def test_a_fault_strikes_once_a_turn(world: tuple[Any, Frames], fault: Fault) ->
     assert len(new) == (1 if fault in {"event-after-end", "wrong-tool-id", "wrong-type"} else 0)
 
 
+@pytest.mark.parametrize("fault", OF_AGUI)
+def test_a_fault_of_one_protocol_strikes_once_a_turn(fault: Fault) -> None:
+    frames = agui_frames()
+    out = spoiled((agui_server, frames), fault)
+    assert len(out) - len(frames) == OF_AGUI[fault]
+    assert [frame for frame in out if frame not in frames] == []
+
+
 def test_every_fault_is_tested_here_and_mute_says_nothing(world: tuple[Any, Frames]) -> None:
-    assert set(FAULTS) == {*OF_THE_AGENT, *SENT, "mute"}
+    assert set(FAULTS) == {*OF_THE_AGENT, *SENT, *OF_AGUI, "mute"}
     assert spoiled(world, "mute") == []
 
 
@@ -104,9 +116,15 @@ def test_an_agent_that_raises_does_so_in_the_middle_of_a_turn() -> None:
         list(acts)
 
 
-def test_every_event_of_the_ag_ui_server_is_one_of_the_protocol_and_in_the_contract() -> None:
+def test_a_run_of_each_shape_is_tried_here() -> None:
+    assert {run: agui_server.shape_of(run) for run in RUNS} == RUNS
+    assert set(RUNS.values()) == set(agui_server.SHAPES)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_event_of_the_ag_ui_server_is_one_of_the_protocol_and_in_the_contract(run: str) -> None:
     known = load("ag-ui")
-    for frame in agui_frames():
+    for frame in agui_frames(run):
         assert EVENT.validate_python(frame).type == frame["type"]
         assert known.decode(json.dumps(frame).encode())[:3] == (known.by_name[frame["type"]].index, 0, 0)
 

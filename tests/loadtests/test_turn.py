@@ -54,6 +54,16 @@ def test_what_must_be_seen_leaves_the_closers_of_pairs_to_pairing() -> None:
     assert named == {"agent_started", "agent_thinking", "tool_executing", "agent_completed"}
 
 
+def test_a_demanded_closing_demands_its_opening() -> None:
+    """Else nobody would: that what is open is closed says nothing of a turn without any."""
+    demanding = changed(REFERENCE, events={"tool_executing": {"role": "tool-open"}})
+    tracker = TurnTracker(Rules(demanding, frozenset({ROOT})), 1, 0)
+    feed(tracker, "started", "thinking", "done")
+    assert [(kind.name, demanding.label(event)) for kind, _, event in tracker.settle()] == [
+        ("role-missing", "tool_executing")
+    ]
+
+
 @pytest.mark.parametrize(("end", "failed"), [("done", False), ("failed", True)])
 def test_the_roots_end_is_the_turns(end: str, failed: bool) -> None:
     tracker = turn()
@@ -207,6 +217,7 @@ ONLY_START = changed(
     events={
         "agent_thinking": {"role": "thinking"},
         "tool_executing": {"role": "tool-open"},
+        "tool_completed": {"role": "tool-close"},
         "agent_completed": {"role": "done"},
     },
 )
@@ -595,3 +606,77 @@ def test_where_nobody_was_named_before_whoever_ends_the_turn_was_its_root(first:
 
 def test_a_close_before_any_opening_is_told_without_a_detail() -> None:
     assert ends(play("reference", "start think open:1.1 close:1.1 close:2.2 done")) == [("close-without-open", 5, 0)]
+
+
+# -- openings with several closings, and closings with several openings -----------------------------------------------
+
+AGUI = load("ag-ui")
+SHORT = {
+    "run": "RUN_STARTED", "call": "TOOL_CALL_START", "args": "TOOL_CALL_ARGS", "called": "TOOL_CALL_END",
+    "result": "TOOL_CALL_RESULT", "chunk": "TOOL_CALL_CHUNK", "think": "REASONING_START", "text": "TEXT_MESSAGE_START",
+    "piece": "TEXT_MESSAGE_CONTENT", "end": "TEXT_MESSAGE_END", "whole": "TEXT_MESSAGE_CHUNK", "done": "RUN_FINISHED",
+}  # fmt: skip
+
+
+def agui(words: str, contract: Contract = AGUI) -> list[tuple[str, int]]:
+    """All that is told of a run, at once and at last; ``call.2``: of execution 2."""
+    tracker, told = TurnTracker(Rules(contract, frozenset()), 1, 0), []
+    for row, word in enumerate(words.split(), 1):
+        what, _, execution = word.partition(".")
+        event = AGUI.by_name[SHORT[what]].index
+        found = tracker.event(row, event, recovered=0, agent=0, tool=0, execution=int(execution or 0))
+        told += [(found[0].name, found[1])] if found else []
+    return told + settled(tracker)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run think call.1 args.1 called.1 result.1 text piece end done",
+        "run call.1 call.2 called.2 called.1 result.2 result.1 done",
+        "run call.1 result.1 called.1 done",
+        "run chunk.1 result.1 whole whole done",
+        "run chunk.1 chunk chunk.1 chunk.2 chunk result.2 result.1 done",
+        "run chunk.1 result.1 chunk.1 call.2 called.2 result.2 done",
+        "run text text piece piece end piece end done",
+        "run text text text piece end end end done",
+        "run text think piece call.1 called.1 result.1 whole end done",
+        "run done",
+    ],
+)
+def test_what_ag_ui_allows_is_not_found_fault_with(words: str) -> None:
+    assert agui(words) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("run call.1 args.1 result.1 done", [("open-without-close", 2)]),
+        ("run call.1 called.1 done", [("open-without-close", 2)]),
+        ("run call.1 done", [("open-without-close", 2)]),
+        ("run call.1 called.1 called.1 result.1 done", [("close-without-open", 4)]),
+        ("run call.1 called.9 result.1 done", [("wrong-execution", 3)]),
+        ("run called.1 call.1 result.1 done", [("close-without-open", 2)]),
+        ("run call.1 call.1 called.1 result.1 done", [("open-without-close", 3)]),
+        ("run chunk.1 chunk.1 done", [("open-without-close", 2)]),
+        ("run chunk.1 result.1 result.1 done", [("close-without-open", 4)]),
+        ("run chunk.1 result.9 done", [("wrong-execution", 3)]),
+        ("run result.1 done", [("close-without-open", 2)]),
+        ("run call.1 called.1 result.1 done called.1", [("after-end", 6)]),
+        ("run piece done", [("misplaced", 2)]),
+        ("run text piece done", [("misplaced", 4)]),
+        ("run text text piece end done", [("misplaced", 6)]),
+        ("run text piece end piece done", [("misplaced", 5)]),
+        ("think run done", [("misplaced", 1)]),
+    ],
+)
+def test_what_ag_ui_forbids_is_told_by_its_row(words: str, told: list[tuple[str, int]]) -> None:
+    assert agui(words) == told
+
+
+def test_a_demanded_closing_of_several_openings_is_demanded_itself() -> None:
+    result = {"role": "tool-close", "demanded": True, "fields": ["execution", "results"]}
+    demanding = changed(AGUI, events={"TOOL_CALL_RESULT": result})
+    assert agui("run chunk.1 result.1 done", demanding) == []
+    assert agui("run call.1 called.1 result.1 done", demanding) == []
+    assert agui("run done", demanding) == [("role-missing", 2)]

@@ -59,6 +59,32 @@ def test_a_contract_that_no_turn_can_keep_is_told() -> None:
         list(lines(contract))
 
 
+@pytest.mark.parametrize(
+    ("budgets", "words"),
+    [
+        ("{turn.totl: ['p(95)<1']}", ("budgets.turn.totl", "unknown metric", "did you mean 'turn.total'?")),
+        ("{turn.total: [p95<1]}", ("budgets.turn.total", "rule 'p95<1' cannot be read", "p(95)<1500")),
+        ("{'turn.total{fault:drop}': ['p(95)<1']}", ("budgets.turn.total{fault:drop}", "unknown fault 'drop'")),
+        ("{'turn.total{phase:steady, cohort:treaded}': ['p(95)<1']}", ("unknown cohort", "did you mean 'treated'?")),
+    ],
+)
+def test_a_budget_that_no_run_would_accept_is_told_before_all_else(budgets: str, words: tuple[str, ...]) -> None:
+    text = f"{SMALL}budgets: {budgets}\n"
+    contract = Contract(msgspec.yaml.decode(text.encode(), type=ContractFile), "mine.yaml", text)
+    with pytest.raises(ConfigError) as caught:
+        next(lines(contract))
+    assert [word for word in ("mine.yaml at ", *words) if word not in str(caught.value)] == []
+
+
+def test_a_budget_may_name_a_phase_that_only_a_scenario_knows() -> None:
+    text = (
+        SMALL
+        + "budgets: {'turn.total{phase: steady , cohort:direct}': ['p(95)<1'], 'turn.success{phase:x}': ['rate>0']}\n"
+    )
+    contract = Contract(msgspec.yaml.decode(text.encode(), type=ContractFile), "mine.yaml", text)
+    assert "turn.success{phase:x} rate>0" in "\n".join(lines(contract))
+
+
 def test_frames_that_all_fit_end_well() -> None:
     reference = load("reference")
     frames = kept(STARTED, {**STARTED, "seq": None}, {**STARTED, "event_version": "9"}, {"type": "chat_message"})
@@ -95,6 +121,14 @@ def test_text_of_the_backend_does_not_move_the_cursor() -> None:
 def test_a_frame_that_was_kept_in_part_says_nothing() -> None:
     frames = kept(STARTED) + kept('{"type": "agent_thi', size=9000)
     assert verdict(load("netra"), frames) == (["1 of 1 kept frames fit netra; 1 more were kept in part only"], "")
+
+
+def test_a_run_whose_frames_were_all_kept_in_part_fits_nothing() -> None:
+    said, error = verdict(load("netra"), kept('{"type": "agent_thi', '{"type"', size=9000))
+    assert said == []
+    assert error == (
+        "runs/one: holds no kept frame of the backend that is whole, and 2 in part; expected a run in which a turn was kept"
+    )
 
 
 def test_what_the_client_sent_is_not_asked() -> None:

@@ -90,6 +90,11 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "outcome of no end": ("outcomes: {events: {piece: ok}}\n", "", "", ("outcomes.events.piece", "'content'", "'done' or 'failed'")),
     "answer in nothing": ("answer: {event: ende, text: t}\n", "", "", ("answer.event", "did you mean 'ended'?")),
     "a reply to nothing": ("control: {replies: {pingg: {}}}\n", "", "", ("control.replies.pingg", "not in events", "one of")),
+    "a field that nobody reads": (
+        "", "turn: [run]", "turn: [run], turnn: [run]", ("fields.turnn", "read by nobody", "did you mean 'turn'?"),
+    ),
+    "a ping of nobody": ("control: {ping: peice}\n", "", "", ("control.ping", "not in events", "did you mean 'piece'?")),
+    "a pair whose end begins a tool": ("", "close: closed", "close: opened", ("pairs[0].close", "has the role 'tool-open'", "close'")),
     "a pong of nobody": ("control: {pong: pong}\n", "", "", ("control.pong", "not in events")),
     "a keepalive answered by nothing": (
         "control: {keepalive: {send: {}, every_ms: 9, expect: peice}}\n", "", "", ("control.keepalive.expect", "did you mean 'piece'?"),
@@ -148,8 +153,53 @@ BROKEN: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "mine.yaml"
+#: files that extend each other, ``mine.yaml`` the last; which of them is to blame; words that the error must hold
+BROKEN_LAYERS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
+    "extends nothing": (
+        {"mine.yaml": "name: mine\nextends: netraa\n"}, "mine.yaml",
+        ("at extends", "no contract 'netraa'", "did you mean 'netra'? or a YAML file beside it"),
+    ),
+    "a base that extends nothing": (
+        {"below/base.yaml": "extends: gone.yaml\n", "mine.yaml": "name: mine\nextends: below/base.yaml\n"}, "below/base.yaml",
+        ("at extends", "no contract 'gone.yaml'"),
+    ),
+    "a base that extends what stands beside another": (
+        {"base.yaml": SMALL, "below/base.yaml": "extends: base.yml\n", "base.yml": SMALL, "mine.yaml": "extends: below/base.yaml\n"},
+        "below/base.yaml", ("at extends", "no contract 'base.yml'"),
+    ),
+    "a circle that begins below": (
+        {"base.yaml": "extends: base.yaml\n", "mine.yaml": "extends: base.yaml\n"}, "base.yaml", ("at extends", "extends itself"),
+    ),
+    "a bad key in a base": (
+        {"base.yaml": SMALL.replace("demanded: true", "demandet: true"), "mine.yaml": "name: mine\nextends: base.yaml\n"},
+        "base.yaml", ("events.ended.demandet", "unknown key", "did you mean 'demanded'?"),
+    ),
+    "a bad word in a base": (
+        {"base.yaml": SMALL.replace("role: done", "role: finish"), "mine.yaml": "name: mine\nextends: base.yaml\nevents: {more: {}}\n"},
+        "base.yaml", ("events.ended.role", "is 'finish'", "one of content"),
+    ),
+    "a word of YAML's own in a base": (
+        {"base.yaml": SMALL + "control: {replies: {on: {}}}\n", "mine.yaml": "name: mine\nextends: base.yaml\ncontrol: {replies: {}}\n"},
+        "base.yaml", ("control.replies", "the key true", "text"),
+    ),
+    "a bad key upon a base": (
+        {"base.yaml": SMALL, "mine.yaml": "name: mine\nextends: base.yaml\nturn: {deadline: 5}\n"}, "mine.yaml",
+        ("turn.deadline", "unknown key", "did you mean 'deadline_ms'?"),
+    ),
+    "nothing under a bad key": (
+        {"base.yaml": SMALL, "mine.yaml": "name: mine\nextends: base.yaml\nlegasy:\n"}, "mine.yaml", ("at legasy", "unknown key"),
+    ),
+    "half a cancel": (
+        {"base.yaml": SMALL + "cancel: {within: 5}\n", "mine.yaml": "name: mine\nextends: base.yaml\ncancel: {template: {}}\n"},
+        "base.yaml", ("cancel.within", "did you mean 'within_ms'?"),
+    ),
+    "no name of its own": ({"base.yaml": SMALL, "mine.yaml": "extends: base.yaml\n"}, "mine.yaml", ("at name", "is missing", "text")),
+}  # fmt: skip
+
+
+def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
 
@@ -170,6 +220,30 @@ def test_a_mistake_is_told_with_file_place_and_expectation(tmp_path: Path, name:
     told = str(caught.value)
     assert told.startswith(str(path))
     assert [word for word in words if word not in told] == []
+
+
+@pytest.mark.parametrize("name", BROKEN_LAYERS)
+def test_of_files_that_extend_each_other_the_one_to_blame_is_named(tmp_path: Path, name: str) -> None:
+    files, blamed, words = BROKEN_LAYERS[name]
+    paths = [written(tmp_path, text, file) for file, text in files.items()]
+    with pytest.raises(ConfigError) as caught:
+        contract.load(paths[-1])
+    assert caught.value.where == str(tmp_path / blamed)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_a_mistake_in_the_whole_is_the_last_files(tmp_path: Path) -> None:
+    """What the base says is right until something is taken from under it."""
+    written(tmp_path, SMALL, "base.yaml")
+    path = written(tmp_path, "name: mine\nextends: base.yaml\nfields: {turn: []}\n")
+    with pytest.raises(ConfigError) as caught:
+        contract.load(path)
+    assert (caught.value.where, caught.value.place) == (str(path), "events.ended.fields")
+
+
+def test_an_inherited_field_may_stay_though_no_event_needs_it_any_more(tmp_path: Path) -> None:
+    text = "name: mine\nextends: netra\nevents: {agent_thinking: {fields: []}, tool_completed: {fields: [tool]}}\n"
+    assert "reasoning" in contract.load(written(tmp_path, text)).file.fields
 
 
 def test_every_kind_of_problem_is_planted() -> None:

@@ -60,7 +60,7 @@ def test_a_small_contract_compiles_into_tables(tmp_path: Path) -> None:
     assert [rule.index for rule in one.events] == [1, 2, 3, 4]
     assert one.roles == ("other", "started", "tool-open", "tool-close", "done")
     assert [one.label(i) for i in range(5)] == ["-", "began", "opened", "closed", "ended"]
-    assert (one.opens, one.closes) == ({2: 2}, {3: 2})
+    assert (one.opens, one.closes) == ({2: (2,)}, {3: 2})
     assert one.automaton == {"a": {1: "b"}, "b": {4: "b"}}
     assert one.ordered == (False, True, False, False, True)
     assert [rule.name for rule in one.demanded] == ["ended"]
@@ -80,6 +80,30 @@ def test_extends_merges_key_by_key_and_follows_the_chain(tmp_path: Path) -> None
     assert (one.name, one.file.legacy) == ("top", [])
     assert (one.file.turn.deadline_ms, one.file.turn.recovery_ms) == (5, 6)
     assert [rule.name for rule in one.events][-1] == "more"
+
+
+def test_each_file_is_looked_for_beside_the_one_that_extends_it(tmp_path: Path) -> None:
+    (below := tmp_path / "below").mkdir()
+    written(below, SMALL, "base.yaml")
+    written(below, "extends: base.yaml\nturn: {deadline_ms: 5}\n", "middle.yaml")
+    one = contract.load(written(tmp_path, "extends: below/middle.yaml\nname: top\n"))
+    assert (one.name, one.file.turn.deadline_ms) == ("top", 5)
+
+
+def test_pairs_tell_closings_that_stand_for_each_other_from_those_that_come_beside(tmp_path: Path) -> None:
+    text = SMALL.replace(
+        "pairs: [{open: opened, close: closed, by: [tool]}]",
+        "pairs: [{open: opened, close: closed}, {open: opened, close: broke}, {open: opened, close: said, also: true},"
+        " {open: piece, close: closed, pieces: true}]",
+    ).replace(
+        "  ended:", "  broke: {role: tool-close}\n  said: {role: tool-open}\n  piece: {role: tool-open}\n  ended:"
+    )
+    one = contract.load(written(tmp_path, text))
+    opened, closed, broke, said, piece = (one.by_name[n].index for n in ("opened", "closed", "broke", "said", "piece"))
+    assert one.closes == {closed: opened, broke: opened, said: opened}
+    assert one.pair_of == {closed: opened, broke: opened, said: said}
+    assert one.opens == {opened: (opened, said), piece: (opened,)}
+    assert one.in_pieces == {piece}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +131,7 @@ def test_a_built_in_contract_is_whole_and_reads_back_the_same(tmp_path: Path, na
     one = contract.load(name)
     again = contract.load(written(tmp_path, one.text))
     assert (again.digest, again.file) == (one.digest, one.file)
-    assert {"started", "done", "content" if name == "ag-ui" else "tool-close"} <= {rule.role for rule in one.demanded}
+    assert {"started", "done"} | (set() if name == "ag-ui" else {"tool-close"}) <= {rule.role for rule in one.demanded}
     assert {"tool-open", "tool-close", "thinking", "failed", "content"} <= set(one.roles)
     assert one.gates()
 
