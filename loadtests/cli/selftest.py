@@ -42,6 +42,10 @@ def selftest(
     defects = proof.names(defect)
     if seed >= 0:
         raise typer.Exit(0 if _one(seed, defect, contracts[0]) else NOT_RIGHT)
+    if only_clean and defect:
+        raise ConfigError("--only-clean", "", f"no clean run has {defect!r}", "--defect or --only-clean, not both")
+    if only_clean and not runs:
+        raise ConfigError("--runs", "", "with --only-clean, 0 plays nothing", "at least 1 clean run")
     ok = True
     if runs and not defect:
         for name in contracts:
@@ -102,10 +106,12 @@ def _show_figures(clean: Figures) -> None:
 def _show_cell(cell: Cell) -> None:
     from loadtests.conductor import selftest as proof
 
-    must = ", ".join([*sorted(cell.expected), *(f"({one})" for one in sorted(proof.possible(cell.defect)))]) or "-"
-    wrong = ", ".join(f"{id_} {count}" for id_, count in sorted(cell.wrong.items())) or "-"
-    mark = "" if cell.ok else "  <- WRONG" if cell.seeds else "  <- no occasion in any run"
-    found = f"{cell.detected}/{cell.seeds}"
+    may = sorted(proof.possible(cell.defect, cell.contract))
+    must = ", ".join([*sorted(cell.expected), *(f"({one})" for one in may)]) or "–"
+    wrong = ", ".join(f"{id_} {count}" for id_, count in sorted(cell.wrong.items())) or "–"
+    few = f"  <- an occasion in {cell.seeds} of {cell.runs} runs, and {cell.wanted} wanted"
+    mark = "" if cell.ok else few if cell.witness < 0 else "  <- WRONG"
+    found = f"{cell.detected}/{cell.seeds}" if cell.expected else "–"
     typer.echo(f"{cell.defect:<24} {cell.contract:<10} {found:>7}  {must:<22} {wrong:<20} {cell.false_alarms}{mark}")
     if not cell.ok and cell.witness >= 0:
         typer.echo(f"  replay it: {proof.command(cell.defect, cell.contract, cell.witness)}")
@@ -132,7 +138,8 @@ def _one(seed: int, defect: str, contract_name: str) -> bool:
         typer.echo(
             f"  {at_ms:10.3f} ms  session {one.session} turn {one.turn} row {one.row}  {one.kind.checker}: {one.kind.name}"
         )
-    ids = proof.found(played, proof.compiled(contract_name, proof.promised(defect))) - proof.possible(defect)
+    contract = proof.compiled(contract_name, proof.promised(defect))
+    ids = proof.found(played, contract) - proof.possible(defect, contract_name)
     must = proof.expected(defect, contract_name) if played.planted else frozenset()
     typer.echo(f"planted {played.planted}, history {played.digest}")
     typer.echo(f"found: {', '.join(sorted(ids)) or 'nothing'}; must be found: {', '.join(sorted(must)) or 'nothing'}")

@@ -32,8 +32,9 @@ class Host:
         self._names = 0
         self._epoch = 0
         self.links: list[ServerLink] = []
-        #: clients that must not come back, by number
+        #: clients that must go in their next pause, and of those, who have gone and must not come back; by number
         self.banned: set[int] = set()
+        self.sent_away: set[int] = set()
         #: how many connections the server held, at each second
         self.census: list[tuple[int, int]] = []
         #: all connections send through one gate, and this one holds it

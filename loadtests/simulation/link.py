@@ -59,8 +59,9 @@ class House(Protocol):
     rng: random.Random
     habits: Habits
     backend: Backend
-    #: clients that must not come back, by number
+    #: clients that must go in their next pause, and of those, who have gone and must not come back; by number
     banned: set[int]
+    sent_away: set[int]
     links: list[ServerLink]
     #: all connections send through one gate, and this one holds it
     one_gate: bool
@@ -126,7 +127,7 @@ class ServerLink:
                 self._host.clock.after_ms(self._host.habits.ping_ms, self._ping)
             number, user, resumes = head.decode().split(" ")
             self.client = int(number)
-            if self.client in self._host.banned:
+            if self.client in self._host.sent_away:
                 self.close(POLICY_VIOLATION, "banned")
                 return
             self.welcomed = self._host.backend.connected(self, user, cursor=resumes == "cursor")
@@ -198,7 +199,8 @@ class ServerLink:
             self.client in self._host.banned
             and now_ns - max(self.said_ns, self.heard_ns) >= BANNED_AFTER_MS * NS_PER_MS
         ):
-            self.close(POLICY_VIOLATION, "banned")  # in a pause: its last turn has been served
+            self._host.sent_away.add(self.client)  # in a pause: its last turn has been served
+            self.close(POLICY_VIOLATION, "banned")
             return
         if self.welcomed and now_ns - self.heard_ns >= IDLE_MS * NS_PER_MS:
             self.heard_ns = now_ns

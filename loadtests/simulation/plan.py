@@ -19,7 +19,10 @@ from loadtests.simulation.pipe import Conditions
 __all__ = ["CALM_MS", "PROMPTS", "SCENES", "STORM", "Plan", "plan_of"]
 
 LEAST_USERS, MOST_USERS = 9, 10
-TURNS, TURNS_UNRESUMED = 5, 8  # a message in doubt that cannot be resent costs the time of several
+TURNS = 5
+#: a message in doubt that cannot be resent may be waited for from the last fault for a whole recovery budget, and all turns planned
+#: meanwhile are dropped: so long must turns be planned that a user still has four
+UNRESUMED_MS = 36_000
 LEAST_FAULTS, MOST_FAULTS = 2, 4
 PACE_MS = (3_000, 4_500)
 QUIET_PACE_MS = 45_000
@@ -102,10 +105,10 @@ def _storm(seed: int, contract: Contract) -> Plan:
     )
     habits = Habits(fragment_share=rng.choice((0.0, 0.0, 0.1)), ping_ms=rng.choice((0.0, 2_000.0, 20_000.0)))
     policy = Policy(base_ms=rng.choice((50, 100, 200)), cap_ms=rng.choice((800, 1_500)))
-    killed = pace_ms * rng.uniform(5.2, 6.0) if rng.random() < CUT_SHORT_SHARE else 0.0
+    turns = TURNS if contract.resumes else -(-UNRESUMED_MS // pace_ms)
+    killed = pace_ms * (rng.uniform(5.2, 6.0) + (turns - TURNS)) if rng.random() < CUT_SHORT_SHARE else 0.0
     return Plan(
-        seed=seed, contract=contract.name, users=users, treated=treated,
-        turns=TURNS if contract.resumes else TURNS_UNRESUMED, pace_ms=pace_ms, policy=policy,
+        seed=seed, contract=contract.name, users=users, treated=treated, turns=turns, pace_ms=pace_ms, policy=policy,
         conditions=conditions, habits=habits, faults=_faults(rng, resumes=contract.resumes), killed_at_ms=killed,
         cancel_share=CANCEL_SHARE if contract.file.cancel else 0.0,
         overlap_share=OVERLAP_SHARE if contract.file.turn.concurrent else 0.0,

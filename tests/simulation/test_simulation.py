@@ -53,6 +53,24 @@ def test_clean_storms_give_no_alarm_and_leave_no_fault_idle(contract: str) -> No
     assert clean.turns >= RUNS * 8 * 4
 
 
+def test_a_storm_in_which_many_wait_in_doubt_at_the_end_of_the_faults_is_large_enough() -> None:
+    """Under a contract that does not resume three of nine users once waited through nearly all their turns."""
+    assert selftest.figures("netra", 1, 1225).small == 0
+
+
+def test_who_is_sent_away_for_good_has_had_his_last_turn_s_end() -> None:
+    """In this crowd one who was banned was cut in the middle of a turn."""
+    assert selftest.found(selftest.twin(31, "reference", "crowd"), selftest.compiled("reference")) == frozenset()
+
+
+@pytest.mark.parametrize("contract", selftest.CONTRACTS)
+def test_every_defect_and_mistake_is_found_by_exactly_its_checkers(contract: str) -> None:
+    """Once each; the proof plays twenty seeds of each."""
+    cells = list(selftest.matrix(selftest.names(), [contract], 1))
+    assert [cell.defect for cell in cells] == list(selftest.names())
+    assert {cell.defect: (cell.wrong, cell.missed) for cell in cells if not cell.ok} == {}
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_clean_twin_of_every_scene_is_clean(scene: str) -> None:
     for contract in selftest.CONTRACTS:

@@ -68,6 +68,24 @@ def test_what_is_wrong_comes_with_the_command_that_replays_it(monkeypatch: pytes
     assert "NOT right" in text
 
 
+def test_what_is_not_expected_is_not_counted_as_found() -> None:
+    code, text = called("selftest", "--defect", "late-event", "--contract", "netra", "--seeds", "1")
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("late-event")]
+    assert (code, row) == (0, ["late-event", "netra", "–", "–", "–", "0"])
+
+
+def test_too_few_occasions_are_not_right_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "MOST_TRIES", 1)
+    code, text = called("selftest", "--defect", "half-read", "--contract", "reference", "--seeds", "3")
+    assert (code, "an occasion in 1 of 3 runs, and 3 wanted" in text, "NOT right" in text) == (1, True, True), text
+
+
+@pytest.mark.parametrize("options", [("--runs", "0"), ("--defect", "duplicate")])
+def test_options_that_play_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, options: tuple[str, str]) -> None:
+    monkeypatch.setattr(selftest, "twin", None)  # before anything is played
+    assert options[0] in refused("selftest", "--only-clean", *options)
+
+
 def test_impossible_options_are_refused() -> None:
     assert "nearest" not in refused("selftest", "--defect", "duplicat")
     assert "duplicate" in refused("selftest", "--defect", "duplicat")

@@ -16,6 +16,7 @@ from loadtests.history import ROW
 from loadtests.simulation.faults import FAULTS
 from loadtests.simulation.mistakes import MISTAKES
 from loadtests.simulation.plan import SCENES, STORM
+from tests.proofs.simulation import summed
 
 
 @pytest.mark.parametrize("contract", selftest.CONTRACTS)
@@ -29,8 +30,19 @@ def test_a_defect_is_found_by_exactly_its_checkers(defect: str, contract: str) -
 
 def test_what_a_contract_cannot_promise_is_never_found_under_it() -> None:
     (cell,) = selftest.matrix(["replay-skips"], ["netra"], 2)
-    assert (cell.expected, cell.runs) == (frozenset(), 2)
+    assert (cell.expected, cell.runs, cell.detected) == (frozenset(), 2, 0)
     assert cell.ok
+
+
+def test_a_run_in_which_nothing_is_to_be_found_is_no_detection() -> None:
+    """The gate alone can tell, and this judge has none: it is planted, and there is nothing to detect."""
+    (cell,) = selftest.matrix(["late-event"], ["netra"], 2)
+    assert (cell.seeds, cell.detected, cell.ok) == (2, 0, True)
+
+
+def test_what_may_show_besides_may_not_where_nothing_may() -> None:
+    assert selftest.possible("never-resumes", "reference") == {"complete"}
+    assert selftest.possible("never-resumes", "netra") == frozenset()
 
 
 def test_a_judge_that_finds_something_else_is_told_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,5 +131,19 @@ def ghostly() -> str:
     return next(name for name in DEFECTS if selftest.scene_of(name) == "ghosts" and DEFECTS[name].ids["reference"])
 
 
-def test_a_cell_without_an_occasion_proves_nothing() -> None:
-    assert not Cell("duplicate", "reference", frozenset({"duplicate"}), runs=4).ok
+@pytest.mark.parametrize(
+    ("seeds", "detected", "ok"), [(0, 0, False), (1, 1, False), (19, 19, False), (20, 19, False), (20, 20, True)]
+)
+def test_a_cell_with_fewer_occasions_than_were_wanted_proves_nothing(seeds: int, detected: int, ok: bool) -> None:
+    cell = Cell("duplicate", "reference", frozenset({"duplicate"}), 20, runs=80, seeds=seeds, detected=detected)
+    assert cell.ok is ok
+
+
+@pytest.mark.parametrize(("reconnecting", "ok"), [(80, True), (79, False)])
+def test_the_proof_fails_where_too_few_storms_had_a_reconnect(reconnecting: int, ok: bool) -> None:
+    storms = {
+        "runs": 100, "sessions": 900, "turns": 7_000, "events": 70_000, "reconnecting": reconnecting, "small": 0, "cpu_s": 1.0,
+        "faults": USUAL, "effective": USUAL, "false_alarms": [],
+    }  # fmt: skip
+    assert summed("reference", [storms])["ok"] is ok
+    assert not summed("reference", [{**storms, "false_alarms": ["gauntlet selftest"]}])["ok"]

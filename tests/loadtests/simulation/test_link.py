@@ -129,6 +129,23 @@ def test_a_banned_client_is_sent_away_in_a_pause_and_not_let_in_again() -> None:
     assert again.heard.startswith(UPGRADED + b"\x88")
 
 
+def test_a_banned_client_that_is_cut_before_its_pause_is_let_in_again_and_then_sent_away() -> None:
+    """At the door its last turn may still be under way."""
+    scene = Scene()
+    scene.upgrade()
+    scene.host.banned.add(3)
+    scene.socket.close()
+    scene.run(100)
+    again = Ear()
+    socket = scene.road.connect(again)
+    assert not isinstance(socket, int)
+    socket.send(b"3 user3 cursor" + HELLO_END)
+    scene.run(100)
+    assert (len(scene.backend.users), scene.host.sent_away, again.heard) == (2, set(), UPGRADED)
+    scene.run(4_500)
+    assert (scene.host.sent_away, again.heard[: len(UPGRADED) + 1]) == ({3}, UPGRADED + b"\x88")
+
+
 def test_with_one_gate_who_cannot_send_holds_up_all() -> None:
     scene = Scene(capacity_bytes=10)
     scene.host.one_gate = True
