@@ -21,7 +21,7 @@ from reports.judgement import Check, CheckVerdict, Witness
 from reports.peers import View, dead_peers
 from reports.placed import Phases, PlacedFindings
 from reports.recovery import Recovery, recoveries
-from reports.replay import Replayed, Rows, as_rows, is_of_a_turn, replay_rows
+from reports.replay import Replayed, Rows, as_rows, replay_rows
 from reports.steadiness import GOOD, Comparison, Steadiness
 
 __all__ = ["Assessment", "Setting", "assess", "judge_history"]
@@ -133,12 +133,12 @@ def _own(
     rows: Rows, placed: PlacedFindings, found: Comparison, without: Callable[[Sequence[int]], Comparison]
 ) -> Comparison:  # fmt: skip
     """What is wrong with turns that all have findings of their own is counted there, and under no other id: then the others are
-    compared.
+    compared, of which none is bad.
     """
     if not (found.broken or found.unknown) or not _have_findings(rows, placed, found.rows):
         return found
     others = without(found.rows)
-    if others.broken or (others.unknown and not found.broken):
+    if others.unknown and not found.broken:
         return found
     return replace(others, meant=found.meant, aside=len(found.rows))
 
@@ -147,14 +147,7 @@ def _have_findings(rows: Rows, placed: PlacedFindings, bad: Sequence[int]) -> bo
     """Whether each of these turns was not answered and has a finding that no fault explains, or was meant while such a turn of its
     session was under way. A finding on a turn that was answered is no reason why it was slow.
     """
-    if not bad:
-        return False
-    found = {
-        (one.session, one.turn)
-        for some in placed.by_checker.values()
-        for one, _ in some
-        if is_of_a_turn(one) and not one.kind.warning
-    }
+    found = {(one.session, one.turn) for some in placed.by_checker.values() for one, _ in some if not one.kind.warning}
     if not found:
         return False
     spans: dict[int, list[tuple[int, int]]] = {}
@@ -256,7 +249,6 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
         violations += own.violations
         kinds.update(own.kinds)
         witnesses += own.witnesses
-        reason = "; ".join(part for part in (reason, own.reason) if part)
         scope = scope or own.scope
     samples, required = checker.samples(evidence), checker.required(evidence)
     verdict, why = _verdict(checker, samples, violations, setting, own, required=required)
@@ -275,7 +267,7 @@ def _verdict(
     """Laws 1 and 4: a witness stays, whatever could not be shown; nothing else is valid without something to rest on."""
     if violations and checker.timing and setting.unfit:  # times that we ourselves made long bear no witness
         return "unknown", f"the generator was the bottleneck: {setting.unfit}"
-    if violations and own is not None and own.astray:  # a fault may have hit whom it was not meant to
+    if own is not None and own.astray:  # a fault may have hit whom it was not meant to
         return "unknown", own.astray
     if violations:
         return "invalid", ""

@@ -139,7 +139,7 @@ class AgentService:
     def _begin(self, run: Run) -> None:
         turn, ask = run.turn, run.ask
         run.script = self._planter.turn(
-            turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(turn.stream, ask)
+            turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(turn, ask)
         )
         run.begun = True
         self._recent.append(_Words(turn.stream, ask.content))
@@ -253,7 +253,8 @@ class AgentService:
             self._threads.enter(following)
             self._begin(following)
 
-    def _site(self, stream: str, ask: Ask) -> Site:
+    def _site(self, turn: Turn, ask: Ask) -> Site:
+        stream = turn.stream
         elsewhere = (w for w in reversed(self._recent) if self._manager.lives_elsewhere(stream, w.stream))
         words = next(elsewhere, None)
         return Site(
@@ -265,4 +266,5 @@ class AgentService:
             foreign_stream=words.stream if words else "",
             lag_ms=ask.lag_ms,
             cuts=self._planter.cuts,
+            was_cut=not self._planter.cut_off.isdisjoint((turn.stream, turn.user)),
         )

@@ -155,7 +155,7 @@ class Backend:
     def lost(self, link: Link, unsent: Sequence[Parcel], *, cut: bool) -> None:
         """A connection ended; ``cut``: not by the client's own goodbye after its welcome."""
         if cut:
-            self.planter.cut(self._world.now_s())
+            self.planter.cut(self._world.now_s(), link.stream, link.user)
             if self.manager.owns(link):
                 self.agents.cut(link.stream)
         self.manager.leave(link, unsent)

@@ -260,7 +260,7 @@ _ROWS = (
     ),
     Defect(
         name="throttles-after-cut",
-        sentence="once a connection was cut, every turn is throttled, for ever",
+        sentence="who was cut is throttled ever after, and nobody else is",
         ids=found_by("restored", "complete schema"),
         needs="cut",
         script=turns.throttled_after_cut,

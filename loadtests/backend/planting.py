@@ -57,6 +57,8 @@ class Planter:
         self._first_cut_s: float | None = None
         self._last_cut_s: float | None = None
         self.cuts = 0
+        #: streams and users whose connection was cut
+        self.cut_off: set[str] = set()
         self.planted = 0
 
     @property
@@ -170,10 +172,11 @@ class Planter:
         self.planted += hit
         return hit
 
-    def cut(self, now_s: float) -> None:
-        """A client went without saying goodbye, or gave up waiting: it will be back."""
+    def cut(self, now_s: float, *whose: str) -> None:
+        """A client went without saying goodbye, or gave up waiting: it will be back. ``whose``: its stream and user."""
         if self._connections > SPARED_CONNECTIONS:
             self.cuts += 1
+            self.cut_off.update(filter(None, whose))
             self._last_cut_s = now_s
             if self._first_cut_s is None:
                 self._first_cut_s = now_s

@@ -81,6 +81,8 @@ class Site:
     lag_ms: float = 0.0
     #: connections that were cut so far
     cuts: int = 0
+    #: this session's own was among them
+    was_cut: bool = False
 
 
 #: The spoilt script, or None where this turn gives no occasion.
@@ -273,7 +275,7 @@ def rejected(script: Script, site: Site) -> Script:
 
 
 def throttled_after_cut(script: Script, site: Site) -> Script | None:
-    if not site.cuts:
+    if not site.was_cut:
         return None
     body = {"status": "throttled", "final_response": "too many requests for now"}
     return (script[0], replace(script[0], role="done", body=body))

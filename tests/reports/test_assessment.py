@@ -514,7 +514,7 @@ def test_without_a_fault_an_experiment_has_nothing_to_compare() -> None:
 
 def forgotten(answered: End, *, hit: int = 10, queued: bool = False, kind: str = "silent") -> Story:
     """Ten control users: of what the first of them send during a fault on others, half is never heard of again, and ends as said.
-    ``queued``: what they mean to send meanwhile is dropped.
+    ``queued``: what they mean to send meanwhile, to its very end, is dropped.
     """
     told = Story()
     for user in range(10):
@@ -527,7 +527,7 @@ def forgotten(answered: End, *, hit: int = 10, queued: bool = False, kind: str =
             elif spoilt:
                 told.turn(user, turn, at_ms, 900, answered, roles=[role for role in ROLES if role != "thinking"])
             elif queued and user < hit and 20_000 < at_ms - 1_000 < 25_000:
-                told.drop(user, at_ms - 500)
+                told.drop(user, at_ms - 100)
             else:
                 told.turn(user, turn, at_ms, 300)
         told.leave(user, 70_000)
@@ -535,7 +535,7 @@ def forgotten(answered: End, *, hit: int = 10, queued: bool = False, kind: str =
 
 
 @pytest.mark.parametrize(
-    ("hit", "queued", "silent", "left_out"), [(10, False, 29, 20), (6, True, 17, 29), (6, False, 17, 12)]
+    ("hit", "queued", "silent", "left_out"), [(10, False, 29, 20), (6, True, 17, 23), (6, False, 17, 12)]
 )
 def test_turns_that_carry_findings_of_their_own_are_counted_there_and_nowhere_else(
     hit: int, queued: bool, silent: int, left_out: int
@@ -561,6 +561,103 @@ def test_a_single_bad_turn_without_a_finding_of_its_own_keeps_all_of_them() -> N
 def test_a_finding_on_a_turn_that_was_answered_does_not_tell_why_it_was_slow() -> None:
     one = forgotten(End.OK, kind="unthought").check("control", DOWN)
     assert (one.verdict, one.violations) == ("invalid", 20)
+
+
+def controlled(*during: tuple[float, End, Sequence[str]]) -> Story:
+    """Forty turns of one control user before a fault, and then those named: milliseconds, end, events."""
+    told = Story()
+    told.connect(0, 100, "control")
+    for turn in range(1, 41):
+        told.turn(0, turn, turn * 100 + 100)
+    for i, (took_ms, how, roles) in enumerate(during):
+        told.turn(0, 41 + i, 20_200 + i * 100, took_ms, how, roles)
+    told.leave(0, 90_000)
+    return told
+
+
+FINE, SILENT, FAILED = (50.0, End.OK, ROLES), (50.0, End.TIMEOUT, ()), (50.0, End.FAILED, ROLES)
+
+
+@pytest.mark.parametrize(
+    ("silent", "fine", "verdict", "reason", "samples"),
+    [
+        (0, 40, "valid", "", 40),
+        (2, 38, "valid", "", 40),
+        (15, 25, "valid", "15 turns left out, with findings of their own", 25),
+        (4, 16, "valid", "4 turns left out, with findings of their own", 16),
+        (2, 10, "not-exercised", "2 of 12 turns took over", 12),
+        (2, 8, "not-exercised", "only 10 turns to compare", 10),
+        (15, 5, "not-exercised", "only 5 turns to compare", 5),
+    ],
+)
+def test_turns_with_findings_of_their_own_are_left_out_only_where_the_others_then_tell_more(
+    silent: int, fine: int, verdict: str, reason: str, samples: int
+) -> None:
+    one = controlled(*[SILENT] * silent, *[FINE] * fine).check("control", DOWN)
+    assert (one.verdict, one.violations, one.samples) == (verdict, 0, samples)
+    assert one.reason.startswith(reason)
+    assert bool(one.reason) is bool(reason)
+
+
+def test_a_warning_is_no_finding_that_a_failed_turn_is_counted_by() -> None:
+    told = controlled(SILENT, *[FAILED] * 10, *[FINE] * 9)
+    for row in told.rows:
+        if row["kind"] == RowKind.EVENT and 41 < row["turn"] <= 51:
+            row["flags"] = int(Flag.DEPRECATED)
+    checks = {one.id: one for one in told.assess(DOWN).checks}
+    assert (checks["vocabulary"].kinds, checks["silence"].kinds) == ({"deprecated": 50}, {"silent": 1})
+    assert (checks["control"].verdict, checks["control"].violations) == ("invalid", 11)
+
+
+@pytest.mark.parametrize(
+    ("unproven", "slow", "verdict", "violations", "samples"),
+    [
+        ({"w1"}, {"w1"}, "unknown", 20, 40),
+        ({"w1"}, {"w2"}, "invalid", 20, 20),
+        ({"w1"}, {"w1", "w2"}, "invalid", 20, 20),
+        ({"w1", "w2"}, {"w1", "w2"}, "unknown", 40, 40),
+        (set(), {"w1", "w2"}, "unknown", 40, 40),
+        ({"w1"}, set(), "valid", 0, 40),
+    ],
+)
+def test_who_suffers_from_a_fault_that_bit_is_a_witness_and_from_one_that_nobody_saw_bite_blames_nobody(
+    unproven: set[str], slow: set[str], verdict: str, violations: int, samples: int
+) -> None:
+    """Law 4; which faults did not bite is named, and where it is not, none did."""
+    later = window(26_000, 35_000, "w2")
+    told = Story()
+    told.connect(0, 100, "control")
+    for turn in range(1, 41):
+        told.turn(0, turn, turn * 100 + 100)
+    for id_, first, start_ms in (("w1", 41, 20_200), ("w2", 61, 26_200)):
+        for i in range(20):
+            told.turn(0, first + i, start_ms + i * 200, 160 if id_ in slow else 50)
+    told.leave(0, 90_000)
+    about = {"unproven": "some fault: absent", "unproven_windows": frozenset(unproven)}
+    one = told.check("control", DOWN, later, **about)
+    assert (one.verdict, one.violations, one.samples, one.required) == (verdict, violations, samples, True)
+    assert (one.reason == "some fault: absent") is (verdict == "unknown")
+
+
+LATE = "the generator was the bottleneck: its loop was late"
+
+
+@pytest.mark.parametrize(
+    ("during", "id_", "verdict", "reason"),
+    [
+        ([FAILED] * 40, "control", "unknown", LATE),
+        ([FINE] * 40, "control", "unknown", LATE),
+        ([FINE] * 39, "control", "not-exercised", LATE),
+        ([], "control", "not-exercised", "no control users' turns during others' faults"),
+        ([SILENT], "silence", "invalid", "a message was accepted and nothing ever came"),
+        ([FINE], "silence", "valid", ""),
+    ],
+)
+def test_a_late_generator_takes_away_what_times_show_and_nothing_else(
+    during: list[tuple[float, End, Sequence[str]]], id_: str, verdict: str, reason: str
+) -> None:
+    one = controlled(*during).check(id_, DOWN, unfit="its loop was late")
+    assert (one.verdict, one.reason) == (verdict, reason)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
