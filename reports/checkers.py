@@ -12,6 +12,7 @@ from typing import Literal
 
 from loadtests.contract.compile import Contract
 from loadtests.contract.content import StreamRule
+from loadtests.contract.envelope import on_wire
 from loadtests.history import Window
 from loadtests.retry import Policy
 from reports import policies
@@ -90,6 +91,11 @@ def _always(_: Evidence) -> bool:
 def declares_client(e: Evidence) -> bool:
     """Whether the contract says how the product's own client comes back (law 3)."""
     return e.contract.file.client is not None
+
+
+def _names_turns(e: Evidence) -> bool:
+    """Frames can name a turn. Where none can, each belongs to the turn in flight, and none to a turn that nobody began."""
+    return "turn" in on_wire(e.contract.file)
 
 
 def _promised_streams(contract: Contract) -> list[StreamRule]:
@@ -211,7 +217,7 @@ CHECKERS: tuple[Checker, ...] = (
     Checker("loss", "backend", _tells_gaps, lambda e: e.numbered or e.chunks, "numbered events, or chunks of a text"),
     Checker("honesty", "backend", lambda e: e.contract.resumes and e.cuts, lambda e: e.claims, "claims of continuity", needs_effect=True),
     Checker("leak", "backend", lambda e: e.users > 1, lambda e: e.events if e.sessions > 1 else 0, "events, with two sessions or more"),
-    Checker("phantom", "backend", _always, lambda e: e.named, "events of turns"),
+    Checker("phantom", "backend", _names_turns, lambda e: e.named, "events of turns"),
     Checker("idempotency", "backend", lambda e: e.contract.file.send.resend and e.doubtful > 0, lambda e: e.resent,
             "messages sent again"),
     Checker("close", "backend", _always, lambda e: e.connections, "connections"),

@@ -3,7 +3,9 @@
 The claim: at most a quarter of the turns are dropped, not answered, or slower than nine in ten were before by half as much
 again; nor is one in ten over twice what hardly one in twenty was over before. Turns of half the time are no return to what
 was before either, though nobody's fault: then nothing is said. (A tail may get shorter: the start of a run has one of its own.)
-It says nothing of fine differences, which budgets are for, and nothing where too few turns stand on either side.
+It says nothing of fine differences, which budgets are for, and nothing where too few turns stand on either side. Nor is a
+rate limit a defect: where only throttled turns make the difference, the quota was measured, unless it is a fault's own users
+that are throttled while the control group is not.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,7 @@ LEAST_MEANT = 40
 CONTROL = "control"
 BEFORE, DURING, AFTER = "before", "during", "after"
 GOOD = frozenset(end for end, one in ENDINGS.items() if one.counts_as == "ok")
-#: no sample: a promise kept, a message that a fault may have swallowed; who is throttled or rejected is not served as before
+#: no sample: a promise kept, a message that a fault may have swallowed; who is rejected is not served as before
 IDLE = frozenset({End.CANCELLED, End.IN_DOUBT})
 DROPPED = -1
 
@@ -137,6 +139,10 @@ class Steadiness:
         }
         self._first_ns = min((one.start_ns for one in self._windows), default=0)
         self._switches = sorted(at for one in self._windows for at in (one.start_ns, one.end_ns) if at is not None)
+        #: when the first cohort is over its faults; of the control group's turns since then, answered and throttled ones
+        self._over_ns = min((over_ns for _, over_ns in self._bounds.values()), default=math.inf)
+        self._control_good = self._control_throttled = 0
+        self._throttled: set[int] = set()
         self._turns: dict[tuple[str, str], _Turns] = {}
         #: sets of windows, as places in their list, and the number of each; the first is that of no window
         self._sets: dict[tuple[int, ...], int] = {(): 0}
@@ -145,9 +151,14 @@ class Steadiness:
         """``end``: an ``End``, or DROPPED."""
         if not self._windows or not intended_ns or end in IDLE:
             return
+        if cohort == CONTROL and intended_ns > self._over_ns:
+            self._control_good += end in GOOD
+            self._control_throttled += end == End.THROTTLED
         place, hits = self._place(cohort, intended_ns, end_ns)
         if not place:
             return
+        if end == End.THROTTLED:
+            self._throttled.add(row)
         hit = self._sets.setdefault(hits, len(self._sets))
         turns = self._turns.get((cohort, place))
         if turns is None:
@@ -184,11 +195,35 @@ class Steadiness:
         of the ids ``unproven``, and without the rows ``aside``.
         """
         idle = {number for hits, number in self._sets.items() if hits and self._ids(hits) <= set(unproven)}
-        return self._compare([CONTROL], DURING, idle, aside)
+        return self._but_for_quota([CONTROL], DURING, idle, aside)
 
     def restored(self, aside: Collection[int] = ()) -> Comparison:
         """The treated cohorts after their last fault and its grace, without the rows ``aside``."""
-        return self._compare(sorted(self._bounds), AFTER, (), aside)
+        cohorts = sorted(self._bounds)
+        if self._control_is_served():
+            return self._compare(cohorts, AFTER, (), aside)
+        return self._but_for_quota(cohorts, AFTER, (), aside)
+
+    def _control_is_served(self) -> bool:
+        """Surely at most as many of the control group's turns as may be bad are throttled while the others are over their faults:
+        no quota of all can then be what throttles those.
+        """
+        return bounds(self._control_throttled, self._control_good + self._control_throttled)[1] <= ALLOWED
+
+    def _but_for_quota(
+        self, cohorts: Sequence[str], place: str, hits: Collection[int], aside: Collection[int]
+    ) -> Comparison:
+        """Throttled turns are not answered as before, and alone no reason to blame anybody."""
+        found = self._compare(cohorts, place, hits, aside)
+        if not (found.broken or found.unknown):
+            return found
+        others = self._compare(cohorts, place, hits, {*aside, *self._throttled})
+        if others.broken:
+            return others
+        if not found.broken and others.unknown:
+            return found
+        throttled = f"{found.samples - others.samples} of {found.samples} turns to compare were throttled"
+        return replace(found, broken=False, unknown=f"you measured the quota: {throttled}")
 
     def _ids(self, hits: Iterable[int]) -> set[str]:
         return {self._windows[i].id for i in hits}

@@ -50,6 +50,8 @@ TARGETS = {
     "history": Target("loadtests/history.py", ("tests/loadtests/test_history.py",), "attribute,phase_at"),
     "checkers": _judge("checkers", "assessment", "peers"),
     "placed": _judge("placed"),
+    "sieve": _judge("sieve", "sieve", "placed"),
+    "replay": _judge("replay", "replay", "evidence", "placed", "assessment"),
     "recovery": _judge("recovery"),
     "policies": _judge("policies"),
     "peers": _judge("peers"),

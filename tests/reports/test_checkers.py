@@ -111,9 +111,15 @@ def test_each_way_to_tell_repeats_and_gaps_exercises_who_looks_for_them(field: s
 
 
 def test_another_world_s_streams_require_what_only_a_cursor_did() -> None:
-    for name, wanted in (("graphql-transport-ws", {"duplicate", "loss"}), ("ag-ui", {"loss"}), ("netra", set())):
+    for name, wanted in (("graphql-transport-ws", {"duplicate", "loss"}), ("ag-ui", set()), ("netra", set())):
         required = ids(checker for checker in CHECKERS if checker.required(evidence(load(name), (), 9)))
         assert required & {"duplicate", "loss"} == wanted
+
+
+@pytest.mark.parametrize(("name", "required"), [("netra-demo", False), ("netra", True), ("ag-ui", True)])
+def test_a_turn_that_nobody_began_is_looked_for_where_frames_can_name_a_turn(name: str, required: bool) -> None:
+    phantom = next(checker for checker in CHECKERS if checker.id == "phantom")
+    assert phantom.required(evidence(load(name), (), 0)) is required
 
 
 def test_a_single_session_cannot_leak() -> None:

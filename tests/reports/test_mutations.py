@@ -6,6 +6,7 @@ The histories are the simulation's, without faults; what each change must cause 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -16,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loadtests.contract import Contract, load
-from loadtests.history import DTYPE, UNKNOWN_TURN, Flag, RowKind
+from loadtests.history import DTYPE, UNKNOWN_TURN, End, Flag, RowKind, Window
 from loadtests.simulation import plan_of, play
 from reports.assessment import judge_history
 
 Rows = np.ndarray[Any, np.dtype[Any]]
 SEEDS = (1, 2, 3, 4)
 CONTRACTS = ("reference", "netra")
-CHANGES = ("drop", "duplicate", "swap", "foreign", "stray", "delay", "truncate")
+CHANGES = ("drop", "duplicate", "swap", "foreign", "stray", "move", "delay", "truncate")
 
 
 class Site(NamedTuple):
@@ -40,6 +41,9 @@ class Site(NamedTuple):
     after_role: str
     after_nested: bool
     same_tool: bool
+    #: whether a chunk of the same turn's text comes behind it; another turn of the same session
+    chunked: bool
+    other: int
 
 
 class History(NamedTuple):
@@ -84,6 +88,8 @@ def _sites(contract: Contract, rows: Rows, strings: tuple[str, ...]) -> tuple[Si
             Site(
                 at, role(at), nested(at), bool(numbered), bool(alike), after, role(after) if later else "",
                 bool(later) and nested(after), bool(later) and rows["execution"][after] == row["execution"] != 0,
+                any(role(i) == "content" for i in later),
+                next(int(rows["turn"][i]) for i in session if rows["turn"][i] != row["turn"]),
             )
         )  # fmt: skip
     return tuple(sites)
@@ -110,6 +116,8 @@ def changed(one: History, change: str, site: Site) -> Rows:
         rows["foreign"][at] = (int(rows["session"][at]) + 1) % one.users
     elif change == "stray":
         rows["turn"][at] = UNKNOWN_TURN
+    elif change == "move":
+        rows["turn"][at] = site.other
     elif change == "delay":
         rows["received"][at:] += 60_000 * 1_000_000
     return rows
@@ -123,6 +131,16 @@ def lacking(site: Site) -> set[str]:
     if site.role == "thinking" and not site.repeated:
         return {"complete"}
     return {"complete"} if site.role == "started" and not site.nested else set()
+
+
+def taken(one: History, site: Site) -> set[str]:
+    """What a turn shows that one event was taken from, whose number is there."""
+    if site.role == "done" and not site.nested:
+        return {"self"}
+    if site.role == "content":  # the last chunk leaves no gap, and the whole was compared when it came
+        return {"loss"} if one.contract.has_cursor and site.chunked else set()
+    paired = site.nested and one.contract.file.agents.paired and site.role in {"started", "done"}
+    return lacking(site) | ({"pairing"} if paired else set())
 
 
 def expected(one: History, change: str, site: Site) -> set[str]:
@@ -139,6 +157,9 @@ def expected(one: History, change: str, site: Site) -> set[str]:
         return {"leak"}
     if change == "swap":
         return _swapped(one, site)
+    if change in {"stray", "move"}:
+        # It is missing from whom it belongs to; where it went it is nobody's, or comes to a turn that is over or not yet begun.
+        return {"phantom" if change == "stray" else "terminal"} | taken(one, site)
     # A history that breaks off accuses the harness; what is late is for gates to say.
     return {"self"} if change == "truncate" else set()
 
@@ -181,16 +202,8 @@ def test_a_change_turns_exactly_what_it_must(name: str, change: str, data: st.Da
     sites = one.sites
     if change == "swap":
         sites = tuple(s for s in sites if s.after >= 0 and not paired_agents_swapped(one, s))
-    elif change == "stray":
-        sites = tuple(s for s in sites if s.role != "done" or s.nested)  # an end that strays leaves its turn open
     site = data.draw(st.sampled_from(sites))
-    found = ids(one, changed(one, change, site))
-    if change == "stray":
-        # It is nobody's, so it is also missing from whom it belongs to; the cause is named in any case.
-        assert "phantom" in found
-        assert found - {"phantom"} <= {"complete", "pairing", "loss"}
-    else:
-        assert found == expected(one, change, site)
+    assert ids(one, changed(one, change, site)) == expected(one, change, site)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -216,3 +229,102 @@ def test_a_mark_on_one_row_turns_vocabulary_alone(flag: Flag) -> None:
     rows = one.rows.copy()
     rows["flags"][site.at] |= int(flag)
     assert ids(one, rows) == {"vocabulary"}
+
+
+# -- a history with a cut ----------------------------------------------------------------------------------------------
+
+
+class Cut(NamedTuple):
+    """Everybody of one cohort was cut once, and came back."""
+
+    contract: Contract
+    rows: Rows
+    strings: tuple[str, ...]
+    users: int
+    windows: tuple[Window, ...]
+
+    def ids(self, rows: Rows) -> set[str]:
+        checks = judge_history(self.contract, self.users, self.windows, rows, self.strings)
+        return {check.id for check in checks if check.verdict == "invalid"}
+
+    def places(self, kind: RowKind, wanted: Callable[[np.void], bool] = lambda _: True) -> list[int]:
+        return [at for at in np.flatnonzero(self.rows["kind"] == kind).tolist() if wanted(self.rows[at])]
+
+
+@cache
+def cut_history(name: str) -> Cut:
+    contract = load(name)
+    plan = plan_of(2, contract, "long")
+    played = play(plan, contract, load("reference"))
+    return Cut(contract, np.frombuffer(played.rows, DTYPE), played.strings, plan.users, played.windows)
+
+
+def denies(at: int, rows: Rows) -> None:
+    rows["flags"][at] &= ~np.uint16(Flag.RESUMED)
+
+
+def knows_less(at: int, rows: Rows) -> None:
+    rows["cursor"][at] = 0
+
+
+def closes_cleanly(at: int, rows: Rows) -> None:
+    rows["code"][at] = 1000
+
+
+def hangs_up(at: int, rows: Rows) -> None:
+    rows["flags"][at], rows["code"][at] = int(Flag.RESUMED), 1011
+
+
+def ends_early(at: int, rows: Rows) -> None:
+    """Before the event that ended it."""
+    mine = (
+        (rows["kind"] == RowKind.EVENT) & (rows["session"] == rows["session"][at]) & (rows["turn"] == rows["turn"][at])
+    )
+    last = np.flatnonzero(mine)[-1]
+    rows[[at, last]] = rows[[last, at]]
+
+
+def has_waited(at: int, rows: Rows) -> None:
+    rows["code"][at] = End.TIMEOUT
+
+
+def is_ours(row: np.void) -> bool:
+    return bool(row["flags"] & Flag.OURS)
+
+
+def is_amid(row: np.void) -> bool:
+    return bool(row["flags"] & Flag.MID_TURN) and not is_ours(row)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize(
+    ("kind", "wanted", "change", "expected"),
+    [
+        # A stream that is not continued begins with its first number, and what comes then has a later one.
+        (RowKind.CLAIM, lambda _: True, denies, {"loss"}),
+        (RowKind.CLAIM, lambda _: True, knows_less, {"honesty", "loss"}),
+        # The fault explains that a connection broke, and not that a turn under way was taken leave of.
+        (RowKind.CLOSE, is_amid, closes_cleanly, {"close"}),
+        (RowKind.CLOSE, is_ours, hangs_up, {"close"}),
+        (RowKind.END, lambda _: True, ends_early, {"self"}),
+        # For whom the client has waited long enough is no matter of the backend's, whose end is there.
+        (RowKind.END, lambda _: True, has_waited, set()),
+    ],
+)
+def test_a_change_of_a_row_that_is_no_event_turns_exactly_what_it_must(
+    name: str, kind: RowKind, wanted: Callable[[np.void], bool], change: Callable[[int, Rows], None], expected: set[str]
+) -> None:
+    one = cut_history(name)
+    places = one.places(kind, wanted)
+    assert bool(places) is (kind is not RowKind.CLAIM or one.contract.resumes)
+    for at in places[:: len(places) // 5 + 1]:
+        rows = one.rows.copy()
+        change(at, rows)
+        assert one.ids(rows) == expected
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_history_with_a_cut_is_clean(name: str) -> None:
+    one = cut_history(name)
+    assert one.ids(one.rows) == set()
+    assert len(one.places(RowKind.CLOSE, lambda row: not is_ours(row))) == 9

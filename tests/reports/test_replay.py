@@ -11,10 +11,11 @@ import pytest
 
 import reports.replay
 import reports.sieve
+from loadtests.contract import load
 from loadtests.findings import BY_NAME, Finding
 from loadtests.history import DTYPE, UNKNOWN_TURN, End, Flag, RowKind
 from loadtests.rundir import read_run
-from reports.replay import as_rows, is_of_a_turn, of_own_turns, replay
+from reports.replay import OF_A_WHOLE_TURN, Replayed, as_rows, is_of_a_turn, of_own_turns, replay
 from tests.reports.rundirs import Frames, Plan, write_run
 from tests.reports.stories import MS, ROLES, START_NS, Story, window
 
@@ -238,3 +239,184 @@ def test_rows_of_any_make_are_one_array() -> None:
     assert as_rows(rows) is rows
     assert as_rows(rows.tolist()).tolist() == rows.tolist()
     assert len(as_rows([])) == 0
+
+
+# -- what each kind of row tells its tracker and its client's account --------------------------------------------------
+
+
+def kinds_of(again: Replayed) -> set[str]:
+    return {finding.kind.name for finding in again.findings}
+
+
+def test_what_is_of_a_whole_turn_is_a_kind_of_finding() -> None:
+    assert BY_NAME.keys() >= OF_A_WHOLE_TURN
+
+
+@pytest.mark.parametrize(("cut_ms", "explained"), [(9_999, 0), (10_001, 1)])
+def test_a_message_is_swallowed_between_its_send_and_its_cut(cut_ms: float, explained: int) -> None:
+    story = Story()
+    story.connect(0, 10, "treated")
+    story.send(0, 1, 5_000)
+    story.close(0, cut_ms, flags=int(Flag.MID_TURN))
+    story.end(0, 1, 40_000, End.IN_DOUBT)
+    story.leave(0, 50_000)
+    again = story.replayed(window(10_000, 12_000))
+    assert (again.sieve.excuses["silent-cut"], again.sieve.counts["silent-cut"]) == (explained, 1 - explained)
+
+
+@pytest.mark.parametrize(("asked_ms", "explained"), [(19_999, 1), (20_001, 0), (None, 0)])
+def test_a_ping_goes_unanswered_from_when_it_was_asked_to_the_hang_up(asked_ms: float | None, explained: int) -> None:
+    """Where nobody knows since when, it is of the moment of the hang-up."""
+    story = Story()
+    story.connect(0, 10, "treated")
+    asked_ns = 0 if asked_ms is None else START_NS + round(asked_ms * MS)
+    story.row(
+        RowKind.CLOSE, 0, 30_000, code=1006, intended=asked_ns, flags=int(Flag.OURS | Flag.NEVER_READY | Flag.RESUMED)
+    )
+    story.row(RowKind.STOP, 0, 50_000)
+    again = story.replayed(window(10_000, 20_000))
+    assert (again.sieve.excuses["unanswered"], again.sieve.counts["unanswered"]) == (explained, 1 - explained)
+
+
+@pytest.mark.parametrize(("cut", "kind"), [(False, "hole"), (True, "hole-at-cut")])
+def test_what_is_missing_behind_a_cut_is_told_from_what_is_missing_elsewhere(cut: bool, kind: str) -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.send(0, 1, 100)
+    story.event(0, 1, 110, "started", cursor=1)
+    if cut:
+        story.close(0, 120)
+        story.connect(0, 130)
+    story.event(0, 1, 140, "thinking", cursor=3)
+    story.leave(0, 5_000)
+    assert kinds_of(story.replayed()) & {"hole", "hole-at-cut"} == {kind}
+
+
+@pytest.mark.parametrize(("flags", "kinds"), [(0, set()), (int(Flag.MID_TURN), {"closed-early"})])
+def test_a_clean_close_is_early_in_the_middle_of_a_turn_alone(flags: int, kinds: set[str]) -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.close(0, 100, 1000, flags)
+    story.row(RowKind.STOP, 0, 200)
+    assert kinds_of(story.replayed()) == kinds
+
+
+@pytest.mark.parametrize(
+    ("contract", "ours", "ended", "late", "doubtful"),
+    [
+        ("reference", False, False, False, 1), ("netra", False, False, False, 0), ("reference", True, False, False, 0),
+        ("reference", False, True, False, 0), ("reference", False, False, True, 0),
+    ],
+)  # fmt: skip
+def test_a_message_is_in_doubt_that_a_cut_may_have_swallowed_and_that_may_be_sent_again(
+    contract: str, ours: bool, ended: bool, late: bool, doubtful: int
+) -> None:
+    """Not one that we hung up on, nor that was given up, nor that was meant when the connection was gone."""
+    story = Story(load(contract))
+    story.connect(0, 10)
+    story.send(0, 1, 130 if late else 100)
+    story.close(0, 120, flags=int(Flag.OURS) if ours else 0)
+    if ended:
+        story.end(0, 1, 140, End.TIMEOUT)
+    story.connect(0, 200)
+    assert story.replayed().doubtful == doubtful
+
+
+@pytest.mark.parametrize(
+    ("asked", "head", "resumed", "kinds"),
+    [
+        (5, 3, True, {"claimed-behind"}),
+        (5, 5, True, {"claimed-over-hole"}),
+        (5, 3, False, set()),
+        (None, 0, True, set()),
+    ],
+)
+def test_a_claim_is_held_against_what_was_asked(asked: int | None, head: int, resumed: bool, kinds: set[str]) -> None:
+    """A declared loss claims nothing, and who asked for nothing was promised nothing."""
+    story = Story()
+    story.connect(0, 10)
+    story.close(0, 100, flags=int(Flag.OURS))
+    story.connect(0, 110)
+    if asked is not None:
+        story.row(RowKind.ASK, 0, 120, cursor=asked)
+    story.row(RowKind.CLAIM, 0, 130, cursor=head, flags=int(Flag.RESUMED) if resumed else 0)
+    story.leave(0, 5_000)
+    assert kinds_of(story.replayed()) == kinds
+
+
+def test_under_a_contract_without_a_resume_a_claim_says_nothing() -> None:
+    story = Story(load("netra"))
+    story.connect(0, 10)
+    story.row(RowKind.ASK, 0, 120, cursor=5)
+    story.row(RowKind.CLAIM, 0, 130, cursor=3, flags=int(Flag.RESUMED))
+    story.leave(0, 5_000)
+    assert kinds_of(story.replayed()) == set()
+
+
+@pytest.mark.parametrize(
+    ("end", "roles", "unheard"),
+    [(End.OK, ROLES[:-1], 2), (End.OK, ROLES, 0), (End.TIMEOUT, ROLES[:-1], 0), (End.FAILED, ROLES[:-1], 2)],
+)
+def test_a_turn_ended_unheard_if_the_backend_ended_it_by_what_is_not_there(
+    end: End, roles: tuple[str, ...], unheard: int
+) -> None:
+    story = Story()
+    story.connect(0, 10)
+    for turn in (1, 2):
+        story.turn(0, turn, turn * 100, how=end, roles=roles)
+    story.leave(0, 5_000)
+    assert story.replayed().unheard == unheard
+
+
+def test_a_planned_message_that_found_no_connection_called_for_an_attempt() -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.close(0, 100)
+    story.refused(0, 200)
+    story.refused(0, 300)
+    story.drop(0, 300)
+    story.row(RowKind.STOP, 0, 5_000)
+    (outage,) = story.replayed().clients[0].outages
+    assert (outage.dropped, outage.prompted) == (1, {1})
+
+
+def test_a_message_that_was_sent_again_and_acknowledged_was_never_executed() -> None:
+    """Sent again to nobody who answered, it is simply silent."""
+    found = []
+    for again in (True, False):
+        story = Story()
+        story.connect(0, 10)
+        story.send(0, 1, 100)
+        story.event(0, 1, 105, "other", cursor=-1)
+        story.close(0, 110, flags=int(Flag.MID_TURN))
+        story.connect(0, 200)
+        if again:
+            story.row(RowKind.RESEND, 0, 210, turn=1)
+        story.end(0, 1, 9_000, End.TIMEOUT)
+        story.leave(0, 10_000)
+        found.append(kinds_of(story.replayed()) & {"never-executed", "silent-cut"})
+    assert found == [{"never-executed"}, {"silent-cut"}]
+
+
+@pytest.mark.parametrize(("cancelled", "kind"), [(True, "cancel-ignored"), (False, "never-ended")])
+def test_a_turn_that_goes_on_after_its_cancel_has_ignored_it(cancelled: bool, kind: str) -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.send(0, 1, 100)
+    story.event(0, 1, 110, "started")
+    if cancelled:
+        story.row(RowKind.CANCEL, 0, 120, turn=1)
+    story.end(0, 1, 3_000, End.TIMEOUT)
+    story.leave(0, 5_000)
+    assert kinds_of(story.replayed()) == {kind}
+
+
+def test_an_outage_that_nothing_ends_lasts_until_its_session_is_over() -> None:
+    story = Story()
+    for session in range(2):
+        story.connect(session, 10)
+    story.close(0, 100)
+    story.row(RowKind.STOP, 0, 200)
+    story.leave(1, 5_000)
+    (outage,) = story.replayed().clients[0].outages
+    assert outage.end_ns == START_NS + 200 * MS

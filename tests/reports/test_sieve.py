@@ -10,7 +10,7 @@ import reports.sieve
 from loadtests.findings import BY_NAME, Finding
 from loadtests.history import Window
 from reports.sieve import Sieve, explains
-from tests.reports.stories import REFERENCE, START_NS, S, window
+from tests.reports.stories import MS, REFERENCE, START_NS, S, window
 
 DOWN = Window("w1", "down", "treated", "down", 0, 1, {}, disconnects=True, swallows=True)
 JAM = Window("w1", "jam", "treated", "jam", 0, 1, {}, disconnects=False, swallows=True)
@@ -75,3 +75,25 @@ def test_a_span_goes_before_the_moment_of_a_row() -> None:
     sieve.add(Finding(BY_NAME["silent-cut"], 0, 1, 0, late_ns), "treated", late_ns, (START_NS - 1, START_NS))
     sieve.add(Finding(BY_NAME["silent-cut"], 0, 2, 0, late_ns), "treated", late_ns)
     assert (sieve.excuses, [one.finding.turn for one in sieve.placed]) == ({"silent-cut": 1}, [2])
+
+
+GRACE_MS, HANDSHAKE_MS = REFERENCE.file.turn.recovery_ms, REFERENCE.file.handshake.timeout_ms
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen_ms", "explained"),
+    [
+        # it hung from its dial on, and any of that may have been the fault's
+        ("never-ready", 20_000 + HANDSHAKE_MS, True), ("never-ready", 20_001 + HANDSHAKE_MS, False), ("never-ready", 9_999, False),
+        # it was on its way for a second at most
+        ("silent", 9_000, True), ("silent", 8_999, False), ("silent", 20_000, True), ("silent", 20_001, False),
+        # what is of one moment
+        ("abnormal-close", 9_999, False), ("abnormal-close", 10_000, True), ("abnormal-close", 20_000 + GRACE_MS, True),
+        ("abnormal-close", 20_001 + GRACE_MS, False),
+    ],
+)  # fmt: skip
+def test_a_finding_stands_where_its_deed_can_have_been(kind: str, seen_ms: float, explained: bool) -> None:
+    sieve = Sieve(REFERENCE, [window(10_000, 20_000)])
+    sieve.add(Finding(BY_NAME[kind], 0, 0, 0, 0), "treated", START_NS + round(seen_ms * MS))
+    assert (sieve.excuses[kind], sieve.counts[kind]) == (int(explained), int(not explained))
+    assert sieve.counts + sieve.excuses == {kind: 1}

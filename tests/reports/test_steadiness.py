@@ -68,10 +68,96 @@ def test_what_was_answered_otherwise_was_answered(end: End) -> None:
     assert not fed(BEFORE + some(30, AFTER_MS, end=end)).restored().broken
 
 
-@pytest.mark.parametrize("end", [End.THROTTLED, End.REJECTED, End.ABANDONED])
+@pytest.mark.parametrize("end", [End.REJECTED, End.ABANDONED])
 def test_who_is_turned_away_or_given_up_after_the_last_fault_is_not_served_as_before(end: End) -> None:
     found = fed(BEFORE + some(30, AFTER_MS, 1.0, end)).restored()
     assert (found.samples, found.bad, found.broken, found.unknown) == (30, 30, True, "")
+
+
+Turns = list[tuple[float, float, int]]
+
+
+def both(treated: Turns, control: Turns, windows: tuple[Window, ...] = (FAULT,)) -> Steadiness:
+    """The rows of the control group come after the others'."""
+    one = Steadiness(windows, round(GRACE_MS * MS))
+    for row, (at_ms, took_ms, end) in enumerate([*treated, *control]):
+        intended_ns = START_NS + round(at_ms * MS)
+        cohort = "treated" if row < len(treated) else "control"
+        one.add(row, cohort, intended_ns, intended_ns + round(took_ms * MS), end)
+    return one
+
+
+def throttled(count: int, at_ms: float) -> Turns:
+    return some(count, at_ms, 1.0, End.THROTTLED)
+
+
+QUOTA = "you measured the quota: {} of {} turns to compare were throttled"
+
+
+@pytest.mark.parametrize(
+    "control",
+    [[], throttled(40, AFTER_MS), some(10, AFTER_MS), some(30, AFTER_MS) + throttled(10, AFTER_MS), some(40, AFTER_MS, end=End.FAILED),
+     some(40, 1_000), some(40, 21_000)],
+)  # fmt: skip
+def test_a_quota_that_fills_up_during_a_run_blames_nobody(control: Turns) -> None:
+    """Not where the control group, at the same time, is throttled too, or nobody can tell."""
+    found = both(BEFORE + throttled(30, AFTER_MS), control).restored()
+    assert (found.samples, found.bad, found.broken, found.unknown) == (30, 30, False, QUOTA.format(30, 30))
+
+
+@pytest.mark.parametrize("control", [some(11, AFTER_MS), some(30, AFTER_MS) + throttled(3, AFTER_MS)])
+def test_who_is_throttled_while_the_control_group_is_not_is_not_served_as_before(control: Turns) -> None:
+    found = both(BEFORE + throttled(30, AFTER_MS), control).restored()
+    assert (found.samples, found.bad, found.broken, found.unknown) == (30, 30, True, "")
+
+
+@pytest.mark.parametrize(
+    ("more", "broken", "says"),
+    [
+        (some(30, AFTER_MS), False, QUOTA.format(20, 50)),
+        (some(150, AFTER_MS), False, ""),
+        (some(30, AFTER_MS, 9_000), True, ""),
+        (some(1, AFTER_MS, 9_000), False, QUOTA.format(20, 21)),
+    ],
+)
+def test_only_where_throttled_turns_make_the_difference_is_it_the_quota(more: Turns, broken: bool, says: str) -> None:
+    found = fed(BEFORE + throttled(20, AFTER_MS) + more).restored()
+    assert (found.broken, found.unknown) == (broken, says)
+    if broken:  # by the others alone
+        assert (found.samples, found.bad) == (30, 30)
+        assert min(found.rows) >= 100
+
+
+def test_where_few_throttled_turns_leave_it_open_that_is_the_quota_too() -> None:
+    found = fed(BEFORE + some(27, AFTER_MS) + throttled(8, AFTER_MS)).restored()
+    assert (found.broken, found.unknown) == (False, QUOTA.format(8, 35))
+
+
+def test_what_is_open_for_another_reason_says_that() -> None:
+    turns = BEFORE + some(24, AFTER_MS) + some(6, AFTER_MS, 9_000) + throttled(2, AFTER_MS)
+    assert "too few turns to tell chance from change" in fed(turns).restored().unknown
+    assert "there was no steady state" in fed(BEFORE + throttled(40, 1_000) + some(30, AFTER_MS)).restored().unknown
+
+
+@pytest.mark.parametrize("after", [some(40, AFTER_MS), throttled(40, AFTER_MS)])
+def test_a_control_group_that_is_throttled_during_others_faults_blames_nobody(after: Turns) -> None:
+    found = both([], BEFORE + throttled(30, 20_500) + after).control()
+    assert (found.samples, found.broken, found.unknown) == (30, False, QUOTA.format(30, 30))
+
+
+def test_the_control_group_is_looked_at_since_the_first_cohort_was_over_its_faults() -> None:
+    """What came at that moment, or before, is no witness."""
+    for at_ms, broken in ((25_000 + GRACE_MS, False), (AFTER_MS, True)):
+        treated = BEFORE + throttled(30, AFTER_MS)
+        assert both(treated, [(at_ms, 500.0, int(End.OK))] * 11).restored().broken is broken
+        spoiled = both(treated, [(at_ms, 1.0, int(End.THROTTLED))] * 40 + some(20, AFTER_MS))
+        assert spoiled.restored().broken is not broken
+
+
+def test_of_several_cohorts_the_first_to_be_over_its_faults_says_since_when() -> None:
+    later = window(60_000, 65_000, "w2", cohort="direct")
+    found = both(BEFORE + throttled(30, AFTER_MS), some(40, AFTER_MS), (FAULT, later)).restored()
+    assert found.broken
 
 
 @pytest.mark.parametrize("end", [End.CANCELLED, End.IN_DOUBT])

@@ -16,7 +16,9 @@ from loadtests.backend.spoilt_turns import ScriptHook, Site
 from loadtests.backend.tools import ToolDispatcher
 
 SITE = Site(root="root", legacy_kind="old", nonce="0")
-THERE = replace(SITE, foreign_frame=b"{}", foreign_content="secret", foreign_stream="st_2", lag_ms=200.0, cuts=1, was_cut=True)
+THERE = replace(
+    SITE, foreign_frame=b"{}", foreign_content="secret", foreign_stream="st_2", lag_ms=200.0, cuts=1, was_cut=True
+)
 
 
 def scripts(nested: bool | None = None, streamed: bool | None = None) -> list[Script]:
