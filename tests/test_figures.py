@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from loadtests.backend.defects import DEFECTS  # noqa: E402  # the path above leads there, when this is run as a script
+from loadtests.conductor.selftest import CONTRACTS, possible  # noqa: E402
 from loadtests.simulation.mistakes import MISTAKES  # noqa: E402
+from reports.checkers import CHECKERS  # noqa: E402
 
 RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
@@ -49,6 +51,37 @@ def foreign_figures(record: dict) -> str:
     )
 
 
+def simulation_figures(record: dict) -> str:
+    """The paragraph and the two tables about ``make prove PART=simulation``."""
+    cells = record["matrix"].values()
+    found, ran = (sum(one[key] for one in cells if one["must"]) for key in ("detected", "seeds"))
+    nothing = sum(not one["must"] for one in cells)
+    wrong, alarms = sum(sum(one["wrong"].values()) for one in cells), sum(one["false_alarms"] for one in cells)
+    lines = [
+        f"`make prove PART=simulation` at commit `{record['commit']}` ({record['date']}). Storms without a defect:",
+        "",
+        "| contract | storms | sessions | turns | events | storms with a reconnect | CPU s | false alarms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for contract, row in record["storms"].items():
+        counts = " | ".join(f"{row[key]:,}" for key in ("runs", "sessions", "turns", "events"))
+        share = f"{row['reconnecting'] / row['runs']:.0%}"
+        lines.append(f"| `{contract}` | {counts} | {share} | {row['cpu_s']:.0f} | {len(row['false_alarms'])} |")
+    did = {contract: row["effective"] for contract, row in record["storms"].items()}
+    kinds = sorted(set().union(*did.values()))
+    lines += ["", f"| fault that bit, times | {' | '.join(f'`{one}`' for one in did)} |", f"|---|{'---|' * len(did)}"]
+    lines += [f"| {kind} | {' | '.join(f'{one.get(kind, 0):,}' for one in did.values())} |" for kind in kinds]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Planted: {len(cells) - nothing} cells (defect × contract), {record['seeds']} seeds each that gave an occasion:",
+            f"{found:,} of {ran:,} runs found with the ids of the table; {nothing} cells more in which the contract expects no id;",
+            f"in all of them {wrong} wrong ids, {alarms} alarms on clean twins.",
+        ]
+    )
+
+
 def peer_figures(record: dict) -> str:
     """The table of ``make bench``."""
     rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
@@ -68,16 +101,21 @@ def peer_figures(record: dict) -> str:
 def defect_table() -> str:
     """What is planted, and what must be found: the tables of backend and simulation, for people."""
 
-    def cell(ids: Iterable[str], *, gate: bool) -> str:
-        return ", ".join(f"`{one}`" for one in sorted(ids)) or ("a gate fails, no id" if gate else "–")
+    def quoted(ids: Iterable[str]) -> str:
+        return ", ".join(f"`{one}`" for one in sorted(ids))
+
+    def cell(ids: Iterable[str], may: Iterable[str], *, gate: bool) -> str:
+        besides = f" (may: {quoted(may)})" if may else ""
+        return f"{quoted(ids)}{besides}" or ("a gate fails, no id" if gate else "–")
 
     lines = ["| defect of the backend | what it does | `reference` | `netra` |", "|---|---|---|---|"]
     for name, row in DEFECTS.items():
-        cells = [cell(row.ids[contract], gate=not any(row.ids.values())) for contract in ("reference", "netra")]
+        gate = not any(row.ids.values())
+        cells = [cell(row.ids[contract], possible(name, contract), gate=gate) for contract in CONTRACTS]
         lines.append(f"| `{name}` | {row.sentence} | {' | '.join(cells)} |")
     lines += ["", "| mistake of a client | what it does | `reference` | `netra` |", "|---|---|---|---|"]
     for name, mistake in MISTAKES.items():
-        cells = [cell(mistake.ids[contract], gate=False) for contract in ("reference", "netra")]
+        cells = [cell(mistake.ids[contract], possible(name, contract), gate=False) for contract in CONTRACTS]
         lines.append(f"| `{name}` | {mistake.sentence} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -99,6 +137,26 @@ def test_readme_shows_the_measured_figures(name: str) -> None:
 
 def test_readme_shows_the_table_of_defects() -> None:
     assert block((ROOT / "README.md").read_text(), "defects") == defect_table()
+
+
+def test_cells_in_which_nothing_is_to_be_found_are_not_among_what_was_found() -> None:
+    cell = {"must": ["order"], "detected": 19, "seeds": 20, "wrong": {}, "false_alarms": 0}
+    nothing = {**cell, "must": [], "detected": 20, "wrong": {"loss": 1}}
+    matrix = {"one": cell, "other": cell, "none": nothing, "no more": nothing}
+    record = {"commit": "c0ffee", "date": "2026-01-01", "seeds": 20, "storms": {}, "matrix": matrix}
+    told = simulation_figures(record)
+    assert "Planted: 2 cells (defect × contract), 20 seeds" in told
+    assert "38 of 40 runs found" in told
+    assert "2 cells more in which" in told
+    assert "2 wrong ids" in told
+
+
+def test_readme_s_table_of_checkers_is_whole() -> None:
+    """One row more or less, or a blank line that ends the table before its last row, and this tells."""
+    table = re.search(r"^\| checker \|.*\n\|---.*\n((?:\|.*\n)+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert table
+    named = [one for row in table[1].splitlines() for one in re.findall(r"`([a-z-]+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(checker.id for checker in CHECKERS)
 
 
 if __name__ == "__main__":
