@@ -48,7 +48,7 @@ TARGETS = {
     "turn": _of_turns("turn", "turn", "tracker", "trail"),
     "trail": _of_turns("trail", "trail"),
     "history": Target("loadtests/history.py", ("tests/loadtests/test_history.py",), "attribute,phase_at"),
-    "checkers": _judge("checkers", "assessment", "peers"),
+    "checkers": _judge("checkers", "checkers", "assessment", "peers", "policies"),
     "placed": _judge("placed"),
     "sieve": _judge("sieve", "sieve", "placed"),
     "replay": _judge("replay", "replay", "evidence", "placed", "assessment"),
