@@ -25,6 +25,7 @@ __all__ = ["Prepared", "RunOptions", "prepare"]
 
 #: of a cluster
 LEAST_NODES = 2
+EMBEDDED_CONTRACT = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def prepare(options: RunOptions) -> Prepared:
     own, where = scenario.load(options.scenario)
     experiment, declared, source = _chosen(options, own, where)
     ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
-    compiled = contract.load(options.contract or ("netra" if options.target else declared.contract))
+    compiled = contract.load(options.contract or _promised(options, declared))
     scenario.check_promised(ours, compiled.file, where)
     nodes = _nodes(options, experiment, source)
     if options.defect:
@@ -143,6 +144,11 @@ def _chosen(options: RunOptions, own: Scenario, where: str) -> tuple[Experiment 
     if options.duration_s is not None:
         raise ConfigError("--duration", "", "an experiment's forms say how long it takes", "--form full or short")
     return with_experiment(own, options.experiment, options.form)
+
+
+def _promised(options: RunOptions, declared: Scenario) -> str:
+    """The scenario's contract, also of a target; but what the embedded backend promises is no word about another."""
+    return "netra" if options.target and declared.contract == EMBEDDED_CONTRACT else declared.contract
 
 
 def _check_places(plan: Plan) -> None:

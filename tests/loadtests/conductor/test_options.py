@@ -55,6 +55,13 @@ def test_a_strangers_backend_is_held_to_the_audited_wire_unless_told_otherwise(
     assert prepare(RunOptions(scenario="smoke", **options)).contract.name == name  # type: ignore[arg-type]
 
 
+def test_a_scenario_that_names_its_contract_is_held_to_it_on_a_target_too(tmp_path: Path) -> None:
+    mine = scenario(tmp_path, contract="netra-v2")
+    for options, name in (({}, "netra-v2"), ({"contract": "netra"}, "netra")):
+        one = prepare(RunOptions(scenario=mine, target="ws://127.0.0.1:1", chaos=False, **options))  # type: ignore[arg-type]
+        assert one.contract.name == name
+
+
 def test_without_chaos_nothing_is_planned() -> None:
     one = prepare(RunOptions(scenario="smoke", chaos=False))
     assert (one.chaos, one.plan.windows, one.scenario.total_s) == (False, (), one.declared.total_s)
