@@ -123,6 +123,7 @@ class AgentService:
         if running and self._policy == "queue" and not self._planter.strikes("queue", run.turn.run):
             if any(one.wedged for one in running):
                 self._planter.hit()
+            run.waited = True
             self._threads.wait(run)
             return "waiting"
         # The new one first: what was waiting must not slip in when the old one is over.
@@ -138,9 +139,7 @@ class AgentService:
 
     def _begin(self, run: Run) -> None:
         turn, ask = run.turn, run.ask
-        run.script = self._planter.turn(
-            turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(turn, ask)
-        )
+        run.script = self._planter.turn(turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(run))
         run.begun = True
         self._recent.append(_Words(turn.stream, ask.content))
         self.running += 1
@@ -253,8 +252,8 @@ class AgentService:
             self._threads.enter(following)
             self._begin(following)
 
-    def _site(self, turn: Turn, ask: Ask) -> Site:
-        stream = turn.stream
+    def _site(self, run: Run) -> Site:
+        turn, stream = run.turn, run.turn.stream
         elsewhere = (w for w in reversed(self._recent) if self._manager.lives_elsewhere(stream, w.stream))
         words = next(elsewhere, None)
         return Site(
@@ -264,7 +263,8 @@ class AgentService:
             foreign_frame=self._notifier.foreign_frame(stream),
             foreign_content=words.content if words else "",
             foreign_stream=words.stream if words else "",
-            lag_ms=ask.lag_ms,
+            lag_ms=run.ask.lag_ms,
             cuts=self._planter.cuts,
+            waited=run.waited,
             was_cut=not self._planter.cut_off.isdisjoint((turn.stream, turn.user)),
         )

@@ -245,7 +245,7 @@ _ROWS = (
     ),
     Defect(
         name="late-event",
-        sentence="the turn's end comes 4.5 s late; only a gate can tell",
+        sentence="the turn's end comes 6.5 s late; only a gate can tell",
         ids=found_by(""),
         script=turns.late_end,
         share=0.25,

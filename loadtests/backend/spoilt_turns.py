@@ -55,9 +55,7 @@ __all__ = [
     "wrong_execution",
 ]
 
-#: two of them, one after the other, still end before a client gives up
-LATE_MS = 4_500.0
-STUCK_MS = 6_500.0
+LATE_MS = 6_500.0
 SLOW_MS = 2_000.0
 TOKEN_CHARS = 4  # of a stream; any fewer than a session's mark has
 TOKEN_MS = 1.0
@@ -83,6 +81,8 @@ class Site:
     cuts: int = 0
     #: this session's own was among them
     was_cut: bool = False
+    #: the turn had to wait for another one's end
+    waited: bool = False
 
 
 #: The spoilt script, or None where this turn gives no occasion.
@@ -164,7 +164,10 @@ def nested_unbegun(script: Script, site: Site) -> Script | None:
     return None if at is None else _remove(script, at)
 
 
-def late_end(script: Script, _site: Site) -> Script:
+def late_end(script: Script, site: Site) -> Script | None:
+    """Of a turn that had to wait for a late one, the client would not see the end."""
+    if site.waited:
+        return None
     return _change(script, len(script) - 1, delay_ms=script[-1].delay_ms + LATE_MS)
 
 
@@ -316,7 +319,7 @@ def _answer(script: Script, text: str) -> Script:
 
 def ignores_cancel(left: Script, _ending: Script) -> Script | None:
     """It works on for a while, and ends as if nothing had been said."""
-    return _change(left, len(left) - 1, delay_ms=left[-1].delay_ms + STUCK_MS) if left else None
+    return _change(left, len(left) - 1, delay_ms=left[-1].delay_ms + LATE_MS) if left else None
 
 
 def thinks_after_cancel(_left: Script, ending: Script) -> Script:

@@ -30,6 +30,8 @@ class Run:
     begun: bool = False
     #: its thread never learns that it is over; only a planted defect sets it
     wedged: bool = False
+    #: it could not begin before another one had ended
+    waited: bool = False
 
     @property
     def key(self) -> Key:

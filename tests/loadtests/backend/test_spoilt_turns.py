@@ -114,6 +114,11 @@ def test_a_slow_connection_gets_its_first_event_second() -> None:
     assert spoil(turns.overtaken_when_slow, scripts()[0])[0].overtaken
 
 
+def test_whose_turn_waited_for_a_late_one_is_not_late_too() -> None:
+    """Two such ends, one after the other, are later than a client waits."""
+    assert turns.late_end(scripts()[0], replace(THERE, waited=True)) is None
+
+
 @pytest.mark.parametrize("hook", [turns.late_end, turns.slow_after_cut])
 def test_a_late_end_is_late_and_nothing_else(hook: ScriptHook) -> None:
     script = scripts()[0]
