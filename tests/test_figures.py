@@ -21,6 +21,9 @@ from reports.checkers import CHECKERS  # noqa: E402
 RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
     "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
+    "simulation": ROOT / "tests" / "proofs" / "results" / "simulation.json",
+    "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
+    "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
@@ -82,6 +85,26 @@ def simulation_figures(record: dict) -> str:
     )
 
 
+def world_figures(record: dict) -> str:
+    """The table of ``make prove PART=worlds``."""
+    lines = ["| protocol and planted fault | exit | found |", "|---|---|---|"]
+    for name, run in sorted(record["runs"].items()):
+        lines.append(f"| `{name}` | {run['exit']} | {', '.join(f'`{one}`' for one in run['ids']) or '–'} |")
+    return "\n".join([*lines, "", f"`make prove PART=worlds` at commit `{record['commit']}` ({record['date']})."])
+
+
+def judge_figures(record: dict) -> str:
+    """The table of ``make bench PART=judge``."""
+    lines = ["| what | events | wall s | CPU s | peak MB | of it no mapped file |", "|---|---|---|---|---|---|"]
+    for part in ("checkers", "report"):
+        for row in sorted(record[part].values(), key=lambda row: row["events"]):
+            cells = f"{row['wall_s']:.1f} | {row['cpu_s']:.1f} | {row['peak_mb']} | {row['own_mb']}"
+            lines.append(f"| {part} | {row['events']:,} | {cells} |")
+    return "\n".join(
+        [*lines, "", f"`make bench PART=judge` at commit `{record['commit']}`, {record['host']['cores']} cores."]
+    )
+
+
 def peer_figures(record: dict) -> str:
     """The table of ``make bench``."""
     rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
@@ -120,7 +143,10 @@ def defect_table() -> str:
     return "\n".join(lines)
 
 
-MAKERS = {"smoke": smoke_figures, "foreign": foreign_figures, "peers": peer_figures}
+MAKERS = {
+    "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "worlds": world_figures,
+    "judge": judge_figures, "peers": peer_figures,
+}  # fmt: skip
 
 
 def block(text: str, name: str) -> str:
