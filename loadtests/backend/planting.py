@@ -176,7 +176,8 @@ class Planter:
         """A client went without saying goodbye, or gave up waiting: it will be back. ``whose``: its stream and user."""
         if self._connections > SPARED_CONNECTIONS:
             self.cuts += 1
-            self.cut_off.update(filter(None, whose))
+            if self.defect is not None:  # a sound backend remembers nobody for ever
+                self.cut_off.update(filter(None, whose))
             self._last_cut_s = now_s
             if self._first_cut_s is None:
                 self._first_cut_s = now_s

@@ -78,11 +78,13 @@ class Rig:
                 "kill": backend.kill, "start": backend.start, "pause": backend.pause, "resume": backend.resume,
                 "restart": backend.restart, "kill-node": backend.kill_node, "start-node": backend.start_node, "roll": backend.roll,
             }  # fmt: skip
+        heard = None
         # Nodes share a port, and a question is answered by any of them.
-        tells = backend is not None and self._p.backend_options.get("nodes", 1) == 1
+        if backend is not None and self._p.backend_options.get("nodes", 1) == 1:
+            heard = partial(heard_at, backend.url)
         self._nemesis = Nemesis(
             self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
-            without=options.token_env, heard=partial(heard_at, backend.url) if backend is not None and tells else None,
+            without=options.token_env, heard=heard,
         )  # fmt: skip
         self._nemesis.start()
 

@@ -146,6 +146,15 @@ def test_a_log_is_rewound_behind_what_the_client_has(defect: str, after: int, up
     assert Planter(DEFECTS["stream-reset-ignored"], seed=1).rewind(Claim(resumed=True, stream="s", after=after)) == 0
 
 
+def test_who_was_cut_is_remembered_for_a_defect_alone() -> None:
+    planters = Planter(DEFECTS["throttles-after-cut"], seed=1), Planter(None, seed=1)
+    for planter in planters:
+        for _ in range(SPARED_CONNECTIONS + 1):
+            planter.refuses_welcome(0.0, known_user=False)
+        planter.cut(1.0, "st_1", "")
+    assert [(planter.cuts, planter.cut_off) for planter in planters] == [(1, {"st_1"}), (1, set())]
+
+
 def test_nobody_is_let_in_for_a_while_after_the_first_cut_and_then_everybody() -> None:
     planter = Planter(DEFECTS["refuses-return"], seed=1)
     assert planter.admits(0.0)
