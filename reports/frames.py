@@ -112,8 +112,8 @@ def _with_events(frame: pd.DataFrame, data: RunData) -> pd.DataFrame:
     own = of_own_turns(rows)
     events = pd.DataFrame(
         {
-            "session": rows["session"][own].astype(np.int64),
-            "turn": rows["turn"][own].astype(np.int64),
+            "session": rows["session"][own],
+            "turn": rows["turn"][own],
             "event": rows["event"][own],
             "received": rows["received"][own],
         }

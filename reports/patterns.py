@@ -136,8 +136,8 @@ def _events(data: RunData) -> pd.DataFrame:
     event, raw = rows["event"][own].astype(np.int64), rows["raw"][own].astype(np.int64)
     frame = pd.DataFrame(
         {
-            "session": rows["session"][own].astype(np.int64),
-            "turn": rows["turn"][own].astype(np.int64),
+            "session": rows["session"][own],
+            "turn": rows["turn"][own],
             "received": rows["received"][own],
             "label": np.where(event > 0, event, len(data.contract.events) + 1 + raw),
         }

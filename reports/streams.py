@@ -79,8 +79,8 @@ def _chunks(data: RunData) -> pd.DataFrame:
     # Column by column: a row is 96 bytes, and most of them are not asked for.
     frame = pd.DataFrame(
         {
-            "session": rows["session"][own].astype(np.int64),
-            "turn": rows["turn"][own].astype(np.int64),
+            "session": rows["session"][own],
+            "turn": rows["turn"][own],
             "received": rows["received"][own],
             "event": rows["event"][own],
             "agent": rows["agent"][own],
