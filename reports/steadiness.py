@@ -179,8 +179,7 @@ class Steadiness:
             hits = tuple(
                 i
                 for i, one in enumerate(self._windows)
-                if end_ns >= one.start_ns + SWITCHING_NS
-                and (one.end_ns is None or start_ns <= one.end_ns - SWITCHING_NS)
+                if end_ns >= one.start_ns + SWITCHING_NS and (one.end_ns is None or start_ns <= one.end_ns)
             )
             return DURING if hits else "", hits
         first_ns, over_ns = self._bounds.get(cohort, (math.inf, math.inf))
@@ -247,13 +246,13 @@ class Steadiness:
         rows = [*later.rows, *(row for row, one in zip(later.cut_rows, later.cut_ms, strict=True) if one > limit_ms)]
         samples = len(ms)
         slow = np.flatnonzero(ms > limit_ms)
-        broken = samples > 0 and bounds(len(slow), samples, SURE)[0] > ALLOWED
+        broken = bounds(len(slow), samples, SURE)[0] > ALLOWED
         tailed = False
         if not broken:
             # Of those that were answered: what is not has other checkers, and a tail of them is no shape.
             answered, tail_ms = int(np.isfinite(ms).sum()), _tail_limit_ms(good)
             tail = np.flatnonzero((ms > tail_ms) & np.isfinite(ms))
-            tailed = answered > 0 and bounds(len(tail), answered, SURE)[0] > TAIL_ALLOWED
+            tailed = bounds(len(tail), answered, SURE)[0] > TAIL_ALLOWED
             if tailed:
                 broken, slow, samples, limit_ms = True, tail, answered, tail_ms
         bad = len(slow)
@@ -261,11 +260,11 @@ class Steadiness:
         unknown = ""
         if samples < LEAST:
             unknown = f"only {samples} turns to compare with those before the faults, {LEAST} would do"
-        elif not broken and bounds(bad, samples)[1] > ALLOWED:
+        elif bounds(bad, samples)[1] > ALLOWED:
             unknown = f"{bad} of {samples} turns took over {limit_ms:,.0f} ms or failed: too few turns to tell chance from change"
         was_ms, is_ms = _shape(good), _shape(ms)
         fast_ms = min(FASTER * was_ms[0], was_ms[0] - SLACK_MS)
-        if not unknown and samples and bounds(int((ms < fast_ms).sum()), samples, SURE)[0] > 1 - FASTER:
+        if not unknown and bounds(int((ms < fast_ms).sum()), samples, SURE)[0] > 1 - FASTER:
             unknown = f"turns take half of what they did: p50 {_ms(is_ms[0])} after {_ms(was_ms[0])}, another state than before"
         return Comparison(
             meant=meant, samples=samples, bad=bad, limit_ms=limit_ms, before=len(good), broken=broken,

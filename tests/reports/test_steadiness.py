@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from loadtests.history import End, Window
-from reports.steadiness import DROPPED, Comparison, Steadiness
+from reports.proportions import bounds
+from reports.steadiness import DROPPED, SURE, Comparison, Steadiness
 from tests.reports.stories import MS, START_NS, Story, window
 
 GRACE_MS = 10_000.0
@@ -245,11 +247,6 @@ def test_the_control_group_is_compared_during_faults_on_others(took_ms: float, b
     assert (found.broken, found.meant, found.before) == (broken, 30, 80)
 
 
-def test_what_is_compared_is_said_in_words() -> None:
-    text = fed(BEFORE + some(30, AFTER_MS, 4_000)).restored().text
-    assert text.startswith("30 of 30 turns were dropped, not answered, or took over ")
-
-
 def test_nothing_is_broken_of_itself() -> None:
     assert not Comparison().broken
 
@@ -373,8 +370,11 @@ def flat(count: int, at_ms: float, took_ms: float, end: int = End.OK) -> list[tu
 
 def test_of_nothing_nothing_is_said() -> None:
     assert Comparison() == Comparison(
-        meant=0, samples=0, bad=0, limit_ms=0.0, before=0, broken=False, unknown="", rows=()
-    )
+        meant=0, samples=0, bad=0, limit_ms=0.0, before=0, broken=False, unknown="", rows=(),
+        was_ms=(0.0, 0.0), is_ms=(0.0, 0.0), tailed=False, aside=0,
+    )  # fmt: skip
+    none_after = fed(FLAT).restored()
+    assert (none_after.was_ms, none_after.is_ms) == ((1_000.0, 1_000.0), (0.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -386,6 +386,119 @@ def test_slow_is_half_as_much_again_and_a_tenth_of_a_second_at_least(
 ) -> None:
     found = fed(flat(80, 1_000, usual_ms) + flat(30, AFTER_MS, took_ms)).restored()
     assert (found.limit_ms, found.bad, found.broken) == (limit_ms, bad, bad > 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "limit_ms"),
+    [
+        (FLAT, 2_000),
+        (flat(80, 1_000, 2), 252),
+        # Of few the tail may have been where the longest of all was, of many it was not.
+        (flat(19, 1_000, 1_000) + flat(1, 1_000, 1_100), 2_200),
+        (flat(299, 1_000, 1_000) + flat(1, 1_000, 1_400), 2_000),
+    ],
+)
+def test_a_longer_tail_is_one_of_twice_the_time_and_a_quarter_of_a_second_more_at_least(
+    before: Turns, limit_ms: float
+) -> None:
+    """Of one in five turns, which is too few for slowness."""
+    usual = flat(96, AFTER_MS, before[0][1])
+    at, over = (fed(before + usual + flat(24, AFTER_MS, limit_ms + more_ms)).restored() for more_ms in (0, 0.5))
+    assert (at.broken, at.tailed, at.bad, at.samples) == (False, False, 24, 120)
+    assert (over.broken, over.tailed, over.bad, over.samples, over.limit_ms) == (True, True, 24, 120, limit_ms)
+
+
+@pytest.mark.parametrize(("count", "tailed"), [(2, False), (3, True)])
+def test_two_of_two_are_no_longer_tail_and_three_of_three_are(count: int, tailed: bool) -> None:
+    """The bound of two of two is just the tenth that is allowed."""
+    found = fed(FLAT + flat(count, AFTER_MS, 9_000)).restored()
+    assert (found.broken, found.tailed, found.samples) == (tailed, tailed, count)
+
+
+#: their tail is longer than their median
+UNEVEN = flat(70, 1_000, 1_000) + flat(10, 1_000, 1_200)
+QUICK = flat(70, 1_000, 150) + flat(10, 1_000, 400)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "unknown"),
+    [
+        (UNEVEN, flat(40, AFTER_MS, 500), ""),
+        (UNEVEN, flat(35, AFTER_MS, 499) + flat(5, AFTER_MS, 900),
+         "turns take half of what they did: p50 499 ms after 1,000 ms, another state than before"),
+        (QUICK, flat(40, AFTER_MS, 50), ""),
+        (QUICK, flat(35, AFTER_MS, 49) + flat(5, AFTER_MS, 120),
+         "turns take half of what they did: p50 49 ms after 150 ms, another state than before"),
+        (UNEVEN, flat(10, AFTER_MS, 499), "only 10 turns to compare with those before the faults, 11 would do"),
+    ],
+)  # fmt: skip
+def test_half_of_the_time_and_a_tenth_of_a_second_less_at_least_is_another_state(
+    before: Turns, after: Turns, unknown: str
+) -> None:
+    found = fed(before + after).restored()
+    assert (found.broken, found.unknown) == (False, unknown)
+
+
+TOO_SLOW = "dropped, not answered, or took over 1,800 ms, which nine in ten of the 80 before the faults were faster than by half"
+TOO_LONG = "answered turns took over 2,400 ms, twice of what one in twenty did before"
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (flat(20, AFTER_MS, 4_000) + flat(10, AFTER_MS, 5_000),
+         f"30 of 30 turns were {TOO_SLOW}; p50 4,000 ms after 1,000 ms, p95 5,000 ms after 1,200 ms"),
+        (flat(10, AFTER_MS, 1_100) + flat(20, AFTER_MS, 1.0, End.FAILED),
+         f"20 of 30 turns were {TOO_SLOW}; p50 never after 1,000 ms, p95 never after 1,200 ms"),
+        (flat(96, AFTER_MS, 1_100) + flat(1, AFTER_MS, 1.0, End.FAILED) + flat(24, AFTER_MS, 2_500),
+         f"24 of 120 {TOO_LONG}; p50 1,100 ms after 1,000 ms, p95 2,500 ms after 1,200 ms"),
+    ],
+)  # fmt: skip
+def test_what_is_compared_is_said_in_words(after: Turns, text: str) -> None:
+    assert fed(UNEVEN + after).restored().text == text
+
+
+@pytest.mark.parametrize(
+    ("limit", "bound", "treated", "control", "within", "beyond"),
+    [
+        ("ALLOWED", bounds(9, 35, SURE)[0], flat(26, AFTER_MS, 1_000) + flat(9, AFTER_MS, 1_600), [],
+         (False, "9 of 35 turns took over 1,500 ms or failed: too few turns to tell chance from change"), (True, "")),
+        ("ALLOWED", bounds(3, 35)[1], flat(32, AFTER_MS, 1_000) + flat(3, AFTER_MS, 1_600), [],
+         (False, ""), (False, "3 of 35 turns took over 1,500 ms or failed: too few turns to tell chance from change")),
+        ("ALLOWED", bounds(0, 11)[1], throttled(30, AFTER_MS), flat(11, AFTER_MS, 500), (True, ""), (False, QUOTA.format(30, 30))),
+        ("FASTER", bounds(40, 40, SURE)[0], flat(40, AFTER_MS, 50), [],
+         (False, ""), (False, "turns take half of what they did: p50 50 ms after 1,000 ms, another state than before")),
+    ],
+)  # fmt: skip
+def test_a_bound_that_stands_just_at_a_limit_is_within_it(
+    limit: str, bound: float, treated: Turns, control: Turns, within: tuple[bool, str], beyond: tuple[bool, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """No count of turns has a bound of just a quarter or a half, so the limits are put where counts have theirs."""
+    for at, said in ((bound, within), (bound - 1e-9, beyond)):
+        monkeypatch.setattr(f"reports.steadiness.{limit}", 1 - at if limit == "FASTER" else at)
+        found = both(FLAT + treated, control).restored()
+        assert (found.broken, found.unknown) == said
+
+
+@pytest.mark.parametrize("end", [End.OK, End.CUT_BY_STOP])
+@pytest.mark.parametrize(
+    ("unproven", "aside", "rows"),
+    [
+        ((), (), range(80, 104)),
+        (("w1",), (), range(92, 104)),
+        (("w2",), (), range(80, 92)),
+        ((), (80, 92), (*range(81, 92), *range(93, 104))),
+        (("w2",), (80, 92), range(81, 92)),
+        (("w1", "w2"), (), ()),
+    ],
+)
+def test_turns_of_doubtful_faults_and_those_set_aside_are_not_counted_whether_cut_or_not(
+    unproven: tuple[str, ...], aside: tuple[int, ...], rows: Sequence[int], end: End
+) -> None:
+    turns = FLAT + flat(12, 21_000, 1_600, end) + flat(12, 61_000, 1_600, end)
+    found = fed(turns, (FAULT, LATER), cohort="control").control(unproven, aside)
+    assert (found.meant, found.samples, found.rows) == (24, len(rows), tuple(rows))
 
 
 def test_a_turn_cut_at_the_limit_has_not_taken_too_long() -> None:
