@@ -8,21 +8,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtests.backend.defects import DEFECTS, Defect
+from loadtests.backend.defects import DEFECTS
 from tests.live.gauntlet import gauntlet
 
-__all__ = ["planted", "table"]
+__all__ = ["planted", "promises_for", "table"]
 
 RUN_LIMIT_S = 300.0
 #: within the pause between two turns of a user
 PING_MS = 400
 
 
-def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]:
-    """One run: NO-GO with exactly the ids of the defect's row, or GO without any; what went wrong is kept."""
+def planted(scenario: str | Path, seed: int, defect: str = "", *, twin_of: str = "") -> dict[str, Any]:
+    """One run: NO-GO with exactly the ids of the defect's row, or GO without any; what went wrong is kept.
+
+    ``twin_of``: a run without the defect, under the contract that it would have been played under.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-proof-"))
     options = ("--defect", defect) if defect else ()
-    if defect and (promises := _promises(DEFECTS[defect])):
+    name = defect or twin_of
+    if name and (promises := promises_for(name)):
         contract = folder / "promising.yaml"
         contract.write_text(f"contract: 1\nname: promising\nextends: reference\n{promises}\n")
         options += ("--contract", str(contract))
@@ -44,12 +48,13 @@ def planted(scenario: str | Path, seed: int, defect: str = "") -> dict[str, Any]
     return {**result, "ok": ok}
 
 
-def _promises(row: Defect) -> str:
-    """What the contract must say for the defect to show in a run of seconds."""
+def promises_for(name: str) -> str:
+    """What the contract must say for the defect of that name to show in a run of seconds."""
+    row = DEFECTS[name]
     if row.concurrent:
         return f"turn: {{concurrent: {row.concurrent}}}"
     return (
-        f"keepalive: {{send: {{type: ping}}, every_ms: {PING_MS}, expect: pong}}"
+        f"control: {{keepalive: {{send: {{type: ping}}, every_ms: {PING_MS}, expect: pong}}}}"
         if row.needs == "quiet session"
         else ""
     )
