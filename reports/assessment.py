@@ -245,7 +245,7 @@ def _check(checker: Checker, case: Case, evidence: Evidence, setting: Setting, o
     scope = placed.scope(counted, serious)
     violations = sum(serious.values())
     warnings = kinds.total() - violations
-    if own is not None and own.violations:
+    if own is not None:
         violations += own.violations
         kinds.update(own.kinds)
         witnesses += own.witnesses

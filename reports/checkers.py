@@ -58,10 +58,10 @@ class Case:
 class Opinion:
     """What a checker found beside the trackers' findings. ``unknown``: why it cannot say, if it found nothing."""
 
+    reason: str
     violations: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     witnesses: tuple[Witness, ...] = ()
-    reason: str = ""
     scope: str = ""
     unknown: str = ""
     #: why what was found blames nobody

@@ -194,6 +194,8 @@ class ClientAccount:
         if flags & OURS:
             return
         if flags & WAS_READY:
+            if self.outage is not None:  # two sockets were lost, one after the other
+                self.outage.end_ns = at_ns
             self.outage = self._recent = Outage(self.number, self.cohort, self._before, at_ns, row, code)
             self.outages.append(self.outage)
             self._before += 1

@@ -85,7 +85,7 @@ def replay_rows(
     """
     grace_ns = contract.file.turn.recovery_ms * 1_000_000
     result = Replayed(Tally(contract), Steadiness(windows, grace_ns), Sieve(contract, windows))
-    roots = frozenset(i for i, text in enumerate(strings) if i and text in contract.file.agents.root)
+    roots = frozenset(i for i, text in enumerate(strings) if text in contract.file.agents.root)
     rules = Rules(contract, roots)
     for worker, first, last in zip(workers, first_row, [*first_row[1:], len(rows)], strict=False):
         _Worker(contract, rules, result, result.counts.setdefault(worker, Counter()), fatal).read(rows, first, last)

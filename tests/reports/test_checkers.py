@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,16 @@ from loadtests.contract import Contract, load
 from loadtests.findings import KINDS
 from loadtests.history import ROW, Window
 from loadtests.metrics import CHECKER_IDS
-from reports.checkers import CHECKERS, Checker
+from loadtests.retry import Policy
+from reports.checkers import CHECKERS, Case, Checker, Opinion
+from reports.clients import MisstepLog
 from reports.evidence import Evidence
 from reports.judge import judge
+from reports.peers import PeerFinding
+from reports.placed import PlacedFindings
+from reports.steadiness import Comparison
 from tests.reports.rundirs import Fault, Frames, Plan, write_run
+from tests.reports.stories import START_NS, Story
 
 REFERENCE, NETRA = load("reference"), load("netra")
 CUT = Window("w1", "down", "treated", "down", 1, 2, {}, disconnects=True, swallows=True)
@@ -163,6 +170,62 @@ def test_an_empty_history_exercises_nothing_but_the_harness_itself() -> None:
 
 def test_a_rich_history_exercises_everything() -> None:
     assert {checker.id for checker in CHECKERS if checker.samples(evidence(REFERENCE, (CUT,), 9))} == ids(CHECKERS)
+
+
+# -- with an eye of their own ------------------------------------------------------------------------------------------
+
+
+def opinion(id_: str, **seen: Any) -> Opinion:
+    """What a checker says of a single turn, and of what else was seen: nothing, but for what is named."""
+    told = Story()
+    told.connect(0, 10)
+    told.turn(0, 1, 100)
+    facts: dict[str, Any] = {
+        "contract": REFERENCE, "windows": (), "recovered": (), "missteps": MisstepLog(), "herds": (), "policy": Policy(), "herd_share": 1.0,
+        "control": Comparison(), "restored": Comparison(), "astray": "", "peers": (), "trouble": (), "start_ns": START_NS,
+        "placed": PlacedFindings(REFERENCE, told.read(), told.strings, (), (), START_NS, told.replayed()),
+    }  # fmt: skip
+    (looks,) = (checker.looks for checker in CHECKERS if checker.id == id_)
+    assert looks is not None
+    return looks(Case(**facts | seen))
+
+
+@pytest.mark.parametrize("id_", [checker.id for checker in CHECKERS if checker.looks])
+def test_who_finds_nothing_says_nothing(id_: str) -> None:
+    assert opinion(id_) == Opinion(reason="", violations=0, kinds={}, witnesses=(), scope="", unknown="", astray="")
+
+
+@pytest.mark.parametrize(
+    ("aside", "reason"),
+    [(0, ""), (1, "1 turn left out, with findings of their own"), (2, "2 turns left out, with findings of their own")],
+)
+@pytest.mark.parametrize("id_", ["control", "restored"])
+def test_turns_that_were_left_out_of_a_comparison_are_counted(id_: str, aside: int, reason: str) -> None:
+    found = Comparison(aside=aside, unknown="too few")
+    assert opinion(id_, **{id_: found}) == Opinion(reason=reason, unknown="too few")
+
+
+@pytest.mark.parametrize(
+    ("id_", "kind", "astray"), [("control", "control-suffers", "w1: absent"), ("restored", "not-restored", "")]
+)
+def test_only_the_control_group_may_have_been_hit_by_mistake(id_: str, kind: str, astray: str) -> None:
+    """Who a fault was meant for is not excused by it when it is long over."""
+    found = Comparison(broken=True, bad=9, samples=40, aside=2, unknown="never told", rows=(3, 4, 5, 6, 7, 8))
+    said = opinion(id_, astray="w1: absent", **{id_: found})
+    assert (said.violations, said.kinds, said.scope) == (9, {kind: 9}, found.text)
+    assert (said.astray, said.unknown, [one.row for one in said.witnesses]) == (astray, "", [3, 4, 5, 6, 7])
+    assert {(one.kind, one.turn, one.text) for one in said.witnesses} == {(kind, "1", said.reason)}
+
+
+def test_a_peer_s_witness_is_a_connection_and_no_turn_and_there_is_none_where_only_the_backend_saw_it() -> None:
+    rows = (-1, 0, 3, 4, 5, 6, 7)
+    seen = [PeerFinding("kept-dead" if row < 0 else "dropped-live", 0, f"of row {row}", row) for row in rows]
+    said = opinion("dead-peers", peers=seen)
+    assert (said.violations, said.kinds) == (7, {"kept-dead": 1, "dropped-live": 6})
+    assert (said.reason, said.scope) == ("of row -1", "7 times")
+    assert [(one.row, one.turn, one.text) for one in said.witnesses] == [
+        (row, "", f"of row {row}") for row in (0, 3, 4, 5, 6)
+    ]
 
 
 # -- judged ------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,18 @@ def test_who_never_comes_back_is_out_until_the_history_ends() -> None:
     assert (outage.ready_ns, outage.end_ns) == (None, START_NS + 7_000 * MS)
 
 
+def test_who_loses_a_second_socket_has_a_new_outage_and_the_first_one_is_over() -> None:
+    story = Story()
+    story.connect(0, 10)
+    story.connect(0, 5_000)
+    story.close(0, 5_100)
+    story.close(0, 5_150)
+    story.connect(0, 6_000)
+    first, second = account(story).outages
+    assert (first.close_ns, first.end_ns, first.ready_ns) == (START_NS + 5_100 * MS, START_NS + 5_150 * MS, None)
+    assert (second.close_ns, second.ready_ns) == (START_NS + 5_150 * MS, START_NS + 6_002 * MS)
+
+
 def test_a_connection_that_we_closed_or_that_was_never_served_is_no_outage() -> None:
     story = Story()
     story.connect(0, 0)

@@ -45,6 +45,22 @@ def test_chunks_of_streams_are_counted_and_those_with_a_number_apart() -> None:
     assert (tally.chunks, tally.numbered_chunks) == (2 + 3, 2)
 
 
+@pytest.mark.parametrize(("index", "numbered"), [("", 0), (", index: n", 2)])
+def test_a_number_counts_only_where_the_contract_numbers_the_chunks(tmp_path: Path, index: str, numbered: int) -> None:
+    """A run may be judged again by a contract that no longer promises the numbers which its rows hold."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"contract: 1\nname: mine\nextends: netra\nstreams: [{{event: partial_result, text: content{index}}}]\n"
+    )
+    contract = load(file)
+    story = Story(contract)
+    for code in (0, 1, 2):
+        story.row(RowKind.EVENT, 0, code, event=contract.by_name["partial_result"].index, code=code)
+    tally = Tally(contract)
+    tally.add(story.read())
+    assert (tally.chunks, tally.numbered_chunks) == (3, numbered)
+
+
 def test_rows_of_no_kind_and_no_event_count_as_nothing() -> None:
     story = Story()
     story.row(99, 0, 1)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.peers import STEP_NS, Moments, View, dead_peers, views_of
+from reports.peers import STEP_NS, Moments, PeerFinding, View, dead_peers, views_of
 from tests.reports.stories import Story
 
 S = 1_000_000_000
@@ -34,6 +34,18 @@ OPENED, CLOSED, RELEASE = [1 * S, 2 * S, 3 * S], [20 * S], 5 * S
 def test_a_count_is_held_against_what_was_connected(at_s: float, sessions: int, kinds: list[str]) -> None:
     found = dead_peers([View(round(at_s * S), sessions)], Moments(OPENED), Moments(CLOSED), RELEASE)
     assert [one.kind for one in found] == kinds
+
+
+@pytest.mark.parametrize(
+    ("at_ns", "sessions", "finding"),
+    [
+        (10 * S, 4, PeerFinding("kept-dead", 10 * S, "the backend holds 4 sessions, and 3 clients are or lately were connected", -1)),
+        (10 * S, 2, PeerFinding("dropped-live", 10 * S, "the backend holds 2 sessions, and 3 clients are connected", -1)),
+    ],
+)  # fmt: skip
+def test_a_wrong_count_is_told_in_words_and_of_no_client_s_row(at_ns: int, sessions: int, finding: PeerFinding) -> None:
+    """It is seen from the backend's side alone, and no row of a client is its witness."""
+    assert dead_peers([View(at_ns, sessions)], Moments(OPENED), Moments(CLOSED), RELEASE) == [finding]
 
 
 def test_connections_cost_no_memory_but_what_their_time_costs_and_all_are_counted() -> None:
@@ -76,3 +88,4 @@ def test_a_server_that_keeps_the_dead_is_told_of_by_its_checker() -> None:
     bad = story.check("dead-peers", views=[(500, 3), (12_000, 2)])
     assert (bad.verdict, bad.kinds) == ("invalid", {"kept-dead": 1})
     assert "holds 2 sessions" in bad.reason
+    assert bad.witnesses == ()

@@ -260,8 +260,17 @@ def test_attempts_are_bounded_by_time_rounds_and_what_messages_call_for(
     ] * unbounded
 
 
-def test_where_a_round_is_one_attempt_there_is_no_backoff_to_hold_it_to() -> None:
-    assert not policies.retries([outage(attempts=60, lasted_ms=1.0)], [], Policy(attempts=1)).texts
+@pytest.mark.parametrize("policy", [Policy(attempts=1), Policy(base_ms=100, cap_ms=800, factor=1.0, attempts=5)])
+def test_where_no_round_reaches_the_cap_there_is_no_backoff_to_hold_it_to(policy: Policy) -> None:
+    assert not policies.retries([outage(attempts=60, lasted_ms=1.0)], [], policy).texts
+
+
+@pytest.mark.parametrize("cap_ms", [0, 1])
+@pytest.mark.parametrize(("attempts", "unbounded"), [(809, False), (810, True)])
+def test_the_shortest_cap_is_a_millisecond(cap_ms: int, attempts: int, unbounded: bool) -> None:
+    policy = Policy(base_ms=cap_ms, cap_ms=cap_ms, attempts=1_000)
+    found = policies.retries([outage(attempts=attempts, lasted_ms=100.0)], [], policy)
+    assert list(found.texts) == ["unbounded"] * unbounded
 
 
 def test_only_missteps_of_its_kind_are_a_checker_s() -> None:
@@ -337,6 +346,12 @@ def test_after_the_last_attempt_of_a_round_waits_begin_from_the_base() -> None:
     waits = [[one, 2 * one, one, one, one] for one in spread(100.0, 0.2)]
     assert kinds_of(policies.backoff(tried(*waits), Policy(base_ms=100, attempts=3))) == []
     assert kinds_of(policies.backoff(tried(*waits), POLICY)) == ["no-growth"]
+
+
+def test_a_policy_of_one_attempt_has_no_waits_that_could_grow() -> None:
+    """However long the one before it is."""
+    some = tried(*[(100.0, 100.0)] * 10)
+    assert kinds_of(policies.backoff(some, Policy(base_ms=100, first_ms=3_000, attempts=1))) == []
 
 
 def again(*firsts_ms: float | None) -> list[Recovery]:

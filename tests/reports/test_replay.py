@@ -185,6 +185,11 @@ def test_whose_end_a_turn_s_end_is_stands_in_the_contract(root: int, kinds: set[
     assert {finding.kind.name for finding in story.replayed().findings} == kinds
 
 
+def test_a_history_without_rows_ends_at_no_time() -> None:
+    again = Story().replayed()
+    assert (again.last_ns, again.findings, again.clients, again.unfinished) == (0, [], {}, 0)
+
+
 def test_blocks_are_seams_that_nothing_falls_into(monkeypatch: pytest.MonkeyPatch) -> None:
     story = Story()
     for session in range(3):

@@ -119,6 +119,14 @@ def test_what_is_known_of_a_part_alone_is_said_so_and_hides_no_checker() -> None
     assert capped[0].window == ""
 
 
+def test_a_warning_beside_a_finding_takes_nothing_from_what_is_known_of_the_finding() -> None:
+    """Warnings stand in no group, and that is no part of them that was lost."""
+    kinds = {"unapproved": 1, "deprecated": 2}
+    group = Group(id="vocabulary", kind="unapproved", count=1, turns=1, users=1, window="w1", consequences=())
+    (cause,) = causes([replace(BAD, id="vocabulary", kinds=kinds, warnings=2)], [], [group])
+    assert (cause.window, cause.kind, cause.turns) == ("w1", "unapproved", 1)
+
+
 @pytest.mark.parametrize(
     ("unit", "observed", "title"),
     [("share", 0.9, "turn.total p(95)<1500 broken: 90.0%"), ("share", None, "turn.total p(95)<1500 broken"),
