@@ -22,6 +22,7 @@ RESULTS = {
     "smoke": ROOT / "tests" / "proofs" / "results" / "smoke.json",
     "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
     "simulation": ROOT / "tests" / "proofs" / "results" / "simulation.json",
+    "live": ROOT / "tests" / "proofs" / "results" / "live.json",
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
     "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
@@ -85,6 +86,16 @@ def simulation_figures(record: dict) -> str:
     )
 
 
+def live_figures(record: dict) -> str:
+    """The paragraph about ``make prove PART=live``."""
+    found, ran = (sum(row[key] for row in record["defects"].values()) for key in ("found", "of"))
+    return (
+        f"`make prove PART=live` at commit `{record['commit']}` ({record['date']}): over real sockets {found} of {ran} whole runs,\n"
+        f"{len(record['defects'])} defects that show without a fault in {len(record['seeds'])} seeds each, ended in exit 99 with "
+        f"exactly the ids of\nthe table, and {record['clean_go']} of {record['clean_of']} without a defect in GO."
+    )
+
+
 def world_figures(record: dict) -> str:
     """The table of ``make prove PART=worlds``."""
     lines = ["| protocol and planted fault | exit | found |", "|---|---|---|"]
@@ -144,7 +155,8 @@ def defect_table() -> str:
 
 
 MAKERS = {
-    "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "worlds": world_figures,
+    "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
+    "worlds": world_figures,
     "judge": judge_figures, "peers": peer_figures,
 }  # fmt: skip
 
