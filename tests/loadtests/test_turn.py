@@ -49,6 +49,12 @@ def test_the_codes_of_roles_are_those_of_the_contract() -> None:
     assert rules.roles[REFERENCE.by_name["agent_completed"].index] == ROLE_CODES["done"]
 
 
+def test_a_tool_s_end_is_no_turn_s_end_though_no_pair_is_declared() -> None:
+    tracker = TurnTracker(Rules(changed(REFERENCE, pairs=[]), frozenset({ROOT})), 1, 0)
+    assert feed(tracker, "started", "tool-open", "tool-close") == []
+    assert not tracker.ended
+
+
 def test_what_must_be_seen_leaves_the_closers_of_pairs_to_pairing() -> None:
     named = {REFERENCE.label(event) for event in Rules(REFERENCE, frozenset()).demanded}
     assert named == {"agent_started", "agent_thinking", "tool_executing", "agent_completed"}
