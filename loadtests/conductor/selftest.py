@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend.defects import DEFECTS, PLANTABLE
 from loadtests.configfile import nearest
 from loadtests.contract import load
 from loadtests.contract.compile import Contract
@@ -150,7 +150,7 @@ def expected(defect: str, contract: str) -> frozenset[str]:
     """The exact ids that a defect must cause."""
     if not defect:
         return frozenset()
-    return (MISTAKES[defect] if defect in MISTAKES else DEFECTS[defect]).ids[contract]
+    return (MISTAKES[defect] if defect in MISTAKES else PLANTABLE[defect]).ids[contract]
 
 
 def possible(defect: str, contract: str = WIRE) -> frozenset[str]:

@@ -41,7 +41,10 @@ def prove(part: str, cases: Sequence[Case], jobs: int) -> dict[str, dict[str, An
         if file.exists():
             return name, json.loads(file.read_text())
         began = time.monotonic()
-        result = {**body(), "seconds": round(time.monotonic() - began, 1)}
+        try:
+            result = {**body(), "seconds": round(time.monotonic() - began, 1)}
+        except Exception as error:  # noqa: BLE001  # one case must not take the others with it; the next time it is played again
+            return name, {"ok": False, "raised": f"{type(error).__name__}: {error}"[:500]}
         file.write_text(json.dumps(result, sort_keys=True))
         return name, result
 

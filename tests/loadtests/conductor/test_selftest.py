@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.backend.defects import DEFECTS
+from loadtests.backend.defects import CLUSTER_DEFECTS, DEFECTS
 from loadtests.conductor import selftest
 from loadtests.conductor.selftest import Cell, Figures
 from loadtests.errors import ConfigError
@@ -43,6 +43,12 @@ def test_a_run_in_which_nothing_is_to_be_found_is_no_detection() -> None:
 def test_what_may_show_besides_may_not_where_nothing_may() -> None:
     assert selftest.possible("never-resumes", "reference") == {"complete"}
     assert selftest.possible("never-resumes", "netra") == frozenset()
+
+
+@pytest.mark.parametrize("defect", CLUSTER_DEFECTS)
+def test_what_shows_only_on_several_nodes_is_expected_too_though_it_is_not_played_here(defect: str) -> None:
+    assert selftest.expected(defect, "reference") == CLUSTER_DEFECTS[defect].ids["reference"]
+    assert selftest.possible(defect) == frozenset()
 
 
 def test_a_judge_that_finds_something_else_is_told_on(monkeypatch: pytest.MonkeyPatch) -> None:
