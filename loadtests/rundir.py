@@ -23,7 +23,7 @@ from loadtests.journal import read_journal
 from loadtests.manifest import read_manifest
 from loadtests.scenario import Scenario
 
-__all__ = ["RunData", "find_run", "frames", "read_run", "windows_of"]
+__all__ = ["RunData", "find_run", "frames", "read_run", "wedged", "windows_of"]
 
 Rows = np.ndarray[Any, np.dtype[Any]]
 _STRING_COLUMNS = ("raw", "agent", "tool", "labels", "text")
@@ -192,11 +192,15 @@ def _recheck_versions(rows: Rows, strings: list[str], used: Contract) -> None:
             rows["flags"][events & (rows["labels"] == label)] |= np.uint16(Flag.BAD_VERSION)
 
 
+def wedged(data: RunData) -> frozenset[str]:
+    """Ids of the fault windows in which Toxiproxy hung and was ended by us, and with it every connection of their listener."""
+    return frozenset(str(record.get("id")) for record in data.journal if record.get("type") == "wedge")
+
+
 def windows_of(data: RunData) -> list[Window]:
     """Fault windows from the journal, paired by id; one that never healed keeps an end of None."""
     declared = {str(one.get("id")): one for one in data.manifest.get("windows", []) if isinstance(one, dict)}
-    # Toxiproxy hung and was ended by us, and with it every connection of the window's listener.
-    wedged = {str(record.get("id")) for record in data.journal if record.get("type") == "wedge"}
+    restarted = wedged(data)
     starts: dict[str, dict[str, Any]] = {}
     ends: dict[str, int] = {}
     for record in data.journal:
@@ -210,7 +214,7 @@ def windows_of(data: RunData) -> list[Window]:
             id=id_, kind=str(record.get("kind", "")), cohort=str(record.get("cohort", "")), phase=str(record.get("phase", "")),
             start_ns=int(record["at_ns"]), end_ns=ends.get(id_), asked=dict(record.get("asked") or {}),
             **{name: bool(declared.get(id_, {}).get(name)) for name in ("disconnects", "swallows")},
-            may_disconnect=bool(declared.get(id_, {}).get("may_disconnect")) or id_ in wedged,
+            may_disconnect=bool(declared.get(id_, {}).get("may_disconnect")) or id_ in restarted,
         )
         for id_, record in starts.items()
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from chaos.faults import FAULTS
 from loadtests.configfile import convert, read_yaml
 from loadtests.contract.schema import GateRule
 from loadtests.metrics import NO_FAULT, Gate, parse_gates
-from loadtests.rundir import RunData, read_run, windows_of
+from loadtests.rundir import RunData, read_run, wedged, windows_of
 from reports.analytics import analyse
 from reports.assessment import Setting, assess
 from reports.bites import bites, places, strangers, unconfirmed, unproven
@@ -65,6 +65,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         windows=tuple(windows), phases=phases, users=data.scenario.users, policy=data.scenario.retry, start_ns=data.start_ns,
         trouble=tuple(trouble), unfit="; ".join(generator.reasons), unproven=unproven(bitten, windows),
         same_contract=contract_name is None, views=tuple(views_of(data.journal)), lasting=expected_reconnects(data.manifest) == "none",
+        restarted=wedged(data),
         compares=compared(data.manifest), unproven_windows=unconfirmed(bitten, windows),
     )  # fmt: skip
     assessed = assess(data.contract, data.rows, data.strings, setting, replayed)

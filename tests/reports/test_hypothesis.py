@@ -54,6 +54,14 @@ def test_a_reconnect_that_nobody_expected_stands_in_one_book(
         assert peers.verdict == "valid"
 
 
+@pytest.mark.parametrize("code", [1006, 1011])
+def test_what_our_own_restart_of_toxiproxy_broke_blames_neither_the_backend_nor_the_rig(code: int) -> None:
+    checks = cut(code).assess(JAM, lasting=True, restarted=frozenset({JAM.id})).checks
+    assert not [one.id for one in checks if one.verdict == "invalid"]
+    other = cut(code).assess(JAM, lasting=True, restarted=frozenset({"w9"})).checks
+    assert [one.id for one in other if one.verdict == "invalid"]
+
+
 def test_where_reconnects_may_come_they_are_nobody_s_fault() -> None:
     checks = cut(1011).assess(JAM).checks
     assert not [one.id for one in checks if one.verdict == "invalid"]
