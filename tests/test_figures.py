@@ -23,6 +23,8 @@ RESULTS = {
     "foreign": ROOT / "tests" / "proofs" / "results" / "foreign.json",
     "simulation": ROOT / "tests" / "proofs" / "results" / "simulation.json",
     "live": ROOT / "tests" / "proofs" / "results" / "live.json",
+    "mutants": ROOT / "tests" / "proofs" / "results" / "mutants.json",
+    "kills": ROOT / "tests" / "proofs" / "results" / "kills.json",
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
     "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
@@ -96,6 +98,33 @@ def live_figures(record: dict) -> str:
     )
 
 
+def mutant_figures(record: dict) -> str:
+    """The table of ``make prove PART=mutants``."""
+    lines = ["| module | mutants | killed | as good as the original | killed of all |", "|---|---|---|---|---|"]
+    for name, row in sorted(record["modules"].items()):
+        lines.append(f"| `{name}` | {row['mutants']} | {row['killed']} | {row['equivalent']} | {row['share']:.1%} |")
+    whole = f"{record['mutants']:,} | {record['killed']:,} | {record['equivalent']} | {record['share']:.1%}"
+    lines.append(f"| all | {whole} |")
+    told = "each of the rest stands in `tests/proofs/mutants.yaml` with the reason why nobody can tell it from the original."
+    return "\n".join(
+        [*lines, "", f"`make prove PART=mutants` at commit `{record['commit']}` ({record['date']}); {told}"]
+    )
+
+
+def kill_figures(record: dict) -> str:
+    """The paragraph about ``make prove PART=kills``."""
+    kills, loaded, wedges = record["kills"], record["under_load"], record["wedges"]
+    left = sum(sum(one["left"].values()) for one in (kills, loaded))
+    longest_s = max(kills["longest_s"], loaded["longest_s"])
+    return (
+        f"`make prove PART=kills` at commit `{record['commit']}` ({record['date']}): a conductor killed by SIGKILL at\n"
+        f"{kills['runs']} random moments ({kills['under_fault']} of them under a fault) and {loaded['runs']} times under "
+        f"{loaded['users']} users left {left} toxics,\nproxies and processes, clean after {longest_s:.2f} s at the longest; "
+        f"{wedges['recovered']} of {wedges['trials']} wedges of Toxiproxy were noticed and cured,\nin {wedges['longest_s']:.1f} s at the "
+        f"longest; what was a stranger's stayed as it was."
+    )
+
+
 def world_figures(record: dict) -> str:
     """The table of ``make prove PART=worlds``."""
     lines = ["| protocol and planted fault | exit | found |", "|---|---|---|"]
@@ -156,6 +185,7 @@ def defect_table() -> str:
 
 MAKERS = {
     "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
+    "mutants": mutant_figures, "kills": kill_figures,
     "worlds": world_figures,
     "judge": judge_figures, "peers": peer_figures,
 }  # fmt: skip
