@@ -15,6 +15,7 @@ from loadtests.contract.compile import Contract
 from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
 from loadtests.door import Door
 from loadtests.history import OUR_ERROR
+from loadtests.pool import Pool
 from loadtests.retry import Policy
 from loadtests.session import Session
 from loadtests.transport import ABNORMAL, Connection, DialError
@@ -214,9 +215,17 @@ class Chat:
         ask = Ask(ask) if isinstance(ask, str) else ask
         return self._perform(self.conversation.run_turn(intended_ns, ask, give_up_sending_ns))
 
-    def live(self, schedule: Iterator[float], start_ns: int, end_ns: int, pace_ms: int, ask: Callable[[], Ask]) -> None:
-        """All planned turns of this user, then a polite goodbye."""
-        self._perform(self.conversation.live(schedule, start_ns, end_ns, pace_ms, ask))
+    def live(
+        self, schedule: Iterator[float], start_ns: int, end_ns: int, late_ms: int, ask: Callable[[], Ask], *,
+        stay_until_ns: int = 0,
+    ) -> None:  # fmt: skip
+        """All planned turns of this user, then a polite goodbye; see ``Conversation.live``."""
+        live = self.conversation.live(schedule, start_ns, end_ns, late_ms, ask, stay_until_ns=stay_until_ns)
+        self._perform(live)
+
+    def serve(self, pool: Pool, number: int, end_ns: int, late_ms: int, ask: Callable[[], Ask]) -> None:
+        """Whatever arrives from outside while this user is free, then a polite goodbye; see ``Conversation.serve``."""
+        self._perform(self.conversation.serve(pool.seat(number, self._bell.ring), end_ns, late_ms, ask))
 
     def stop(self) -> None:
         """Say goodbye and settle. Idempotent."""

@@ -15,6 +15,7 @@ from loadtests.content import ANSWERED
 from loadtests.contract.compile import Contract
 from loadtests.flight import Expectation
 from loadtests.history import OUR_ERROR, End
+from loadtests.pool import Seat
 from loadtests.retry import Backoff, Policy
 from loadtests.session import Session
 
@@ -327,18 +328,42 @@ class Conversation:
             session.give_up(self._now_ns(), End.IN_DOUBT if in_doubt else End.TIMEOUT, flight.number)
 
     def live(
-        self, schedule: Iterator[float], start_ns: int, end_ns: int, pace_ms: int, ask: Callable[[], Ask]
-    ) -> Steps[None]:
-        """All planned turns of this user, from the run's start to its end, then a polite goodbye."""
-        session, pace_ns, now_ns = self.session, pace_ms * NS_PER_MS, self._now_ns
+        self, schedule: Iterator[float], start_ns: int, end_ns: int, late_ms: int, ask: Callable[[], Ask], *,
+        stay_until_ns: int = 0,
+    ) -> Steps[None]:  # fmt: skip
+        """All planned turns of this user, from the run's start to its end, then a polite goodbye.
+
+        ``late_ms``: what is later is dropped; ``stay_until_ns``: connected until then, even if there is nothing more to say.
+        """
+        session, late_ns, now_ns = self.session, late_ms * NS_PER_MS, self._now_ns
         for at_ms in schedule:
             intended_ns = start_ns + int(at_ms * NS_PER_MS)
             if intended_ns >= end_ns or not (yield from self._wait_until(intended_ns)):
                 break
-            if now_ns() - intended_ns > pace_ns:
+            if now_ns() - intended_ns > late_ns:
                 session.dropped(intended_ns, now_ns(), "late by more than a pace")
                 continue
-            yield from self.run_turn(intended_ns, ask(), intended_ns + pace_ns)
+            yield from self.run_turn(intended_ns, ask(), intended_ns + late_ns)
+        if stay_until_ns:
+            yield from self._wait_until(stay_until_ns)
+        yield from self.stop()
+
+    def serve(self, seat: Seat, end_ns: int, late_ms: int, ask: Callable[[], Ask]) -> Steps[None]:
+        """What arrives from outside, whenever this user is free, to the run's end; then a polite goodbye."""
+        late_ns = late_ms * NS_PER_MS
+        while not self._over() and self._now_ns() < end_ns:
+            if intended_ns := seat.taken() or (seat.offer() if self._is_ready() else 0):
+                seat.withdraw()
+                yield from self.run_turn(intended_ns, ask(), intended_ns + late_ns)
+            elif self._is_ready() or self._is_refused():
+                yield Wait(end_ns if self._is_refused() else None)
+                self._send()
+            else:
+                seat.withdraw()
+                yield from self.ensure_ready(end_ns)
+        seat.withdraw()
+        if intended_ns := seat.taken():
+            self.session.dropped(intended_ns, self._now_ns(), "the run ended")
         yield from self.stop()
 
     def _wait_until(self, at_ns: int) -> Steps[bool]:

@@ -1,6 +1,7 @@
 """Metric names, selectors and the threshold grammar (k6's, and no other). Pure.
 
-``event.NAME{phase:steady,cohort:control}`` selects samples, ``p(95)<1500`` judges them; ``fault:none`` leaves out what a
+``event.NAME{phase:steady,cohort:control}`` selects samples, ``p(95)<1500`` judges them; ``kind:NAME`` takes users of a kind of
+the scenario's mix, ``fault:none`` leaves out what a
 fault on the session's own cohort, or the recovery budget after it, explains, and ``fault:w2`` or ``fault:down`` takes only
 what that window, or any window of that kind, and the recovery budget after it explain. A gate is a statement about a
 proportion: ``p(95)<1500`` says that at most 5 % of the turns are over 1,500 ms or without the event, and where more is
@@ -154,14 +155,16 @@ def _unit_of(name: str, contract: Contract, where: str) -> Unit:
 
 
 def _selector(
-    text: str, contract: Contract, phases: Iterable[str], faults: Iterable[str], where: str
+    text: str, contract: Contract, phases: Iterable[str], faults: Iterable[str], kinds: Iterable[str], where: str
 ) -> tuple[Selector, Unit]:
     found = SELECTOR.match(text.strip())
     if found is None:
         raise ConfigError(where, f"gates.{text}", "cannot be read", "METRIC or METRIC{label:value,…}")
     unit = _unit_of(found["name"], contract, where)
     labels: dict[str, str] = {}
-    known = {"phase": list(phases), "cohort": ["direct", "control", "treated"], "fault": [NO_FAULT, *faults]}
+    known = {
+        "phase": list(phases), "cohort": ["direct", "control", "treated"], "fault": [NO_FAULT, *faults], "kind": list(kinds),
+    }  # fmt: skip
     for part in filter(None, (found["labels"] or "").split(",")):
         label, _, value = (piece.strip() for piece in part.partition(":"))
         if label not in known:
@@ -211,17 +214,18 @@ def limit_ms(rule: str) -> float:
 
 def parse_gates(
     gates: Mapping[str, Iterable[str | GateRule]], contract: Contract, phases: Iterable[str], where: str, *,
-    faults: Iterable[str] = (), **labels: str,
+    faults: Iterable[str] = (), kinds: Iterable[str] = (), **labels: str,
 ) -> list[Gate]:  # fmt: skip
-    """Selectors and rules as gates; ``faults`` are the ids and kinds there may be, ``labels`` are added to every selector.
+    """Selectors and rules as gates; ``faults`` are the ids and kinds there may be, ``kinds`` those of the users, ``labels`` are
+    added to every selector.
 
     Raises:
         ConfigError: unknown metric, label, phase, fault, or a rule that is none: before any traffic.
     """
     parsed = []
-    names, broken = list(phases), list(dict.fromkeys(faults))
+    names, broken, users = list(phases), list(dict.fromkeys(faults)), list(kinds)
     for text, rules in gates.items():
-        selector, unit = _selector(text, contract, names, broken, where)
+        selector, unit = _selector(text, contract, names, broken, users, where)
         for rule in rules:
             one = GateRule(rule=rule) if isinstance(rule, str) else rule
             selector = Selector(selector.name, {**labels, **selector.labels})

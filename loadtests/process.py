@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ from loadtests.door import Door
 from loadtests.findings import Finding
 from loadtests.health import Health
 from loadtests.history import COHORTS, End
+from loadtests.pool import Pool
 from loadtests.prompts import Prompter
 from loadtests.recorder import Recorder
 from loadtests.retry import declared
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
 from loadtests.turn import Rules
+from loadtests.workload import Levels, kinds_of
 
 __all__ = ["LoadProcess"]
 
@@ -40,6 +43,8 @@ log = logging.getLogger("gauntlet")
 BARRIER_POLL_S = 0.02
 FLUSH_S = 1.0
 RING_S = 0.1
+#: so often arrivals that found nobody free are looked at
+EXPIRE_S = 0.05
 GC_THRESHOLD = 50_000
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -86,6 +91,12 @@ class LoadProcess:
         self.start_ns = 0
         self.end_ns = 0
         self._made = 0
+        self._kinds = kinds_of(assignment.seed, assignment.users, self.scenario.mix)
+        self._levels = self.scenario.levels
+        #: of an open model: its arrivals find their users here
+        self._pool: Pool | None = None
+        if self.scenario.arrivals.model == "open" and assignment.barrier:
+            self._pool = Pool(self.scenario.late_ms * NS_PER_MS, self._group, self._drop)
         #: somebody beside Locust's own statistics wants to hear of every turn
         self.has_listeners = len(environment.events.request._handlers) > LOCUSTS_OWN_LISTENERS
         self.chats: list[Chat] = []
@@ -107,6 +118,8 @@ class LoadProcess:
             self.start_ns = time.monotonic_ns()
             self.end_ns = 1 << 62
         self.started.set()
+        if self._pool is not None:
+            self._greenlets.append(gevent.spawn(self._dispatch, self._pool))
         if self._cast.acts:
             self._actor = Actor(self._cast, self._players, self._rows, self.name)
             self._greenlets += self._actor.play(self.start_ns)
@@ -122,9 +135,7 @@ class LoadProcess:
         a = self.assignment
         number = self._made * a.workers + self.index if a.barrier else self.index * STRIDE + self._made
         self._made += 1
-        cohort = "direct"
-        if a.listeners:
-            cohort = "treated" if number in self._treated else "control"
+        cohort = self._cohort(number)
         token = token_for(self._template, number)
         door = self._door(token, cohort, number)
         session = Session(
@@ -145,6 +156,45 @@ class LoadProcess:
         self.chats.append(one)
         self._players[number] = one
         return number, one
+
+    def _cohort(self, number: int) -> str:
+        if not self.assignment.listeners:
+            return "direct"
+        return "treated" if number in self._treated else "control"
+
+    def _kind(self, number: int) -> int:
+        """Place in the scenario's mix; of a plain run, whose users are not numbered through, the first."""
+        return self._kinds[number] if number < len(self._kinds) else 0
+
+    def pace_ms(self, number: int) -> int:
+        """As the scenario has it for a user."""
+        return self.scenario.pace_of(self._kind(number))
+
+    def _group(self, number: int) -> tuple[str, int]:
+        """Whoever is of the same may answer for each other."""
+        return self._cohort(number), self._kind(number)
+
+    def _drop(self, number: int, intended_ns: int, why: str) -> None:
+        self._players[number].session.dropped(intended_ns, time.monotonic_ns(), why)
+
+    def _dispatch(self, pool: Pool) -> None:
+        """Let arrive what is this process's own part of the run's arrivals."""
+        a, one = self.assignment, self.scenario
+        talking = arrivals.talking(one, a.seed)
+        for at_ms, user in arrivals.opened(a.seed, talking, one.rate_per_s, one.arrivals.schedule, self._levels):
+            if user % a.workers == self.index:
+                at_ns = self.start_ns + int(at_ms * NS_PER_MS)
+                self._until(at_ns, pool)
+                pool.arrive(user, at_ns)
+        self._until(self.end_ns, pool)
+        pool.close()
+
+    def _until(self, at_ns: int, pool: Pool) -> None:
+        """Wait, and meanwhile drop what has waited for too long; never without a look at who else wants to run."""
+        gevent.sleep(0)
+        while (left_s := (at_ns - time.monotonic_ns()) / NS_PER_S) > 0:
+            gevent.sleep(min(left_s, EXPIRE_S))
+            pool.expire(time.monotonic_ns())
 
     def prompter(self, number: int, prompts: Sequence[str]) -> Prompter:
         """What a user says; ``prompts``: its own instead of the scenario's."""
@@ -172,19 +222,46 @@ class LoadProcess:
             return Ask(said) if isinstance(said, str) else said
 
         self.started.wait()
-        schedule = arrivals.paced(self.assignment.seed, number, pace_ms, self._offset_ms())
+        live = self._life(number, chat, ask, pace_ms)
         while not chat.stopped:
             try:
-                chat.live(schedule, self.start_ns, self.end_ns, pace_ms, ask)
+                live()
             except Exception as error:
                 self.errors[type(error).__name__] += 1
                 log.exception("user %d", number)
                 gevent.sleep(FLUSH_S)
         chat.cut()  # an error in the goodbye itself leaves nothing open
 
+    def _life(self, number: int, chat: Chat, ask: Callable[[], Ask], pace_ms: int) -> Callable[[], None]:
+        """What the user does from start to end, as the scenario's arrivals are."""
+        one, seed = self.scenario, self.assignment.seed
+        if self._pool is not None:
+            pool = self._pool
+            return lambda: chat.serve(pool, number, self.end_ns, one.late_ms, ask)
+        kind = one.mix[self._kind(number)] if one.mix else None
+        shaped, stays = self.assignment.barrier, not self._levels.flat
+        schedule: Iterator[float]
+        if kind is not None and not kind.talks:
+            schedule, stays = iter(()), True
+        elif one.arrivals.model == "closed":
+            think_ms = (kind.think_ms if kind else None) or one.arrivals.think_ms
+            levels = self._levels if shaped else Levels([(math.inf, 1.0)])
+            schedule = arrivals.thinking(
+                seed, number, think_ms, self._now_ms, levels, number / self.assignment.users % 1
+            )
+        else:
+            schedule = arrivals.paced(seed, number, pace_ms, self._offset_ms(), self._levels if shaped else None)
+        stay_ns = self.end_ns if stays and shaped else 0
+        return lambda: chat.live(
+            schedule, self.start_ns, self.end_ns, one.late_ms if shaped else pace_ms, ask, stay_until_ns=stay_ns
+        )
+
+    def _now_ms(self) -> float:
+        return (time.monotonic_ns() - self.start_ns) / NS_PER_MS
+
     def _offset_ms(self) -> float:
         """Without a barrier users come whenever Locust spawns them, and plan from then on."""
-        return 0.0 if self.assignment.barrier else (time.monotonic_ns() - self.start_ns) / 1e6
+        return 0.0 if self.assignment.barrier else self._now_ms()
 
     def fire_turn(self, end: End, took_ms: float) -> None:
         """One Locust ``request`` a turn, for those who listen; Locust's own statistics are fed in bulk."""

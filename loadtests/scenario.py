@@ -15,6 +15,7 @@ from loadtests.contract.schema import Concurrent, ContractFile, GateRule
 from loadtests.errors import ConfigError
 from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy, policy_of
+from loadtests.workload import Arrivals, Kind, Level, Levels
 
 __all__ = [
     "BUILT_IN",
@@ -31,6 +32,8 @@ __all__ = [
 
 BUILT_IN = Path(__file__).parent / "scenarios"
 STEADY = "steady"
+#: a closed model without a pace: whoever cannot send for so long drops the turn
+DEFAULT_LATE_MS = 5000
 #: keys of a fault in ``faults`` that are seconds within their phase
 TIMES = frozenset({"at_s", "for_s", "every_s"})
 
@@ -44,6 +47,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     s: Annotated[float, msgspec.Meta(gt=0)]
     fault: dict[str, Any] | None = None
     faults: list[dict[str, Any]] = []
+    #: of the nominal load: one level all through, or [from, to]; for a closed model the share of the users who talk
+    load: Level = 1.0
 
     @property
     def is_quiet(self) -> bool:
@@ -70,10 +75,13 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scenario: Literal[1]
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     users: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
-    #: each user means to send a turn about this often
-    pace_ms: Annotated[int, msgspec.Meta(ge=1)]
     prompts: Annotated[list[str | Prompt], msgspec.Meta(min_length=1)]
     phases: Annotated[list[Phase], msgspec.Meta(min_length=1)]
+    #: each user means to send a turn about this often; an open or a closed model can do without
+    pace_ms: Annotated[int, msgspec.Meta(ge=1)] = 0
+    arrivals: Arrivals = Arrivals()
+    #: kinds of users; none: all are alike
+    mix: list[Kind] = []
     title: str = ""
     contract: str = "reference"
     #: share of the users whose network is broken; the others are the control group
@@ -95,6 +103,25 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def has_faults(self) -> bool:
         return not all(phase.is_quiet for phase in self.phases)
+
+    @property
+    def levels(self) -> Levels:
+        """The level of load over the run."""
+        return Levels((phase.s * 1000, phase.load) for phase in self.phases)
+
+    @property
+    def rate_per_s(self) -> float:
+        """Of an open model at level 1, all users together."""
+        return self.arrivals.rate_per_s or self.users * 1000 / self.pace_ms
+
+    @property
+    def late_ms(self) -> int:
+        """By how much a turn may be late before it is dropped."""
+        return self.pace_ms if self.arrivals.late_ms is None else self.arrivals.late_ms
+
+    def pace_of(self, kind: int) -> int:
+        """Of the users of a kind, by its place in ``mix``."""
+        return (self.mix[kind].pace_ms if self.mix else None) or self.pace_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +216,7 @@ def whole(scenario: Scenario, where: str) -> Scenario:
         limit = f"at most {1 - LEAST_CONTROL:g}, so that a control group is left"
         raise ConfigError(where, "treated_share", f"{scenario.treated_share:g}", limit)
     check(scenario.prompts, where)
+    scenario = _check_load(scenario, where)
     if scenario.cancel.share + scenario.overlap.share > 1:
         raise ConfigError(where, "overlap.share", "more than all turns together with cancel.share", "at most 1 in all")
     names = [phase.name for phase in scenario.phases]
@@ -199,6 +227,33 @@ def whole(scenario: Scenario, where: str) -> Scenario:
         raise ConfigError(
             where, f"phases[{len(names) - 1}]", "the last phase has a fault", "a quiet one, to recover in"
         )
+    return scenario
+
+
+def _check_load(scenario: Scenario, where: str) -> Scenario:
+    model, rate = scenario.arrivals.model, scenario.arrivals.rate_per_s
+    if rate is not None and model != "open":
+        raise ConfigError(where, "arrivals.rate_per_s", f"arrivals are {model}", "model: open, or pace_ms instead")
+    if not scenario.pace_ms:
+        if model == "paced" or (model == "open" and rate is None):
+            raise ConfigError(where, "pace_ms", "is missing", "how often each user sends, in milliseconds")
+        pace_ms = DEFAULT_LATE_MS if rate is None else max(1, round(scenario.users * 1000 / rate))
+        scenario = msgspec.structs.replace(scenario, pace_ms=pace_ms)
+    for i, phase in enumerate(scenario.phases):
+        if model == "closed" and max(phase.load if isinstance(phase.load, list) else [phase.load]) > 1:
+            problem = f"{phase.load}: in a closed model it is the share of the users who talk"
+            raise ConfigError(where, f"phases[{i}].load", problem, "at most 1, and more users")
+    if not scenario.levels.area:
+        raise ConfigError(where, "phases", "no phase has any load", "a level over 0 somewhere")
+    names = [kind.name for kind in scenario.mix]
+    for i, (name, kind) in enumerate(zip(names, scenario.mix, strict=True)):
+        if name in names[:i]:
+            raise ConfigError(where, f"mix[{i}].name", f"{name!r} stands twice", "a name of its own")
+        for key, fits in (("pace_ms", "paced"), ("think_ms", "closed")):
+            if getattr(kind, key) is not None and model != fits:
+                raise ConfigError(where, f"mix[{i}].{key}", f"arrivals are {model}", f"model: {fits}")
+    if scenario.mix and not any(kind.talks for kind in scenario.mix):
+        raise ConfigError(where, "mix", "nobody talks", "a kind that does")
     return scenario
 
 

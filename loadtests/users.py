@@ -67,7 +67,9 @@ class ChatUser(User):
 
     def live(self) -> None:
         """The whole conversation: override it for one that follows no schedule."""
-        self._process.converse(self._number, self._chat, self.content, self.pace_ms or self._process.scenario.pace_ms)
+        self._process.converse(
+            self._number, self._chat, self.content, self.pace_ms or self._process.pace_ms(self._number)
+        )
 
     def on_stop(self) -> None:
         if self.environment.gauntlet is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pandas as pd
 
 from loadtests import arrivals, cohorts
-from loadtests.history import RowKind, phase_at
+from loadtests.history import COHORTS, RowKind, phase_at
 from loadtests.rundir import RunData
+from loadtests.workload import kinds_of
 from reports.endings import GOOD, LEFT_OUT
+from reports.frames import kinds_in
 from reports.judgement import Books
 from reports.placed import Phases
 
@@ -23,30 +25,44 @@ AT_ONCE_S = 0.005
 
 def planned_turns(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.DataFrame:
     """Every turn that the scenario means to send, counted from seed and pace alone, and whether it was sent."""
-    if data.manifest.get("kind") == "plain-locust":
-        drops = data.rows[data.rows["kind"] == RowKind.DROP]
-        sent = turns[["intended_s", "cohort", "phase", "place"]].assign(sent=True)
-        lost = pd.DataFrame(
-            {"intended_s": (drops["intended"] - data.start_ns) / 1e9, "cohort": "direct", "phase": "", "place": NOWHERE}
-        )
-        return pd.concat([sent, lost.assign(sent=False)], ignore_index=True)
+    if data.manifest.get("kind") == "plain-locust" or data.scenario.arrivals.model == "closed":
+        return _as_they_came(data, turns)
     scenario, seed = data.scenario, int(data.manifest.get("seed", 0))
-    until_ms = scenario.total_s * 1000
     chaos = bool(data.manifest.get("chaos"))
     hit = cohorts.treated(seed, scenario.users, scenario.treated_share) if chaos else frozenset()
-    sent_at = defaultdict(set)
-    for session, intended_s in zip(turns["session"], turns["intended_s"], strict=True):
-        sent_at[session].add(round(intended_s * 1e6))
+    kinds = kinds_of(seed, scenario.users, scenario.mix)
+    cohort_of = [("treated" if user in hit else "control") if chaos else "direct" for user in range(scenario.users)]
+    # What arrives from outside is taken by any of its group, and else by whom it is meant for.
+    taker = list(zip(cohort_of, kinds, strict=True)) if scenario.arrivals.model == "open" else range(scenario.users)
+    sent_at = Counter(
+        (taker[session] if 0 <= session < scenario.users else None, round(intended_s * 1e6))
+        for session, intended_s in zip(turns["session"], turns["intended_s"], strict=True)
+    )
     out = []
-    for user in range(scenario.users):
-        cohort = ("treated" if user in hit else "control") if chaos else "direct"
-        for at_ms in arrivals.paced(seed, user, scenario.pace_ms):
-            if at_ms >= until_ms:
-                break
-            at_ns = data.start_ns + int(at_ms * 1_000_000)
-            was_sent = round(data.seconds(at_ns) * 1e6) in sent_at[user]
-            out.append((at_ms / 1000, cohort, phase_at(at_ns, phases), NOWHERE, was_sent))
-    return pd.DataFrame(out, columns=["intended_s", "cohort", "phase", "place", "sent"])
+    for at_ms, user in arrivals.planned(scenario, seed):
+        at_ns = data.start_ns + int(at_ms * 1_000_000)
+        key = taker[user], round(data.seconds(at_ns) * 1e6)
+        was_sent = sent_at[key] > 0
+        sent_at[key] -= was_sent
+        kind = scenario.mix[kinds[user]].name if scenario.mix else ""
+        out.append((at_ms / 1000, cohort_of[user], kind, phase_at(at_ns, phases), NOWHERE, was_sent))
+    return pd.DataFrame(out, columns=["intended_s", "cohort", "kind", "phase", "place", "sent"])
+
+
+def _as_they_came(data: RunData, turns: pd.DataFrame) -> pd.DataFrame:
+    """Of a run without a plan: what was sent, and what was dropped."""
+    drops = data.rows[data.rows["kind"] == RowKind.DROP]
+    sent = turns[["intended_s", "cohort", "kind", "phase", "place"]].assign(sent=True)
+    lost = pd.DataFrame(
+        {
+            "intended_s": (drops["intended"] - data.start_ns) / 1e9,
+            "cohort": [COHORTS[number] for number in drops["cohort"]],
+            "kind": kinds_in(data, drops["session"].tolist()),
+            "phase": "",
+            "place": NOWHERE,
+        }
+    )
+    return pd.concat([sent, lost.assign(sent=False)], ignore_index=True)
 
 
 def books(data: RunData, turns: pd.DataFrame, planned: pd.DataFrame) -> Books:

@@ -10,13 +10,14 @@ import pandas as pd
 
 from loadtests.history import COHORTS, Flag, RowKind, Window, attribute, phase_at
 from loadtests.rundir import RunData
+from loadtests.workload import kinds_of
 from reports.endings import ENDINGS
 from reports.recovery import Recovery
 from reports.replay import of_own_turns
 from reports.streams import with_chunks
 
 __all__ = [
-    "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "outages_frame", "phases_of", "turns_frame",
+    "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "kinds_in", "outages_frame", "phases_of", "turns_frame",
 ]  # fmt: skip
 
 OUTCOMES = {end: one.name for end, one in ENDINGS.items()}
@@ -38,6 +39,15 @@ def phases_of(data: RunData) -> list[tuple[str, int, int]]:
         phases.append((phase.name, at, end))
         at = end
     return phases
+
+
+def kinds_in(data: RunData, sessions: Iterable[int]) -> list[str]:
+    """The kind of user of each session, as the scenario deals them out; empty where it has no mix, or knows no such session."""
+    scenario = data.scenario
+    if not scenario.mix:
+        return ["" for _ in sessions]
+    dealt = kinds_of(int(data.manifest.get("seed", 0)), scenario.users, scenario.mix)
+    return [scenario.mix[dealt[one]].name if 0 <= one < len(dealt) else "" for one in sessions]
 
 
 def events_frame(data: RunData) -> pd.DataFrame:
@@ -72,6 +82,7 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
             "session": sends["session"].astype(np.int64),
             "turn": sends["turn"].astype(np.int64),
             "cohort": [COHORTS[c] for c in sends["cohort"]],
+            "kind": kinds_in(data, sends["session"].tolist()),
             "intended": sends["intended"],
             "sent": sends["received"],
         }
@@ -142,6 +153,7 @@ def connections_frame(data: RunData, windows: list[Window], phases: list[tuple[s
             "session": dials["session"].astype(np.int64),
             "connection": dials["connection"].astype(np.int64),
             "cohort": [COHORTS[c] for c in dials["cohort"]],
+            "kind": kinds_in(data, dials["session"].tolist()),
             "dial": dials["received"],
         }
     )
@@ -191,16 +203,18 @@ def outages_frame(recovered: Iterable[Recovery], connections: pd.DataFrame, data
     and the fault's heal until it was ready again. ``phase`` is that in which the lost connection was made.
     """
     phases = dict(zip(connections["close_row"], connections["phase"], strict=True))
+    found = list(recovered)
     out = [
         {
-            "session": one.outage.session, "cohort": one.outage.cohort, "close_s": data.seconds(one.outage.close_ns), "fault": one.window,
-            "code": one.outage.code, "ready_s": np.nan if one.outage.ready_ns is None else data.seconds(one.outage.ready_ns),
+            "session": one.outage.session, "cohort": one.outage.cohort, "kind": kind,
+            "close_s": data.seconds(one.outage.close_ns), "fault": one.window, "code": one.outage.code,
+            "ready_s": np.nan if one.outage.ready_ns is None else data.seconds(one.outage.ready_ns),
             "recovery_s": np.nan if one.took_ns is None else one.took_ns / NS_PER_S, "censored": one.censored,
             "phase": phases.get(one.outage.close_row, ""), "close_row": one.outage.close_row,
         }
-        for one in recovered
+        for one, kind in zip(found, kinds_in(data, [one.outage.session for one in found]), strict=True)
     ]  # fmt: skip
-    columns = ["session", "cohort", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]
+    columns = ["session", "cohort", "kind", "close_s", "fault", "code", "ready_s", "recovery_s", "censored", "phase"]
     frame = pd.DataFrame(out, columns=[*columns, "close_row"])
     kinds = {"censored": bool, "recovery_s": float, "close_s": float, "ready_s": float, "close_row": int}
     return frame.astype(kinds)

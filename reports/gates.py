@@ -53,6 +53,8 @@ class Measured:
     quota: str = ""
     #: ``reports.streams.gaps_frame``, made when a gate asks for it
     gaps: Callable[[], pd.DataFrame] = pd.DataFrame
+    #: nobody plans a turn before the one before has ended
+    closed: bool = False
     #: whether the contract demands a content event of every turn that ends well
     demands_stream: bool = False
 
@@ -125,6 +127,8 @@ def _not_checked(gate: Gate, measured: Measured) -> str:
         return f"this run has no cohort {labels['cohort']}"
     if (fault := labels.get("fault", NO_FAULT)) != NO_FAULT and not _windows(fault, measured):
         return f"this run has no fault {fault}"
+    if gate.selector.name == "arrivals.achieved" and measured.closed:
+        return "users of a closed workload plan no arrivals"
     if gate.selector.name == "recovery.session" and not measured.cuts:
         return "no fault of this run cuts connections"
     return ""

@@ -38,6 +38,10 @@ from reports.verdict import causes, merge, sentence
 __all__ = ["judge"]
 
 
+#: a closed model hides stalls: Tene, "How NOT to Measure Latency", 2013, calls it coordinated omission
+CLOSED = "what users wait for whom a stall keeps from asking (a closed workload: whoever waits does not send)"
+
+
 class _GatesFile(msgspec.Struct, forbid_unknown_fields=True):
     gates: dict[str, list[str | GateRule]]
 
@@ -75,7 +79,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         findings={check.id: check.violations for check in checks}, phases=frozenset(name for name, _, _ in phases),
         cohorts=frozenset(turns["cohort"]), cuts=assessed.evidence.cuts, faults={window.id: window.kind for window in windows},
         unfit=setting.unfit, unproven=setting.unproven, quota=assessed.quota, gaps=lambda: gaps_frame(data, turns),
-        demands_stream=any(rule.role == "content" for rule in data.contract.demanded),
+        closed=data.scenario.arrivals.model == "closed", demands_stream=any(rule.role == "content" for rule in data.contract.demanded),
     )  # fmt: skip
     results = tuple(judge_gate(gate, measured) for gate in gates)
     verdict = merge(checks, results, assessed.quota, declares_client=declares_client(assessed.evidence))
@@ -93,7 +97,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
         books=account,
         generator=generator,
         events=event_lines(data, turns, replayed.out_of_order, results),
-        not_checked=_not_checked(checks, results),
+        not_checked=_not_checked(data, checks, results),
         phases=tuple((name, data.seconds(start), data.seconds(end)) for name, start, end in phases),
         cleanup=_cleanup(data),
         run=path.resolve().name,
@@ -114,16 +118,20 @@ def _gates(data: RunData, gates_file: Path | None) -> list[Gate]:
     known = list(dict.fromkeys([*names, *map(str, data.manifest.get("declared_phases", []))]))
     # What an override removed is still understood: a phase has one fault, or those that the plan gave it.
     faults = list(dict.fromkeys([*(f"w{number}" for number, _ in enumerate(known, 1)), *places(data), *FAULTS]))
+    kinds = [kind.name for kind in data.scenario.mix]
     budgets = parse_gates(data.contract.gates(), data.contract, known, data.contract.source, fault=NO_FAULT)
     if gates_file is None:
-        return budgets + parse_gates(data.scenario.gates, data.contract, known, "scenario.yaml", faults=faults)
+        return budgets + parse_gates(
+            data.scenario.gates, data.contract, known, "scenario.yaml", faults=faults, kinds=kinds
+        )
     raw = read_yaml(gates_file)
     file = convert(raw if "gates" in raw else {"gates": raw}, _GatesFile, str(gates_file))
-    return budgets + parse_gates(file.gates, data.contract, known, str(gates_file), faults=faults)
+    return budgets + parse_gates(file.gates, data.contract, known, str(gates_file), faults=faults, kinds=kinds)
 
 
-def _not_checked(checks: Iterable[Check], gates: Iterable[GateResult]) -> tuple[str, ...]:
-    out = [f"{check.id} ({check.reason})" for check in checks if check.verdict == "not-exercised"]
+def _not_checked(data: RunData, checks: Iterable[Check], gates: Iterable[GateResult]) -> tuple[str, ...]:
+    out = [CLOSED] if data.scenario.arrivals.model == "closed" else []
+    out += [f"{check.id} ({check.reason})" for check in checks if check.verdict == "not-exercised"]
     return (*out, *(f"{gate.metric} {gate.rule} ({gate.reason})" for gate in gates if gate.verdict == "not-checked"))
 
 

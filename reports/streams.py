@@ -47,7 +47,7 @@ def gaps_frame(data: RunData, turns: pd.DataFrame) -> pd.DataFrame:
     """One row a gap between two chunks: session, turn, gap_ms, and where its turn stands. A turn that had chunks and never
     ended has a last gap without end.
     """
-    about = turns[[*TURN, "cohort", "phase", "place", "fault", "outcome"]]
+    about = turns[[*TURN, "cohort", "kind", "phase", "place", "fault", "outcome"]]
     chunks = _chunks(data).dropna(subset="gap_ms")[[*TURN, "gap_ms"]]
     stuck = turns[turns["outcome"].isin(UNENDED) & (turns["chunks"] > 0)][TURN].assign(gap_ms=np.inf)
     return pd.concat([chunks, stuck], ignore_index=True).merge(about, on=TURN, how="inner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from loadtests.cohorts import size
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.planning import FORMS
 from loadtests.metrics import NO_FAULT, Gate
-from loadtests.scenario import Scenario
+from loadtests.scenario import Phase, Scenario
+from loadtests.workload import kinds_of
 
 if TYPE_CHECKING:
     from chaos.plan import Window
@@ -30,7 +32,7 @@ def doubts(prepared: Prepared) -> Iterator[str]:
             yield f"{gate.selector} {gate.threshold.text} {note}"
 
 
-def undecidable(gate: Gate, prepared: Prepared, turns: int) -> str:
+def undecidable(gate: Gate, prepared: Prepared, turns: int | None) -> str:
     """A warning when the gate could not be decided even if nothing went wrong; else an empty string."""
     from reports.gates import bounds
 
@@ -57,6 +59,8 @@ def _absent(gate: Gate, prepared: Prepared) -> str:
     fault = labels.get("fault", NO_FAULT)
     if fault != NO_FAULT and not any(fault in {window.id, window.kind} for window in windows):
         return "this run has no such fault"
+    if gate.selector.name == "arrivals.achieved" and prepared.scenario.arrivals.model == "closed":
+        return "users of a closed workload plan no arrivals"
     if gate.selector.name == "recovery.session" and not any(window.fault.disconnects for window in windows):
         return "no fault cuts connections"
     return ""
@@ -69,11 +73,11 @@ def _cohorts(prepared: Prepared) -> dict[str, float]:
     return {cohort: share for cohort, share in shares.items() if share}
 
 
-def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
+def _samples(gate: Gate, prepared: Prepared, turns: int | None) -> int | None:
     """About how many there will be; None: that cannot be known beforehand."""
     labels, users = gate.selector.labels, prepared.scenario.users
     fault = labels.get("fault", NO_FAULT)
-    share = _cohorts(prepared).get(labels.get("cohort", ""), 1.0)
+    share = _cohorts(prepared).get(labels.get("cohort", ""), 1.0) * _share_of_kind(labels, prepared)
     if gate.selector.name.startswith("stream."):
         return None  # how many turns stream their answer is the backend's to say
     if gate.selector.name == "connect.ready":
@@ -81,13 +85,26 @@ def _samples(gate: Gate, prepared: Prepared, turns: int) -> int | None:
     if gate.selector.name == "recovery.session":
         named = [w for w in prepared.plan.windows if "fault" not in labels or fault in {w.id, w.kind}]
         return sum(w.fault.disconnects for w in named) * size(users, prepared.scenario.treated_share)
-    share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved")
+    if turns is None:
+        return None
+    share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved") * _share_of_kind(
+        labels, prepared
+    )
     return int(round(turns * share, 6))  # whole ones; a sum of shares may be a hair below
 
 
+def _share_of_kind(labels: Mapping[str, str], prepared: Prepared) -> float:
+    """Of the users; a kind of another pace sends more or less than its share, and nobody needs that exactly."""
+    one = prepared.scenario
+    if "kind" not in labels:
+        return 1.0
+    dealt = kinds_of(prepared.options.seed, one.users, one.mix)
+    return sum(one.mix[place].name == labels["kind"] for place in dealt) / one.users
+
+
 def _share(labels: Mapping[str, str], prepared: Prepared, *, by_fault: bool) -> float:
-    """The share of all turns that the labels select, if turns come evenly and none overlaps two places."""
-    plan, grace_ms = prepared.plan, prepared.contract.file.turn.recovery_ms
+    """The share of all turns that the labels select, if turns come as the load says and none overlaps two places."""
+    plan, grace_ms, levels = prepared.plan, prepared.contract.file.turn.recovery_ms, prepared.scenario.levels
     edges = {0, *(p.end_ms for p in plan.phases), *(e for w in plan.windows for e in (w.start_ms, w.end_ms + grace_ms))}
     found = 0.0
     for start, end in pairwise(sorted(edge for edge in edges if edge <= plan.end_ms)):
@@ -98,13 +115,27 @@ def _share(labels: Mapping[str, str], prepared: Prepared, *, by_fault: bool) -> 
             faults = {hit[-1].id, hit[-1].kind} if hit else {NO_FAULT}
             fits = labels.get("phase", phase) == phase and labels.get("cohort", cohort) == cohort
             if fits and (not by_fault or "fault" not in labels or labels["fault"] in faults):
-                found += weight * (end - start)
-    return found / plan.end_ms
+                found += weight * (levels.area_at(end) - levels.area_at(start))
+    return found / levels.area
 
 
-def _turns(prepared: Prepared) -> int:
-    s = prepared.scenario
-    return arrivals.planned(prepared.options.seed, s.users, s.pace_ms, s.total_s * 1000)
+def _turns(prepared: Prepared) -> int | None:
+    """How many are planned; None: whoever thinks after each answer sends as the backend lets them."""
+    if prepared.scenario.arrivals.model == "closed":
+        return None
+    return sum(1 for _ in arrivals.planned(prepared.scenario, prepared.options.seed))
+
+
+def _how_often(scenario: Scenario, turns: int | None) -> str:
+    """When turns come, in words."""
+    how = scenario.arrivals
+    if turns is None:
+        low, high = (bound / 1000 for bound in how.think_ms)
+        return f"a turn {low:g} to {high:g} s after the one before: closed, so a slow backend is asked less"
+    about = f"about {turns} turns in {round(scenario.total_s, 1):g} s"
+    if how.model == "open":
+        return f"{scenario.rate_per_s:g} turns arrive a second ({how.schedule}), whoever is free takes them: {about}"
+    return f"a turn every {scenario.pace_ms / 1000:g} s each: {about}"
 
 
 def _in_words(kind: str, asked: Mapping[str, Any]) -> str:
@@ -119,6 +150,20 @@ def _in_words(kind: str, asked: Mapping[str, Any]) -> str:
 
 def _said(window: Window) -> str:
     return f"{window.id} {_in_words(window.kind, window.asked)}"
+
+
+def _load(phase: Phase) -> str:
+    """The level of load, where it is not the nominal one."""
+    if isinstance(phase.load, list):
+        return f"  load {phase.load[0]:g} to {phase.load[1]:g}"
+    return "" if phase.load == 1 else f"  load {phase.load:g}"
+
+
+def _mix(scenario: Scenario, seed: int) -> list[str]:
+    """How many users there are of each kind."""
+    dealt = Counter(kinds_of(seed, scenario.users, scenario.mix))
+    words = [f"{dealt[i]} {kind.name}" + ("" if kind.talks else " (silent)") for i, kind in enumerate(scenario.mix)]
+    return [f"          of which {', '.join(words)}"] if words else []
 
 
 def _limits(scenario: Scenario) -> list[str]:
@@ -139,9 +184,9 @@ def describe(prepared: Prepared) -> str:
         f"contract  {p.contract.name} ({p.contract.digest}), {len(p.contract.events)} events, {len(p.contract.demanded)} demanded",
     ]
     many = "processes" if options.processes > 1 else "process"
-    how_often = f"a turn every {s.pace_ms / 1000:g} s each: about {turns} turns in {round(s.total_s, 1):g} s"
     lines.append(f"load      {s.users} users in {options.processes} {many}, seed {options.seed}")
-    lines.append(f"          {how_often}")
+    lines.append(f"          {_how_often(s, turns)}")
+    lines += _mix(s, options.seed)
     if p.chaos:
         hit = size(s.users, s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"
@@ -162,7 +207,7 @@ def describe(prepared: Prepared) -> str:
         windows = [w for w in p.plan.windows if w.phase == phase.name]
         filling = len(windows) == 1 and windows[0].end_ms - windows[0].start_ms == round(phase.s * 1000)
         fault = f"  {_said(windows[0])}" if filling else ""
-        lines.append(f"  {at:7.1f} to {at + phase.s:7.1f} s  {phase.name}{fault}")
+        lines.append(f"  {at:7.1f} to {at + phase.s:7.1f} s  {phase.name}{_load(phase)}{fault}")
         if not filling:
             lines += [f"  {w.start_ms / 1000:9.1f} to {w.end_ms / 1000:7.1f} s  {_said(w)}" for w in windows]
         at += phase.s

@@ -114,7 +114,8 @@ def prepare(options: RunOptions) -> Prepared:
     faults = [name for one in (*plans, plan) for window in one.windows for name in (window.id, window.kind)]
     faults += faults_before(gone)
     gates = parse_gates(compiled.gates(), compiled, names, compiled.source, fault=NO_FAULT)
-    gates += parse_gates(ours.gates, compiled, names, where, faults=faults)
+    kinds = [kind.name for kind in ours.mix]
+    gates += parse_gates(ours.gates, compiled, names, where, faults=faults, kinds=kinds)
     target = Target.parse(options.target, compiled.file.endpoint, options.resolve) if options.target else None
     if target is not None:
         _check_allowed(target, options.allow_target)

@@ -13,6 +13,7 @@ import pytest
 
 from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
 from loadtests.history import End, RowKind
+from loadtests.pool import Pool
 from loadtests.retry import Policy
 from loadtests.session import Identity, Session
 from tests.loadtests.histories import NONCE, Bench
@@ -245,6 +246,82 @@ def test_a_planned_turn_that_is_late_by_more_than_a_pace_is_dropped_and_counted(
     wire.run(wire.conversation.live(iter([0.0, 10.0, 20.0, 5000.0]), 0, 4000 * MS, 100, lambda: Ask("hello")))
     kinds = wire.kinds()
     assert (kinds.count("SEND"), kinds.count("DROP"), kinds[-1]) == (1, 2, "STOP")
+
+
+class Outside:
+    """A pool of one seat that is the wire's, and what it dropped."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.dropped: list[tuple[int, int, str]] = []
+        self.pool = Pool(300 * MS, lambda _: "all", lambda *one: self.dropped.append(one))
+        self.seat = self.pool.seat(1, wire.session.wake)
+        self._wire = wire
+
+    def arrives(self, *at_ms: float) -> None:
+        for at in at_ms:
+            self._wire.at(at, lambda at=at: self.pool.arrive(1, int(at * MS)))
+
+    def serve(self, end_ms: int = 1000) -> list[tuple[int, int]]:
+        """(meant for, sent) in ms, of all turns."""
+        wire = self._wire
+        wire.at(end_ms, self.pool.close)
+        wire.run(wire.conversation.serve(self.seat, end_ms * MS, 300, lambda: Ask("hello")))
+        sends = [row for row in wire.bench.rows() if row["kind"] == RowKind.SEND]
+        return [(int(row["intended"]) // MS, int(row["sent"]) // MS) for row in sends]
+
+
+def test_who_serves_takes_what_arrives_at_once_and_what_came_meanwhile_behind_it(wire: Wire) -> None:
+    outside = Outside(wire)
+    outside.arrives(100, 110, 500)
+    assert outside.serve() == [(100, 100), (110, 125), (500, 500)]
+    assert (wire.conversation.settled, outside.dropped) == (True, [])
+
+
+def test_who_is_cut_while_nothing_arrives_is_back_for_what_comes_next(wire: Wire) -> None:
+    outside = Outside(wire)
+    wire.at(200, wire.cut)
+    outside.arrives(400)
+    assert outside.serve() == [(400, 400)]
+    assert wire.kinds().count("READY") == 2
+
+
+def test_what_arrives_while_nobody_is_connected_is_sent_late(wire: Wire) -> None:
+    outside = Outside(wire)
+    wire.at(200, wire.cut)
+    wire.failures = [Failure(0, "refused")] * 2
+    wire.at(0.5, wire.failures.clear)  # not before it is connected first
+    wire.at(199, lambda: wire.failures.extend([Failure(0, "refused")] * 2))
+    outside.arrives(201)
+    ((intended, sent),) = outside.serve()
+    assert intended == 201
+    assert 203 <= sent <= 500
+
+
+def test_what_was_given_to_somebody_who_must_stop_is_dropped_and_not_lost(wire: Wire) -> None:
+    outside = Outside(wire)
+
+    def stop() -> None:
+        outside.pool.arrive(1, 400 * MS)
+        wire.over = True
+
+    wire.at(400, stop)
+    assert outside.serve() == []
+    (drop,) = [row for row in wire.bench.rows() if row["kind"] == RowKind.DROP]
+    assert int(drop["intended"]) == 400 * MS
+
+
+def test_who_is_refused_for_good_is_given_nothing_and_stays_to_the_end(wire: Wire) -> None:
+    outside = Outside(wire)
+    wire.failures = [Failure(401, "refused", fatal=True)]
+    outside.arrives(100)
+    assert outside.serve() == []
+    assert outside.dropped == [(1, 100 * MS, "nobody was free before the run's end")]
+    assert wire.now_ns == 1000 * MS
+
+
+def test_who_has_nothing_more_to_say_may_be_asked_to_stay(wire: Wire) -> None:
+    wire.run(wire.conversation.live(iter([10.0]), 0, 1000 * MS, 50, lambda: Ask("hello"), stay_until_ns=1000 * MS))
+    assert (wire.now_ns, wire.kinds().count("END")) == (1000 * MS, 1)
 
 
 def test_the_runs_end_cuts_what_is_in_flight(wire: Wire) -> None:

@@ -65,6 +65,16 @@ def test_a_file_is_read_with_defaults(tmp_path: Path) -> None:
         ("users: 10", "users: 10\ntreated_share: 0.9", ["treated_share", "at most 0.8, so that a control group is left"]),
         ("users: 10", "users: 10\nretry: {capp_ms: 1}", ["retry.capp_ms", "did you mean 'cap_ms'?"]),
         ("users: 10", "users: 10\nretry: web-cliemt", ["retry", "did you mean 'web-client'?"]),
+        ("pace_ms: 1000", "title: none", ["pace_ms", "is missing"]),
+        ("pace_ms: 1000", "arrivals: {model: open}", ["pace_ms", "is missing"]),
+        ("pace_ms: 1000", "arrivals: {model: opne}", ["arrivals.model", "opne"]),
+        ("users: 10", "users: 10\narrivals: {rate_per_s: 3}", ["arrivals.rate_per_s", "arrivals are paced", "model: open"]),
+        ("pace_ms: 1000", "arrivals: {model: closed}\nmix: [{name: a, pace_ms: 9}]", ["mix[0].pace_ms", "are closed", "paced"]),
+        ("users: 10", "users: 10\nmix: [{name: a}, {name: a}]", ["mix[1].name", "'a' stands twice"]),
+        ("users: 10", "users: 10\nmix: [{name: a, talks: false}]", ["mix", "nobody talks"]),
+        ("users: 10", "users: 10\nmix: [{name: a, think_ms: [1, 2]}]", ["mix[0].think_ms", "are paced", "model: closed"]),
+        (", s: 10", ", s: 10, load: -1", ["phases[0].load", ">= 0"]),
+        (", s: 10", ", s: 10, load: [1]", ["phases[0].load", "length >= 2"]),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_place_and_expectation(
@@ -191,3 +201,32 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ConfigError, match="a duration such as 90s"):
         duration_s(text)
+
+
+def test_a_closed_model_has_no_more_than_all_of_its_users(tmp_path: Path) -> None:
+    text = SMALL.replace("pace_ms: 1000", "arrivals: {model: closed}").replace(", s: 10", ", s: 10, load: [0.5, 1.5]")
+    with pytest.raises(ConfigError, match=re.escape("phases[0].load: [0.5, 1.5]: in a closed model it is the share")):
+        scenario.load(written(tmp_path, text))
+
+
+def test_a_run_without_any_load_is_none(tmp_path: Path) -> None:
+    idle = re.sub(r"(, s: \d+)", r"\1, load: 0", SMALL)
+    with pytest.raises(ConfigError, match="no phase has any load"):
+        scenario.load(written(tmp_path, idle))
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "pace_ms", "rate_per_s", "late_ms"),
+    [
+        ("pace_ms: 500", 500, 20, 500),
+        ("arrivals: {model: open, rate_per_s: 40}", 250, 40, 250),
+        ("pace_ms: 500\narrivals: {model: open}", 500, 20, 500),
+        ("pace_ms: 500\narrivals: {model: open, rate_per_s: 40, late_ms: 90}", 500, 40, 90),
+        ("arrivals: {model: closed}", 5000, 2, 5000),
+    ],
+)
+def test_rate_pace_and_lateness_follow_from_what_is_said(
+    tmp_path: Path, arrivals: str, pace_ms: int, rate_per_s: float, late_ms: int
+) -> None:
+    one, _ = scenario.load(written(tmp_path, SMALL.replace("pace_ms: 1000", arrivals)))
+    assert (one.pace_ms, one.rate_per_s, one.late_ms) == (pace_ms, rate_per_s, late_ms)
