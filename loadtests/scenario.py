@@ -27,6 +27,7 @@ __all__ = [
     "check_promised",
     "duration_s",
     "load",
+    "names",
     "whole",
 ]
 
@@ -182,6 +183,11 @@ def _times(value: Any, share: float) -> Any:
     if isinstance(value, list):
         return [_times(one, share) for one in value]
     return round(value * share, 3) if isinstance(value, int | float) else value
+
+
+def names() -> list[str]:
+    """The built-in scenarios."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
 
 
 def load(name_or_path: str) -> tuple[Scenario, str]:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from loadtests.cli import chaos, contract, doctor, locustfile, report, run, selftest, serve, show, try_
+from loadtests.cli import chaos, contract, doctor, locustfile, report, run, scenario, selftest, serve, show, try_
 from loadtests.errors import GauntletError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command("doctor")(doctor.doctor)
 app.command("locustfile")(locustfile.locustfile)
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(contract.app, name="contract")
+app.add_typer(scenario.app, name="scenario")
 
 
 def main() -> None:

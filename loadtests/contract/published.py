@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 
 from loadtests.contract import schema
 from loadtests.contract.schema import FORMAT, ContractFile
+from loadtests.remarks import describe
 
 __all__ = ["PUBLISHED", "file_schema", "text"]
 
@@ -21,11 +21,9 @@ def file_schema() -> dict[str, Any]:
     """Of files as they are written: one that extends another need not say what that one says."""
     made = msgspec.json.schema(ContractFile)
     records = made["$defs"]
-    for name, record in records.items():
-        described = _described(getattr(schema, name))
-        for key, place in record["properties"].items():
-            if key in described:
-                place["description"] = described[key]
+    describe(records, [schema])
+    for record in records.values():
+        for place in record["properties"].values():
             if "additionalProperties" in place and place["additionalProperties"] is not True:
                 place["additionalProperties"] = {"anyOf": [place["additionalProperties"], {"type": "null"}]}
     whole = _needs(records, "ContractFile")
@@ -57,21 +55,6 @@ def _below(records: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in one:
             return _needs(records, one["$ref"].rpartition("/")[2])
     return {}
-
-
-def _described(record: type) -> dict[str, str]:
-    """Key -> the ``#:`` remark above it in the source."""
-    found: dict[str, str] = {}
-    remark: list[str] = []
-    for line in map(str.strip, inspect.getsource(record).splitlines()):
-        if line.startswith("#:"):
-            remark.append(line[2:].strip())
-        else:
-            key = line.partition(":")[0]
-            if remark and key.isidentifier():
-                found[key] = " ".join(remark).replace("``", "`")
-            remark = []
-    return found
 
 
 def text() -> str:
