@@ -69,6 +69,11 @@ class Nemesis:
             thread.start()
         self._end.start()
 
+    def redial(self, dial: Dial) -> None:
+        """From now on whoever connects anew does it so."""
+        for side in self._sides.values():
+            side.dial = dial.via(side.listener.address)
+
     def join(self, timeout_s: float | None = None) -> bool:
         """True when every window has been healed and judged."""
         self._end.join(timeout_s)

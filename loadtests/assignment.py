@@ -45,6 +45,8 @@ class Assignment(msgspec.Struct, frozen=True):
     treated_share: float = 0.0
     workers: int = 1
     token_env: str = ""
+    token_file: str = ""
+    token_program: str = ""
     ca: str = ""
     resolve: str = ""
     #: wait for ``start.json`` before the first turn, so that all processes and the faults share one time axis

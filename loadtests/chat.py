@@ -18,6 +18,7 @@ from loadtests.history import OUR_ERROR
 from loadtests.pool import Pool
 from loadtests.retry import Policy
 from loadtests.session import Session
+from loadtests.tokens import TokenError
 from loadtests.transport import ABNORMAL, Connection, DialError
 
 __all__ = ["Chat"]
@@ -102,6 +103,11 @@ class Chat:
     def _dial(self, timeout_s: float) -> Failure | None:
         session = self.session
         self.abort()
+        try:
+            self._door.authorise(session.values)
+        except TokenError as error:
+            self.on_error(type(error).__name__)
+            return Failure(OUR_ERROR, f"token: {error}")
         deadline = time.monotonic() + timeout_s
         try:
             dial = self._door.open(session.values, timeout_s)

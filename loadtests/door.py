@@ -43,7 +43,8 @@ class Door:
     """One session's way in. ``dial_of`` makes a connection's description from what was taken so far, ``via`` says by which
     address it goes.
 
-    ``secrets``: what the calls may need and what is never shown, such as the token. ``known`` learns what the calls give.
+    ``secrets``: what the calls may need and what is never shown, such as the token; ``token`` gives the present one where it
+    changes. ``known`` learns what the calls give.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Door:
         ca: str = "",
         known: Secrets | None = None,
         via: Callable[[], tuple[str, int] | None] = _directly,
+        token: Callable[[], str | None] | None = None,
     ) -> None:
         self._dial_of = dial_of
         self._calls = tuple(calls)
@@ -63,7 +65,17 @@ class Door:
         self._tls: Any = None
         self._made: set[int] = set()
         self._via = via
-        self._fixed = None if calls else dial_of({})
+        self._token = token
+        self._fixed = None if calls or token else dial_of({})
+
+    def authorise(self, values: dict[str, str]) -> None:
+        """Put the present token into ``values``, where it changes.
+
+        Raises:
+            TokenError: there is none.
+        """
+        if self._token is not None and (token := self._token()) is not None:
+            values["token"] = token
 
     def open(self, values: dict[str, str], timeout_s: float) -> Dial:
         """Make the calls that are due, put what they give into ``values``.

@@ -29,6 +29,7 @@ from loadtests.plaintext import printable
 from loadtests.retry import REFUSALS
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
+from loadtests.tokens import Source, TokenError, Tokens, known_tokens
 from loadtests.transport import Connection, DialError
 from loadtests.turn import Rules
 
@@ -299,14 +300,19 @@ def probe_assignment(
     """Probe the target of a run as its users will meet it, directly; a turn has the contract's deadline, or less.
 
     Raises:
-        ConfigError: the token's variable or the CA file.
+        ConfigError: the source of tokens, or the CA file.
     """
     compiled = contract.load(one.contract)
-    template = assignment.token_template(one.token_env)
+    source = Source(one.token_env, one.token_file, one.token_program)
     target = Target.parse(one.target, compiled.file.endpoint, one.resolve)
-    token = assignment.token_for(template, random.Random(one.nonce).randrange(10**6))
+    secrets = Secrets(known_tokens(source), one.users)
+    # Of a template any user will do, and one that the run will not have; others know only their own.
+    user = random.Random(one.nonce).randrange(10**6) if source.env else 0
+    try:
+        token = Tokens(source, lambda text: secrets.learn(text, lasting=True)).of(user)
+    except TokenError as error:
+        raise ConfigError(source.option, "", str(error), "a token for each user") from None
     tls = tls_context(target.scheme, one.ca)
-    secrets = Secrets(assignment.secret_pattern(template))
     door = Door(
         lambda values: target.dial(compiled.file.auth, token, tls, values),
         compiled.file.prelude,

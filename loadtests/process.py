@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -16,11 +17,12 @@ from typing import Any
 
 import gevent
 import gevent.event
+import gevent.lock
 
 from loadtests import arrivals, cohorts, contract, livestats, scenario
 from loadtests.actor import Actor
 from loadtests.acts import Cast, members_of
-from loadtests.assignment import Assignment, secret_pattern, token_for, token_template
+from loadtests.assignment import Assignment
 from loadtests.chat import Chat
 from loadtests.conversation import Ask
 from loadtests.dial import Dial, Target, tls_context
@@ -34,6 +36,7 @@ from loadtests.recorder import Recorder
 from loadtests.retry import declared
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
+from loadtests.tokens import Source, TokenError, Tokens, known_tokens
 from loadtests.turn import Rules
 from loadtests.workload import Levels, kinds_of
 
@@ -43,6 +46,8 @@ log = logging.getLogger("gauntlet")
 BARRIER_POLL_S = 0.02
 FLUSH_S = 1.0
 RING_S = 0.1
+RENEW_S = 1.0
+PROGRAMS_AT_ONCE = 8
 #: so often arrivals that found nobody free are looked at
 EXPIRE_S = 0.05
 GC_THRESHOLD = 50_000
@@ -65,7 +70,10 @@ class LoadProcess:
         self.index = index
         self.contract = contract.load(assignment.contract)
         self.scenario, _ = scenario.load(assignment.scenario)
-        self._template = token_template(assignment.token_env)
+        source = Source(assignment.token_env, assignment.token_file, assignment.token_program)
+        self._secrets = Secrets(known_tokens(source), assignment.users)
+        self._tokens = Tokens(source, self._learn_token)
+        self._asking = gevent.lock.BoundedSemaphore(PROGRAMS_AT_ONCE)
         self._target = Target.parse(assignment.target, self.contract.file.endpoint, assignment.resolve)
         self._tls = tls_context(self._target.scheme, assignment.ca)
         self._treated = (
@@ -78,7 +86,6 @@ class LoadProcess:
         self.name = f"worker-{index}"
         self._cast = Cast(assignment.acts, assignment.seed, members_of(self._treated, assignment.users))
         self._actor: Actor | None = None
-        self._secrets = Secrets(secret_pattern(self._template))
         self.recorder = Recorder(self._rows, self.name, self._secrets)
         self.recorder.on_flush = self._feed
         self._rules = Rules(self.contract, self.recorder.names(self.contract.file.agents.root))
@@ -102,7 +109,9 @@ class LoadProcess:
         self.chats: list[Chat] = []
         self._players: dict[int, Chat] = {}
         health = Health(run_dir / "health.jsonl", self.name)
-        bodies = (health.run, self._flush_for_ever, self._begin, self._ring)
+        bodies = [health.run, self._flush_for_ever, self._begin, self._ring]
+        if self._tokens.changes:
+            bodies.append(self._renew)
         self._greenlets = [gevent.spawn(body) for body in bodies]
 
     def _begin(self) -> None:
@@ -136,7 +145,7 @@ class LoadProcess:
         number = self._made * a.workers + self.index if a.barrier else self.index * STRIDE + self._made
         self._made += 1
         cohort = self._cohort(number)
-        token = token_for(self._template, number)
+        token = None if self._tokens.changes else self._tokens.of(number)
         door = self._door(token, cohort, number)
         session = Session(
             self.contract,
@@ -205,14 +214,31 @@ class LoadProcess:
         file, listeners = self.contract.file, self.assignment.listeners
 
         def dial_of(values: Mapping[str, str]) -> Dial:
-            return self._target.dial(file.auth, token, self._tls, values)
+            return self._target.dial(file.auth, values.get("token", token), self._tls, values)
 
         def via() -> tuple[str, int] | None:
             at_ms = (time.monotonic_ns() - self.start_ns) / NS_PER_MS if self.start_ns else -1.0
             return listeners.get(self._cast.listener(cohort, number, at_ms)) or listeners.get(cohort)
 
         credentials = {"token": token} if token else {}
-        return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets, via)
+        asked = (lambda: self._token(number)) if self._tokens.changes else None
+        return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets, via, asked)
+
+    def _learn_token(self, token: str) -> None:
+        self._secrets.learn(token, lasting=True)
+
+    def _token(self, number: int) -> str | None:
+        """A program is asked for a few users at a time: as many at once as there are users would be a load of its own."""
+        with self._asking:
+            return self._tokens.of(number)
+
+    def _renew(self) -> None:
+        """Fetch tokens again before they expire, so that no connection waits for it."""
+        while True:
+            gevent.sleep(RENEW_S)
+            for number in self._tokens.due():
+                with contextlib.suppress(TokenError):  # whoever needs it asks again, and says so
+                    self._token(number)
 
     def converse(self, number: int, chat: Chat, content: Callable[[], Ask | str], pace_ms: int) -> None:
         """A user's whole life. Our own mistakes are counted against us and never end the user."""
@@ -221,6 +247,9 @@ class LoadProcess:
             said = content()
             return Ask(said) if isinstance(said, str) else said
 
+        if self._tokens.changes:
+            with contextlib.suppress(TokenError):
+                self._token(number)  # before the start, so that the first connection does not wait for it
         self.started.wait()
         live = self._life(number, chat, ask, pace_ms)
         while not chat.stopped:

@@ -15,7 +15,7 @@ from loadtests.assignment import LEAST_SECRET, spelled
 __all__ = ["REDACTED", "Secrets"]
 
 REDACTED = "[redacted]"
-MOST_LEARNED = 4096  # of single-use ones, and again of those that last as long as their session
+MOST_LEARNED = 4096  # of single-use ones, and at least again of those that last as long as their session
 MOST_UNINDEXED = 64
 #: a part of a session's URL that is as long as this and has a digit is a ticket, not a word
 LEAST_PART = 12
@@ -37,10 +37,14 @@ class _Learned:
 
 
 class Secrets:
-    """``pattern`` finds the tokens, which are known beforehand; the rest is learned. Bounded: the oldest are forgotten."""
+    """``pattern`` finds the tokens that are known beforehand; the rest is learned. Bounded: the oldest are forgotten.
 
-    def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
+    ``users``: how many there are, who may each have a token and a ticket of their own.
+    """
+
+    def __init__(self, pattern: re.Pattern[str] | None = None, users: int = 0) -> None:
         self._pattern = pattern
+        self._most_lasting = MOST_LEARNED + 4 * users
         self._single_use: dict[str, _Learned] = {}
         self._lasting: dict[str, _Learned] = {}
         self._unindexed: dict[str, _Learned] = {}
@@ -56,7 +60,7 @@ class Secrets:
     def _add(self, text: str, lasting: bool) -> None:
         runs = _RUN.findall(text)
         one = _Learned(text, max(reversed(runs), key=len).lower() if runs else "")
-        place, most = (self._lasting if lasting else self._single_use), MOST_LEARNED
+        place, most = (self._lasting, self._most_lasting) if lasting else (self._single_use, MOST_LEARNED)
         if not one.run:
             place, most = self._unindexed, MOST_UNINDEXED
         elif not lasting and text in self._lasting:

@@ -28,6 +28,13 @@ def run(
     target: Annotated[str, typer.Option(help="The backend, ws:// or wss://; without it the embedded one.")] = "",
     contract: Annotated[str, typer.Option(help="A contract's name or a YAML file.")] = "",
     token_env: Annotated[str, typer.Option(help="Variable that holds the token; {user} in it becomes the user.")] = "",
+    token_file: Annotated[Path | None, typer.Option(help="One token a line, the first for the first user.")] = None,
+    token_program: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prints a user's token, given its name, again before it expires; or JSON: token, expires_in_s."
+        ),
+    ] = None,
     users: Annotated[int | None, typer.Option(help="Instead of the scenario's.")] = None,
     duration: Annotated[str, typer.Option(help="Such as 90s or 5m; phases are scaled by share.")] = "",
     seed: Annotated[int, typer.Option(help="Of all our randomness.")] = 1,
@@ -74,6 +81,7 @@ def run(
 
     options = conductor.RunOptions(
         scenario=scenario, target=target, contract=contract, token_env=token_env, users=users,
+        token_file=str(token_file.resolve()) if token_file else "", token_program=str(token_program.resolve()) if token_program else "",
         duration_s=duration_s(duration) if duration else None, seed=seed, processes=processes, chaos=not no_chaos,
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
         out=out, web=web, defect=defect, nodes=nodes, experiment=experiment, form=form, dry_run=dry_run,

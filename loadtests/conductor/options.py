@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtests import contract, scenario
-from loadtests.assignment import token_template
 from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target, tls_context
 from loadtests.errors import ConfigError
 from loadtests.metrics import NO_FAULT, Gate, parse_gates
 from loadtests.scenario import Overrides, Scenario
+from loadtests.tokens import Source
 
 if TYPE_CHECKING:
     from chaos.experiment import Experiment
@@ -34,6 +34,9 @@ class RunOptions:
     target: str = ""
     contract: str = ""
     token_env: str = ""
+    #: absolute, since load processes run elsewhere
+    token_file: str = ""
+    token_program: str = ""
     users: int | None = None
     duration_s: float | None = None
     seed: int = 1
@@ -52,6 +55,11 @@ class RunOptions:
     experiment: str = ""
     form: str = ""
     dry_run: bool = False
+
+    @property
+    def tokens(self) -> Source:
+        """Where tokens come from."""
+        return Source(self.token_env, self.token_file, self.token_program)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +129,7 @@ def prepare(options: RunOptions) -> Prepared:
         _check_allowed(target, options.allow_target)
         _check_places(plan)
     _check_nodes(plan, nodes, source)
-    token_template(options.token_env)
+    options.tokens.check(ours.users)
     if target is not None:
         tls_context(target.scheme, options.ca)
     return Prepared(

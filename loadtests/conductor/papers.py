@@ -34,6 +34,7 @@ class Papers:
             run_dir=str(self._dir), nonce=self._nonce, seed=options.seed, contract=str(self._dir / "contract.yaml"),
             scenario=str(self._dir / "scenario.yaml"), target=self._url, users=p.scenario.users, listeners=dict(listeners),
             treated_share=p.scenario.treated_share, workers=options.processes, token_env=options.token_env,
+            token_file=options.token_file, token_program=options.token_program,
             ca=str(Path(options.ca).resolve()) if options.ca else "", resolve=options.resolve,
             acts=list(acts_of(p.plan)) if listeners else [],
         )  # fmt: skip

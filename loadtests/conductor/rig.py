@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtests import assignment
 from loadtests.conductor.arrivals import heard_at
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.processes import Backend
-from loadtests.dial import Target, tls_context
-from loadtests.errors import GauntletError
+from loadtests.dial import Dial, Target, tls_context
+from loadtests.errors import GauntletError, RigError
 from loadtests.journal import Journal
 from loadtests.pings import CANARY
+from loadtests.tokens import TokenError, Tokens
 
 if TYPE_CHECKING:
     from chaos.listeners import Listener
@@ -26,6 +27,7 @@ __all__ = ["Rig", "listeners_of"]
 
 #: the canary's number among the users whose names a token may carry
 CANARY_USER = 10**6 + 1
+RENEW_S = 1.0
 
 
 class Rig:
@@ -38,6 +40,7 @@ class Rig:
         self._say = say
         self._listeners: dict[str, Listener] = {}
         self._nemesis: Nemesis | None = None
+        self._closed = threading.Event()
         #: what a command may take, and a second to end it
         self._patience_s = max(
             (w.asked["timeout_s"] + 1 for w in prepared.plan.windows if "timeout_s" in w.asked), default=0
@@ -68,10 +71,8 @@ class Rig:
         from chaos.nemesis import Nemesis
 
         options = self._p.options
-        token = assignment.token_for(assignment.token_template(options.token_env), CANARY_USER)
-        dial = target.dial(self._p.contract.file.auth, token, tls_context(target.scheme, options.ca))
-        # Whoever counts sessions can tell it from a user.
-        dial = replace(dial, headers=(*dial.headers, ("User-Agent", CANARY)))
+        tokens = Tokens(options.tokens, lambda _: None)  # a canary writes nothing down that it is told
+        dial = self._canary_dial(target, tokens)
         deeds: dict[str, Callable[[], None]] = {}
         if backend is not None:
             deeds = {
@@ -87,6 +88,31 @@ class Rig:
             without=options.token_env, heard=heard,
         )  # fmt: skip
         self._nemesis.start()
+        if tokens.changes:
+            threading.Thread(
+                target=self._renew, args=(target, tokens, self._nemesis), name="renew", daemon=True
+            ).start()
+
+    def _canary_dial(self, target: Target, tokens: Tokens) -> Dial:
+        """Raises:
+        RigError: there is no token for a canary.
+        """
+        options = self._p.options
+        try:
+            # A file has lines for users only: the last may be one too many.
+            token = tokens.of(self._p.scenario.users if options.token_file else CANARY_USER)
+        except TokenError as error:
+            raise RigError(f"{options.tokens.option}: {error}") from None
+        dial = target.dial(self._p.contract.file.auth, token, tls_context(target.scheme, options.ca))
+        # Whoever counts sessions can tell it from a user.
+        return replace(dial, headers=(*dial.headers, ("User-Agent", CANARY)))
+
+    def _renew(self, target: Target, tokens: Tokens, nemesis: Nemesis) -> None:
+        """New canaries, and tries of connections, come with a token that still holds."""
+        while not self._closed.wait(RENEW_S):
+            if tokens.due():
+                with contextlib.suppress(GauntletError):
+                    nemesis.redial(self._canary_dial(target, tokens))
 
     @property
     def errors(self) -> list[str]:
@@ -103,6 +129,7 @@ class Rig:
             self._nemesis.join(timeout_s + 2 * self._patience_s)  # what is being applied, then its revert
 
     def close(self) -> None:
+        self._closed.set()
         if self._listeners:
             from chaos.revert import LEDGER
             from chaos.teardown import teardown

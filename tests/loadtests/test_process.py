@@ -16,12 +16,13 @@ import gevent
 import pytest
 
 from loadtests import acts as acts_module
-from loadtests import cohorts, process
+from loadtests import arrivals, cohorts, process
 from loadtests.acts import Act
 from loadtests.assignment import Assignment
-from loadtests.history import COHORTS, End, RowKind
+from loadtests.history import COHORTS, OUR_ERROR, End, RowKind
 from loadtests.process import LoadProcess
 from loadtests.rundir import read_run
+from loadtests.scenario import load as load_scenario
 from tests.loadtests.histories import NONCE, compiled, write_frame_of_run
 from tests.loadtests.servers import Agent, answer_whole, in_thread, until
 
@@ -174,6 +175,66 @@ def test_no_token_stands_in_what_it_writes(run_dir: Path, monkeypatch: pytest.Mo
     one.stop()
     one.stop()
     assert b"who is [redacted]?" in (run_dir / "rows" / "worker-0.strings").read_bytes()
+
+
+COUNTING = """#!/bin/sh
+echo x >> "$0.calls"
+echo "{\\"token\\": \\"hush-$1-$(wc -l < "$0.calls" | tr -d ' ')\\", \\"expires_in_s\\": 0}"
+"""
+
+
+def test_each_connection_is_made_with_the_token_that_a_program_gives_then(run_dir: Path) -> None:
+    program = run_dir / "program"
+    program.write_text(COUNTING)
+    program.chmod(0o755)
+    one = made(run_dir, 1, token_program=str(program))
+    number, chat = one.chat()
+    assert not (run_dir / "program.calls").exists()
+    assert [chat._dial(0.1) is not None for _ in range(2)] == [True, True]  # nobody listens there
+    assert chat.session.values["token"] == f"hush-gauntlet-{number}-2"
+    chat.session.dial_failed(1, 401, f"HTTP 401: who is hush-gauntlet-{number}-1?")
+    program.write_text("#!/bin/sh\nexit 3")
+    failure = chat._dial(0.1)
+    assert failure is not None
+    assert (failure.code, failure.text) == (OUR_ERROR, "token: the token program exited with 3")
+    assert one.errors == {"TokenError": 1}
+    one.stop()
+    assert b"who is [redacted]?" in (run_dir / "rows" / "worker-0.strings").read_bytes()
+
+
+OPEN_SCENARIO = """
+scenario: 1
+name: outside
+contract: netra
+users: 6
+arrivals: {model: open, rate_per_s: 60, schedule: fixed}
+mix: [{name: chatty, weight: 2}, {name: silent, talks: false}]
+prompts: [hello]
+phases: [{name: steady, s: 0.5}, {name: twice, s: 0.5, load: 2}]
+"""
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_what_arrives_from_outside_is_sent_by_whoever_is_free_and_only_this_process_s_own(
+    run_dir: Path, index: int
+) -> None:
+    (run_dir / "scenario.yaml").write_text(OPEN_SCENARIO)
+    scenario, _ = load_scenario(str(run_dir / "scenario.yaml"))
+    start_ns = monotonic_ns() + 200_000_000
+    (run_dir / "start.json").write_text(json.dumps({"start_ns": start_ns}))
+    with in_thread(agent()) as port:
+        one = made(run_dir, port, index, workers=2, users=6)
+        users = [one.chat() for _ in range(3)]
+        gevent.joinall([gevent.spawn(one.converse, number, chat, lambda: "hello", 100) for number, chat in users])
+        until((run_dir / "rows" / f"worker-{index}.done").exists, "the end")
+        one.stop()
+    rows = read_run(run_dir).rows
+    sends, drops = (rows[rows["kind"] == kind] for kind in (RowKind.SEND, RowKind.DROP))
+    planned = [start_ns + int(at_ms * 1e6) for at_ms, user in arrivals.planned(scenario, 5) if user % 2 == index]
+    assert sorted([*sends["intended"].tolist(), *drops["intended"].tolist()]) == planned
+    assert len(sends) > 0.8 * len(planned)
+    assert set(sends["session"].tolist()) <= {user for user in arrivals.talking(scenario, 5) if user % 2 == index}
+    assert rows[rows["kind"] == RowKind.READY]["session"].tolist().count(users[0][0]) == 1
 
 
 class Desk(BaseHTTPRequestHandler):
