@@ -142,6 +142,10 @@ class Chat:
         else:
             self.conversation.beat()
 
+    def nudge(self) -> None:
+        """Look again whether there is anything to do."""
+        self._bell.ring()
+
     # What a fault of our own side does; each says whether there was a connection to hit
 
     def stop_reading(self) -> bool:

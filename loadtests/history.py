@@ -54,7 +54,7 @@ class RowKind(IntEnum):
     CLOSE = 7
     ASK = 8  # resume asked for, ``cursor`` is the last one seen
     CLAIM = 9  # the backend's answer: flag RESUMED or not; ``cursor`` is its head, -1 if it says none
-    END = 10  # how the client saw its turn end
+    END = 10  # how the client saw its turn end; where the contract tells of tokens, ``cursor`` and ``key`` are those in and out
     DROP = 11  # a planned turn that was not sent
     RESEND = 12
     STOP = 13  # the session is over

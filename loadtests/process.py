@@ -36,6 +36,7 @@ from loadtests.recorder import Recorder
 from loadtests.retry import declared
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
+from loadtests.stopping import is_asked
 from loadtests.tokens import Source, TokenError, Tokens, known_tokens
 from loadtests.turn import Rules
 from loadtests.workload import Levels, kinds_of
@@ -53,6 +54,8 @@ EXPIRE_S = 0.05
 GC_THRESHOLD = 50_000
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+#: whoever cannot connect within this before the start goes on trying after it
+COMING_NS = 5 * NS_PER_S
 LOCUSTS_OWN_LISTENERS = 1  # its statistics, which are fed in bulk
 STRIDE = 1 << 16  # user numbers of workers whose count is not known beforehand
 
@@ -98,6 +101,9 @@ class LoadProcess:
         self.start_ns = 0
         self.end_ns = 0
         self._made = 0
+        #: users connect one after the other, before the start; and how many have, or could not
+        self._ramp_per_s = self.scenario.limits.connects_per_s if assignment.barrier else None
+        self._came, self._up_ns = 0, time.monotonic_ns()
         self._kinds = kinds_of(assignment.seed, assignment.users, self.scenario.mix)
         self._levels = self.scenario.levels
         #: of an open model: its arrivals find their users here
@@ -117,6 +123,9 @@ class LoadProcess:
     def _begin(self) -> None:
         """Agree on the time axis, then watch for the end."""
         if self.assignment.barrier:
+            mine = len(range(self.index, self.assignment.users, self.assignment.workers))
+            while self._ramp_per_s is not None and self._came < mine:
+                gevent.sleep(BARRIER_POLL_S)
             (self._rows / f"{self.name}.up").write_text(str(time.monotonic_ns()))
             start = Path(self.assignment.run_dir) / "start.json"
             while not start.exists():
@@ -133,7 +142,7 @@ class LoadProcess:
             self._actor = Actor(self._cast, self._players, self._rows, self.name)
             self._greenlets += self._actor.play(self.start_ns)
         if self.assignment.barrier:
-            gevent.sleep(max(0.0, (self.end_ns - time.monotonic_ns()) / NS_PER_S))
+            self.over.wait(max(0.0, (self.end_ns - time.monotonic_ns()) / NS_PER_S))
             while not all(chat.settled for chat in self.chats):
                 gevent.sleep(BARRIER_POLL_S)
             self.recorder.flush()
@@ -191,6 +200,8 @@ class LoadProcess:
         a, one = self.assignment, self.scenario
         talking = arrivals.talking(one, a.seed)
         for at_ms, user in arrivals.opened(a.seed, talking, one.rate_per_s, one.arrivals.schedule, self._levels):
+            if self.over.is_set():
+                return
             if user % a.workers == self.index:
                 at_ns = self.start_ns + int(at_ms * NS_PER_MS)
                 self._until(at_ns, pool)
@@ -201,7 +212,7 @@ class LoadProcess:
     def _until(self, at_ns: int, pool: Pool) -> None:
         """Wait, and meanwhile drop what has waited for too long; never without a look at who else wants to run."""
         gevent.sleep(0)
-        while (left_s := (at_ns - time.monotonic_ns()) / NS_PER_S) > 0:
+        while not self.over.is_set() and (left_s := (at_ns - time.monotonic_ns()) / NS_PER_S) > 0:
             gevent.sleep(min(left_s, EXPIRE_S))
             pool.expire(time.monotonic_ns())
 
@@ -250,6 +261,11 @@ class LoadProcess:
         if self._tokens.changes:
             with contextlib.suppress(TokenError):
                 self._token(number)  # before the start, so that the first connection does not wait for it
+        if self._ramp_per_s is not None:
+            # By number: Locust would spawn a whole second's users at once.
+            gevent.sleep(max(0.0, number / self._ramp_per_s - (time.monotonic_ns() - self._up_ns) / NS_PER_S))
+            chat.ensure_ready(time.monotonic_ns() + COMING_NS)
+            self._came += 1
         self.started.wait()
         live = self._life(number, chat, ask, pace_ms)
         while not chat.stopped:
@@ -318,6 +334,16 @@ class LoadProcess:
         while True:
             gevent.sleep(FLUSH_S)
             self.recorder.flush()
+            if not self.over.is_set() and is_asked(self._rows.parent):
+                self._drain()
+
+    def _drain(self) -> None:
+        """No more turns; whoever waits for the next one says goodbye."""
+        self.over.set()
+        if self._pool is not None:
+            self._pool.close()
+        for chat in self.chats:
+            chat.nudge()
 
     def _ring(self) -> None:
         while True:

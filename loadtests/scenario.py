@@ -13,6 +13,7 @@ from loadtests.cohorts import LEAST_CONTROL, size
 from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import Concurrent, ContractFile, GateRule
 from loadtests.errors import ConfigError
+from loadtests.limits import Limits
 from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy, policy_of
 from loadtests.workload import Arrivals, Kind, Level, Levels
@@ -90,6 +91,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: ``backend``: the faults are on the backend itself, so everybody meets them and nobody is control
     scope: Literal["cohort", "backend"] = "cohort"
     abort: Abort = Abort()
+    #: what it may cost
+    limits: Limits = Limits()
     #: turns that their user stops, and turns during which their user says something else
     cancel: Interference = Interference()
     overlap: Interference = Interference()
@@ -223,6 +226,7 @@ def whole(scenario: Scenario, where: str) -> Scenario:
         raise ConfigError(where, "treated_share", f"{scenario.treated_share:g}", limit)
     check(scenario.prompts, where)
     scenario = _check_load(scenario, where)
+    _check_limits(scenario.limits, where)
     if scenario.cancel.share + scenario.overlap.share > 1:
         raise ConfigError(where, "overlap.share", "more than all turns together with cancel.share", "at most 1 in all")
     names = [phase.name for phase in scenario.phases]
@@ -251,7 +255,12 @@ def _check_load(scenario: Scenario, where: str) -> Scenario:
             raise ConfigError(where, f"phases[{i}].load", problem, "at most 1, and more users")
     if not scenario.levels.area:
         raise ConfigError(where, "phases", "no phase has any load", "a level over 0 somewhere")
-    names = [kind.name for kind in scenario.mix]
+    _check_mix(scenario, where)
+    return scenario
+
+
+def _check_mix(scenario: Scenario, where: str) -> None:
+    model, names = scenario.arrivals.model, [kind.name for kind in scenario.mix]
     for i, (name, kind) in enumerate(zip(names, scenario.mix, strict=True)):
         if name in names[:i]:
             raise ConfigError(where, f"mix[{i}].name", f"{name!r} stands twice", "a name of its own")
@@ -260,7 +269,11 @@ def _check_load(scenario: Scenario, where: str) -> Scenario:
                 raise ConfigError(where, f"mix[{i}].{key}", f"arrivals are {model}", f"model: {fits}")
     if scenario.mix and not any(kind.talks for kind in scenario.mix):
         raise ConfigError(where, "mix", "nobody talks", "a kind that does")
-    return scenario
+
+
+def _check_limits(limits: Limits, where: str) -> None:
+    if limits.money is not None and not limits.prices.input + limits.prices.output:
+        raise ConfigError(where, "limits.money", "nothing has a price", "limits.prices, of a million tokens")
 
 
 def check_promised(scenario: Scenario, contract: ContractFile, where: str) -> None:
@@ -273,6 +286,10 @@ def check_promised(scenario: Scenario, contract: ContractFile, where: str) -> No
         problem = f"contract {contract.name} promises nothing of a message that comes while another turn is under way"
         hint = f"turn.concurrent in the contract ({', '.join(filter(None, get_args(Concurrent)))}), or no overlap"
         raise ConfigError(where, "overlap", problem, hint)
+    for key in ("tokens", "money"):
+        if getattr(scenario.limits, key) is not None and contract.usage is None:
+            problem = f"contract {contract.name} does not say where frames tell how many tokens were used"
+            raise ConfigError(where, f"limits.{key}", problem, "usage in the contract, or limits.turns")
 
 
 def duration_s(text: str, where: str = "--duration") -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loadtests import prompts, retry, scenario, workload
+from loadtests import limits, prompts, retry, scenario, workload
 from loadtests.contract import schema
 from loadtests.remarks import describe
 
@@ -21,7 +21,7 @@ def file_schema() -> dict[str, Any]:
     """Of files as they are written: a retry policy may be named there."""
     made = msgspec.json.schema(scenario.Scenario)
     records = made["$defs"]
-    describe(records, [scenario, workload, prompts, retry, schema])
+    describe(records, [scenario, workload, limits, prompts, retry, schema])
     policy = records["Scenario"]["properties"]["retry"]
     keys = {key: policy.pop(key) for key in ("$ref", "allOf") if key in policy}
     policy["anyOf"] = [keys, {"enum": retry.names()}]

@@ -97,7 +97,7 @@ class Session:
         "_handshake", "_heeds", "_intern", "_known", "_labels", "_late", "_mark", "_message_prefix", "_met",
         "_next_stream", "_node", "_nonce", "_number", "_own_tag", "_pinged_ns", "_pong", "_put",
         "_put_ordinary", "_reads", "_replies", "_roles", "_said_ns", "_slowest_ns", "_thread", "_trails",
-        "_turn_prefix", "_versions", "connection", "contract", "dialled_ns", "emit", "expects_answer",
+        "_turn_prefix", "_usage", "_versions", "connection", "contract", "dialled_ns", "emit", "expects_answer",
         "findings", "flight", "flights", "heard", "identity", "last_end", "open", "outbox", "ready", "record",
         "stream", "tag", "tracker", "turns", "wake", "wall",
     )  # fmt: skip
@@ -152,6 +152,7 @@ class Session:
         self._decode = contract.decode
         self._answer_type = contract.file.resume.answer if contract.resumes else ""
         self._replies = contract.replies
+        self._usage = contract.file.usage
         self._pong = contract.keepalive.expect if contract.keepalive is not None else ""
         #: types of frames that are more than events to the session
         self._heeds = frozenset({*contract.replies, self._pong} - {""})
@@ -245,7 +246,7 @@ class Session:
                 flight.events += 1
                 turn.follow(after, number)
                 if after.ended:
-                    self._end(flight, at_ns, self._end_of(flight, after.outcome))
+                    self._end(flight, at_ns, self._end_of(flight, after.outcome), raw)
                 return
         self._judge(raw, at_ns, seen)
 
@@ -314,7 +315,7 @@ class Session:
                 flight.keep_late(number, at_ns, raw)
             current = self.tracker.turns.get(turn)
             if current is not None and current.ended:
-                self._end(flight, at_ns, self._end_of(flight, current.outcome))
+                self._end(flight, at_ns, self._end_of(flight, current.outcome), raw)
         elif self.findings > before or index == 0:
             record.keep(self._number, turn, number, at_ns, "in", raw)
         if kind in self._heeds:
@@ -585,11 +586,13 @@ class Session:
         self._row(RowKind.STOP, at_ns)
         self.tracker.finish(at_ns)
 
-    def _end(self, flight: Flight, at_ns: int, end: End) -> None:
+    def _end(self, flight: Flight, at_ns: int, end: End, last: bytes = b"") -> None:
+        """``last``: the frame that says so, if one does."""
         number = flight.number
+        used_in, used_out = self._used(last) if last and self._usage is not None else (-1, 0)
         self._put(
             END, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, end, 0, self._labels, 0,
-            flight.intended, flight.sent, at_ns, -1, 0,
+            flight.intended, flight.sent, at_ns, used_in, used_out,
         )  # fmt: skip
         tracker = self.tracker
         tracker.ended(number, end)
@@ -611,6 +614,14 @@ class Session:
             self.flight = next(reversed(self.flights.values())) if self.flights else None
         self.last_end = end
         self.wake()
+
+    def _used(self, last: bytes) -> tuple[int, int]:
+        """Tokens in and out, as a turn's last frame tells them; what it does not tell is none."""
+        usage, frame = self._usage, json_of(last)
+        if usage is None:
+            return 0, 0
+        used_in, used_out = (_count(at_path(frame, path)) if path else 0 for path in (usage.input, usage.output))
+        return used_in, used_out
 
     def _found(self, finding: Finding) -> None:
         self.findings += 1
@@ -636,6 +647,11 @@ def _short(text: str) -> int:
 
 def _key(event_id: str) -> int:
     return int.from_bytes(blake2b(event_id.encode("utf-8", "replace"), digest_size=8).digest(), "little") or 1
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; what is none, or absurd, is 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_CURSOR else 0
 
 
 def _text(value: Any) -> str:

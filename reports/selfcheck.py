@@ -16,20 +16,15 @@ from reports.replay import Replayed
 __all__ = ["problems"]
 
 ORDERLY = {"ended", "interrupted"}
+#: it was drained: no fault of anybody's, and not all that was planned
+STOPPED = "stopped: "
 CLOCK_DRIFT_MS_PER_MIN = 5.0
 CLOCK_DRIFT_MS = 50.0
 
 
 def problems(data: RunData, windows: list[Window], books: Books, replayed: Replayed, same_contract: bool) -> list[str]:
     """Every reason for which this history cannot be trusted whole; empty: none."""
-    found = list(data.problems)
-    exit_reason = data.manifest.get("exit")
-    if not data.manifest:
-        found.append("manifest.json is missing or broken")
-    elif exit_reason is None:
-        found.append("the run was cut: its manifest has no end")
-    elif exit_reason not in ORDERLY:
-        found.append(f"the run ended in disorder: {exit_reason}")
+    found = [*data.problems, *_ending(data.manifest)]
     digest = data.manifest.get("contract_digest")
     if same_contract and digest is not None and digest != data.contract.digest:
         found.append("contract.yaml is not the contract that ran")
@@ -56,6 +51,18 @@ def problems(data: RunData, windows: list[Window], books: Books, replayed: Repla
         found.append(f"planned faults that never began: {', '.join(missing)}")
     found += _clock(data.manifest)
     return found
+
+
+def _ending(manifest: dict[str, Any]) -> list[str]:
+    """What is wrong with how the run ended."""
+    reason = manifest.get("exit")
+    if not manifest:
+        return ["manifest.json is missing or broken"]
+    if reason is None:
+        return ["the run was cut: its manifest has no end"]
+    if str(reason).startswith(STOPPED):
+        return [f"the run was stopped before its time: {str(reason).removeprefix(STOPPED)}"]
+    return [] if reason in ORDERLY else [f"the run ended in disorder: {reason}"]
 
 
 def _accounts(data: RunData, replayed: Replayed, same_contract: bool) -> list[str]:

@@ -25,6 +25,7 @@ CHUNKS = (3, 8)
 PIECE = re.compile(r"\S+\s*|\s+")
 
 COMPLETED = "completed"
+CHARACTERS_A_TOKEN = 4
 DEGRADED, REFUSED, THROTTLED, FAILED = "degraded", "refused", "throttled", "failed"
 #: how a turn may end other than well
 STATUSES = (DEGRADED, REFUSED, THROTTLED, FAILED)
@@ -63,19 +64,19 @@ class ExecutionEngine:
             groups.insert(dice.randint(0, len(groups)), self._visit(guest, ask, dice))
         opening = self._opening(root, ask, dice)
         if status == THROTTLED:
-            return (opening[0], self._end(root, status, "too many requests for now", dice))
+            return (opening[0], self._end(root, ask, status, "too many requests for now", dice))
         if status == REFUSED:
-            return (*opening, self._end(root, status, f"this cannot be answered: {ask.content}", dice))
+            return (*opening, self._end(root, ask, status, f"this cannot be answered: {ask.content}", dice))
         work = [step for group in groups for step in group]
         if status == FAILED:
             body = {"status": status, "error": "the model could not be reached"}
-            return (*opening, *work, replace(self._end(root, status, "", dice), role="failed", body=body))
+            return (*opening, *work, replace(self._end(root, ask, status, "", dice), role="failed", body=body))
         if status == DEGRADED:
             work = _one_fails(work)
         answer = f"answer to: {ask.content}"
         if ask.earlier:
             answer += f"; before that you said: {' | '.join(ask.earlier)}"
-        end = self._end(root, status, answer, dice)
+        end = self._end(root, ask, status, answer, dice)
         return (*opening, *work, *self._chunks(root, answer, wants.streamed, self._dice(f"{key} stream")), end)
 
     def _status(self, dice: Dice) -> str:
@@ -118,9 +119,15 @@ class ExecutionEngine:
             for i in range(count)
         ]
 
-    def _end(self, agent: Agent, status: str, answer: str, dice: Dice) -> Step:
-        body = {"status": status, "final_response": answer}
+    def _end(self, agent: Agent, ask: Ask, status: str, answer: str, dice: Dice) -> Step:
+        usage = {"input_tokens": _tokens(ask.content), "output_tokens": _tokens(answer)}
+        body = {"status": status, "final_response": answer, "usage": usage}
         return Step(delay_ms=dice.uniform(*ANSWER_MS), role="done", agent=agent.name, body=body)
+
+
+def _tokens(text: str) -> int:
+    """About as many as a model would count."""
+    return -(-len(text) // CHARACTERS_A_TOKEN)
 
 
 def _one_fails(work: list[Step]) -> list[Step]:

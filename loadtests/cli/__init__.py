@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from loadtests.cli import chaos, contract, doctor, locustfile, report, run, scenario, selftest, serve, show, try_
+from loadtests.cli import chaos, contract, doctor, locustfile, report, run, scenario, selftest, serve, show, stop, try_
 from loadtests.errors import GauntletError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ app.command("try")(try_.try_)
 app.command("show")(show.show)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
+app.command("stop")(stop.stop)
 app.command("selftest")(selftest.selftest)
 app.command("doctor")(doctor.doctor)
 app.command("locustfile")(locustfile.locustfile)

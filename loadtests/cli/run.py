@@ -67,6 +67,9 @@ def run(
         ),
     ] = "",
     form: Annotated[str, typer.Option(help="Of the experiment: full, or short.")] = "",
+    max_turns: Annotated[
+        int | None, typer.Option(help="No more than so many turns; asked for when the target is not loopback.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
 ) -> None:
     """Run a scenario against a backend, judge every event, write the page.
@@ -84,7 +87,7 @@ def run(
         token_file=str(token_file.resolve()) if token_file else "", token_program=str(token_program.resolve()) if token_program else "",
         duration_s=duration_s(duration) if duration else None, seed=seed, processes=processes, chaos=not no_chaos,
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
-        out=out, web=web, defect=defect, nodes=nodes, experiment=experiment, form=form, dry_run=dry_run,
+        out=out, web=web, defect=defect, nodes=nodes, max_turns=max_turns, experiment=experiment, form=form, dry_run=dry_run,
     )  # fmt: skip
     with _Progress() as progress:
         code = conductor.run(options, progress.say, progress.show)

@@ -1,4 +1,4 @@
-"""When a run must stop of itself: what the last seconds' rows show, against the limits of its scenario.
+"""When a run must stop of itself: what its rows show so far and in the last seconds, against the limits of its scenario.
 
 Reads the rows as they are written, so the load processes need not be asked and cannot forget.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.history import DTYPE, End, Flag, RowKind
+from loadtests.limits import Limits, Used
 from loadtests.scenario import Abort
 
 __all__ = ["LEAST_TURNS", "OVER_S", "Lookout"]
@@ -24,20 +25,38 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 
 
 class Lookout:
-    """One run's rows so far; ``users``: all of them."""
+    """One run's rows so far; ``users``: all of them; ``cost``: what it may cost altogether."""
 
-    def __init__(self, limits: Abort, rows: Path, users: int) -> None:
+    def __init__(self, limits: Abort, rows: Path, users: int, cost: Limits | None = None) -> None:
         self._limits, self._folder, self._users = limits, rows, users
+        self._cost = cost or Limits()
+        parts = limits.error_rate, limits.share_hit, self._cost.turns, self._cost.tokens, self._cost.money
+        self._idle = all(part is None for part in parts)
+        self._used = Used()
         self._read: dict[Path, int] = {}
         self._recent = np.empty(0, DTYPE)
 
+    def _look(self, now_ns: int) -> None:
+        """Read what is new, if there is any limit."""
+        if self._idle:
+            return
+        new = self._new()
+        for rows in new:
+            ends = rows[rows["kind"] == RowKind.END]
+            turns = int((rows["kind"] == RowKind.SEND).sum())
+            used_in, used_out = int(ends["cursor"].clip(min=0).sum()), int(ends["key"].sum())
+            self._used = Used(self._used.turns + turns, self._used.input + used_in, self._used.output + used_out)
+        recent = np.concatenate([self._recent, *new])
+        self._recent = recent[recent["received"] > now_ns - int(OVER_S * 1e9)]
+
+    def spent(self) -> str:
+        """Which limit of the whole run was reached when last looked at; empty: none, or none is set."""
+        return self._used.over(self._cost)
+
     def trouble(self, now_ns: int) -> str:
-        """Which limit is broken, and by how much; empty: none, or none is set."""
-        limits = self._limits
-        if limits.error_rate is None and limits.share_hit is None:
-            return ""
-        recent = np.concatenate([self._recent, *self._new()])
-        self._recent = recent = recent[recent["received"] > now_ns - int(OVER_S * 1e9)]
+        """Which limit of the last seconds is broken, and by how much; empty: none, or none is set."""
+        self._look(now_ns)
+        limits, recent = self._limits, self._recent
         ends = recent[recent["kind"] == RowKind.END]
         bad = ends[np.isin(ends["code"], BAD)]
         if limits.error_rate is not None:

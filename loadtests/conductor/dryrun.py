@@ -152,6 +152,20 @@ def _said(window: Window) -> str:
     return f"{window.id} {_in_words(window.kind, window.asked)}"
 
 
+def _cost(scenario: Scenario) -> list[str]:
+    """What it may cost, and how fast users come."""
+    limits = scenario.limits
+    words = [f"{value:,} {name}" for name, value in (("turns", limits.turns), ("tokens", limits.tokens)) if value]
+    if limits.money is not None:
+        prices = limits.prices
+        each = f"{prices.input:g} in and {prices.output:g} out a million tokens"
+        words.append(f"{limits.money:g} {prices.currency}".rstrip() + f" ({each})")
+    found = [f"          at most {' or '.join(words)}, then it drains"] if words else []
+    if limits.connects_per_s is not None:
+        found.append(f"          users connect before the start, {limits.connects_per_s:g} a second")
+    return found
+
+
 def _load(phase: Phase) -> str:
     """The level of load, where it is not the nominal one."""
     if isinstance(phase.load, list):
@@ -187,6 +201,7 @@ def describe(prepared: Prepared) -> str:
     lines.append(f"load      {s.users} users in {options.processes} {many}, seed {options.seed}")
     lines.append(f"          {_how_often(s, turns)}")
     lines += _mix(s, options.seed)
+    lines += _cost(s)
     if p.chaos:
         hit = size(s.users, s.treated_share)
         how = options.toxiproxy_url or "private processes, one a cohort"

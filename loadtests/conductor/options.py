@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadtests import contract, scenario
+import msgspec
+
+from loadtests import arrivals, contract, scenario
 from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target, tls_context
@@ -52,6 +54,8 @@ class RunOptions:
     defect: str = ""
     #: of the embedded backend; None: as the experiment says
     nodes: int | None = None
+    #: instead of the scenario's limits.turns
+    max_turns: int | None = None
     experiment: str = ""
     form: str = ""
     dry_run: bool = False
@@ -102,7 +106,7 @@ def prepare(options: RunOptions) -> Prepared:
     """
     own, where = scenario.load(options.scenario)
     experiment, declared, source = _chosen(options, own, where)
-    ours = Overrides(options.users, options.duration_s, options.chaos).apply(declared)
+    ours = _limited(options, Overrides(options.users, options.duration_s, options.chaos).apply(declared))
     compiled = contract.load(options.contract or _promised(options, declared))
     scenario.check_promised(ours, compiled.file, where)
     nodes = _nodes(options, experiment, source)
@@ -127,6 +131,7 @@ def prepare(options: RunOptions) -> Prepared:
     target = Target.parse(options.target, compiled.file.endpoint, options.resolve) if options.target else None
     if target is not None:
         _check_allowed(target, options.allow_target)
+        _check_limited(target, ours, options.seed)
         _check_places(plan)
     _check_nodes(plan, nodes, source)
     options.tokens.check(ours.users)
@@ -212,6 +217,30 @@ def _check_defect(options: RunOptions, nodes: int) -> None:
         raise ConfigError("--defect", "", f"no defect {options.defect!r}", nearest(options.defect, list(PLANTABLE)))
     if PLANTABLE[options.defect].needs == "cluster" and nodes < LEAST_NODES:
         raise ConfigError("--defect", "", f"{options.defect} cannot show on one node", f"--nodes {LEAST_NODES}")
+
+
+def _limited(options: RunOptions, scenario: Scenario) -> Scenario:
+    """With the command line's own limit."""
+    if options.max_turns is None:
+        return scenario
+    if options.max_turns < 1:
+        raise ConfigError("--max-turns", "", f"{options.max_turns}", "at least 1")
+    limits = msgspec.structs.replace(scenario.limits, turns=options.max_turns)
+    return msgspec.structs.replace(scenario, limits=limits)
+
+
+def _check_limited(target: Target, scenario: Scenario, seed: int) -> None:
+    """What answers elsewhere may cost money.
+
+    Raises:
+        ConfigError: there is no limit.
+    """
+    limits = scenario.limits
+    if _is_loopback(target.address) or (limits.turns, limits.tokens, limits.money) != (None, None, None):
+        return
+    turns = sum(1 for _ in arrivals.planned(scenario, seed))
+    problem = f"{target.host} is not loopback, and the run has no limit of what it may cost"
+    raise ConfigError("--target", "", problem, f"--max-turns {turns or 'N'}, or limits in the scenario")
 
 
 def _check_allowed(target: Target, allowed: tuple[str, ...]) -> None:

@@ -22,10 +22,11 @@ from loadtests.conductor.papers import Papers
 from loadtests.conductor.preflight import preflight
 from loadtests.conductor.processes import Backend, Load
 from loadtests.conductor.rig import Rig
-from loadtests.conductor.watch import Disorder, await_all
+from loadtests.conductor.watch import Disorder, Drained, await_all
 from loadtests.dial import Target
 from loadtests.errors import BusyError, ConfigError, PreflightError
 from loadtests.journal import Journal
+from loadtests.stopping import ask_to_stop, asked_to_stop
 
 if TYPE_CHECKING:
     from chaos.guard import Guard
@@ -114,7 +115,8 @@ class _Conductor:
         self._listeners: dict[str, tuple[str, int]] = {}
         self._journal = Journal(run_dir / "history.jsonl")
         self._rig = Rig(prepared, run_dir, self._id, binary, self._journal, say)
-        self._lookout = Lookout(prepared.scenario.abort, run_dir / "rows", prepared.scenario.users)
+        one = prepared.scenario
+        self._lookout = Lookout(one.abort, run_dir / "rows", one.users, one.limits)
         self._reason = "ended"
         self._facts: dict[str, Any] = {}
         self._over = threading.Event()
@@ -131,6 +133,10 @@ class _Conductor:
         except (Interrupted, KeyboardInterrupt):
             self._reason = "interrupted"
             self._say("interrupted: healing, and reporting what there is")
+        except Drained as error:
+            self._reason = f"stopped: {error}"
+            self._say(f"{self._reason}; no more turns, those under way end")
+            self._drain()
         except Disorder as error:
             self._reason = str(error)
             self._say(f"the run cannot go on: {error}")
@@ -193,24 +199,24 @@ class _Conductor:
 
     def _run_load(self) -> None:
         p, options = self._p, self._p.options
-        self._load = Load(self._dir, self._tag, p.scenario.users, options.processes, self._target.url, web=options.web)
+        users, rate_per_s = p.scenario.users, p.scenario.limits.connects_per_s
+        self._load = Load(self._dir, self._tag, users, options.processes, self._target.url, web=options.web)
         if self._load.web_url:
             self._say(f"Locust's web UI at {self._load.web_url}")
         bypass = Bypass(self._load.pid, (self._target.address, self._target.port), self._listeners)
-        watched = (self._broken, self._lookout_now, lambda: bypass.trouble(time.monotonic()))
+        watched = (self._broken, self._lookout_now, lambda: bypass.trouble(time.monotonic()), self._stop_now)
         await_all(
-            lambda: self._marks("up") >= options.processes, WORKERS_UP_S, "the load processes did not start",
-            watched[:1], _nothing,
+            lambda: self._marks("up") >= options.processes, WORKERS_UP_S + (users / rate_per_s if rate_per_s else 0),
+            "the load processes did not start", watched[:1], _nothing,
         )  # fmt: skip
         start_ns = self._set_start()
         self._rig.start(self._target, start_ns, self._backend)
         if self._backend is not None and p.experiment is not None and p.experiment.counts_sessions:
             self._census = Census(self._backend.url, self._journal)
             self._census.start()
-        drain_s = (p.contract.file.turn.deadline_ms + p.contract.file.turn.recovery_ms) / 1000 + DRAIN_MARGIN_S
         await_all(
             lambda: self._marks("done") >= options.processes,
-            p.scenario.total_s + (start_ns - time.monotonic_ns()) / NS_PER_S + drain_s, "users did not come to an end", watched,
+            p.scenario.total_s + (start_ns - time.monotonic_ns()) / NS_PER_S + self._drain_s, "users did not come to an end", watched,
             lambda: self._progress(*self._where((time.monotonic_ns() - start_ns) / NS_PER_S)),
         )  # fmt: skip
         if not self._rig.join(DRAIN_MARGIN_S):
@@ -243,6 +249,31 @@ class _Conductor:
         if self._rig.errors:
             return f"a fault could not be made: {self._rig.errors[0]}"
         return ""
+
+    def _stop_now(self) -> str:
+        """Raises:
+        Drained: somebody asked for it, or a limit of the scenario is reached.
+        """
+        if spent := self._lookout.spent():
+            ask_to_stop(self._dir, spent)
+        if why := asked_to_stop(self._dir):
+            raise Drained(why)
+        return ""
+
+    def _drain(self) -> None:
+        """Faults are healed, turns end, users say goodbye."""
+        self._rig.heal(DRAIN_MARGIN_S)
+        with contextlib.suppress(Disorder):
+            await_all(
+                lambda: self._marks("done") >= self._p.options.processes, self._drain_s, "users did not come to an end",
+                (self._broken,), _nothing,
+            )  # fmt: skip
+
+    @property
+    def _drain_s(self) -> float:
+        """How long the last turns may take."""
+        turn = self._p.contract.file.turn
+        return (turn.deadline_ms + turn.recovery_ms) / 1000 + DRAIN_MARGIN_S
 
     def _lookout_now(self) -> str:
         trouble = self._lookout.trouble(time.monotonic_ns())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-__all__ = ["Disorder", "await_all"]
+__all__ = ["Disorder", "Drained", "await_all"]
 
 POLL_S = 0.1
 
 
 class Disorder(Exception):  # noqa: N818  # an end, not an error
     """The run cannot go on; what there is will be judged, and cannot say GO."""
+
+
+class Drained(Exception):  # noqa: N818  # an end, not an error
+    """The run is to end before its time, and in order."""
 
 
 def await_all(

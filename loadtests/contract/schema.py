@@ -139,6 +139,13 @@ class Turn(_Record, frozen=True):
     concurrent: Concurrent = ""
 
 
+class Usage(_Record, frozen=True):
+    """Paths in a turn's last frame to how many tokens it took; empty: it does not say."""
+
+    input: str = ""
+    output: str = ""
+
+
 class Envelope(_Record, frozen=True):
     #: path to the type; of several, what is found is joined with ``join``
     type: str | list[str] = "type"
@@ -325,6 +332,8 @@ class ContractFile(_Record, frozen=True, kw_only=True):
     streams: list[Stream] = []
     outcomes: Outcomes = Outcomes()
     answer: Answer | None = None
+    #: how many tokens a turn took
+    usage: Usage | None = None
     agents: Agents = Agents()
     events: dict[str, Event]
     aliases: dict[str, str] = {}

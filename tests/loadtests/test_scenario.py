@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadtests import scenario
 from loadtests.contract import load as load_contract
+from loadtests.contract.schema import Usage
 from loadtests.errors import ConfigError
 from loadtests.metrics import parse_gates
 from loadtests.scenario import BUILT_IN, Overrides, Phase, Scenario, duration_s
@@ -207,6 +209,18 @@ def test_a_closed_model_has_no_more_than_all_of_its_users(tmp_path: Path) -> Non
     text = SMALL.replace("pace_ms: 1000", "arrivals: {model: closed}").replace(", s: 10", ", s: 10, load: [0.5, 1.5]")
     with pytest.raises(ConfigError, match=re.escape("phases[0].load: [0.5, 1.5]: in a closed model it is the share")):
         scenario.load(written(tmp_path, text))
+
+
+def test_what_costs_money_has_a_price_and_tokens_must_be_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape("limits.money: nothing has a price")):
+        scenario.load(written(tmp_path, SMALL + "limits: {money: 3}\n"))
+    one, where = scenario.load(written(tmp_path, SMALL + "limits: {tokens: 3}\n"))
+    silent = load_contract("reference").file
+    with pytest.raises(
+        ConfigError, match=re.escape("limits.tokens: contract reference does not say where frames tell")
+    ):
+        scenario.check_promised(one, silent, where)
+    scenario.check_promised(one, msgspec.structs.replace(silent, usage=Usage(input="data.usage.in")), where)
 
 
 def test_a_run_without_any_load_is_none(tmp_path: Path) -> None:

@@ -426,6 +426,37 @@ def test_the_frames_of_an_ordinary_turn_are_not_kept(bench: Bench) -> None:
     assert list(frames(bench.path)) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        ({"usage": {"input_tokens": 12, "output_tokens": 345}}, (12, 345)),
+        ({"usage": {"input_tokens": 12}}, (12, 0)),
+        ({"usage": {"input_tokens": True, "output_tokens": -1}}, (0, 0)),
+        ({"usage": [12]}, (0, 0)),
+        ({}, (0, 0)),
+    ],
+)
+def test_a_turn_s_last_frame_tells_how_many_tokens_it_took(
+    bench: Bench, said: dict[str, object], tokens: tuple[int, int]
+) -> None:
+    talk = bench.session().ready()
+    for number in range(3):  # the short way is learned
+        talk.begin()
+        talk.say(*WHOLE[:-1]).say("done", **(said if number else {"usage": {"input_tokens": 1}}))
+    talk.begin()
+    talk.stop()
+    ends = [row for row in bench.rows() if row["kind"] == RowKind.END]
+    assert [(int(row["cursor"]), int(row["key"])) for row in ends] == [(1, 0), tokens, tokens, (-1, 0)]
+
+
+def test_a_long_last_frame_is_read_whole(bench: Bench) -> None:
+    talk = bench.session().ready()
+    talk.begin()
+    talk.say(*WHOLE[:-1]).say("done", padding="x" * 20_000, usage={"output_tokens": 5})
+    (end,) = [row for row in bench.rows() if row["kind"] == RowKind.END]
+    assert (int(end["cursor"]), int(end["key"])) == (0, 5)
+
+
 def test_no_token_reaches_a_file(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "run", secret=re.compile(r"hush-gauntlet-\d+"))
     talk = bench.session().ready()

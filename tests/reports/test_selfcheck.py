@@ -118,6 +118,10 @@ def with_a_bad_end(path: Path) -> None:
     edit_json(path / "manifest.json", lambda manifest: manifest.update(exit="the guard is gone"))
 
 
+def stopped(path: Path) -> None:
+    edit_json(path / "manifest.json", lambda manifest: manifest.update(exit="stopped: limits.turns: 9 turns of 9"))
+
+
 def without_manifest(path: Path) -> None:
     (path / "manifest.json").unlink()
 
@@ -145,6 +149,7 @@ BREAKAGES = [
     (with_a_clock_jump, "wall clock jumped by 3"),
     (without_an_end, "its manifest has no end"),
     (with_a_bad_end, "ended in disorder: the guard is gone"),
+    (stopped, "was stopped before its time: limits.turns: 9 turns of 9"),
     (without_manifest, "manifest.json is missing"),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 
 from loadtests.conductor.abort import LEAST_TURNS, OVER_S, Lookout
 from loadtests.history import End, Flag, RowKind
+from loadtests.limits import Limits
 from loadtests.recorder import Recorder
 from loadtests.scenario import Abort
 
@@ -110,6 +111,22 @@ def test_half_a_row_waits_for_its_other_half(recorder: Recorder) -> None:
     assert one.trouble(NOW_NS) == ""
     file.write_bytes(whole)
     assert one.trouble(NOW_NS)
+
+
+def test_what_was_used_is_counted_from_the_beginning(recorder: Recorder) -> None:
+    one = Lookout(Abort(), recorder.folder, 10, Limits(tokens=100))
+    for used_in, used_out, ago_s in ((30, 20, OVER_S + 5), (-1, 0, 1.0), (20, 29, 1.0)):
+        row(recorder, RowKind.SEND, 1, ago_s)
+        at_ns = NOW_NS - int(ago_s * 1e9)
+        recorder.row(
+            int(RowKind.END), 2, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, at_ns, used_in, used_out
+        )  # fmt: skip
+    recorder.flush()
+    assert (one.trouble(NOW_NS), one.spent()) == ("", "")
+    recorder.row(int(RowKind.END), 2, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, NOW_NS, 1, 0)
+    recorder.flush()
+    assert (one.trouble(NOW_NS), one.spent()) == ("", "limits.tokens: 100 tokens of 100")
+    assert Lookout(Abort(), recorder.folder, 10, Limits(turns=3)).trouble(NOW_NS) == ""
 
 
 def test_without_limits_nothing_is_even_read(tmp_path: Path) -> None:
