@@ -13,7 +13,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-__all__ = ["SERIES", "WIDTH_PX", "bar_chart", "funnel_chart", "line_chart", "step_chart"]
+__all__ = ["SERIES", "WIDTH_PX", "bar_chart", "curve_chart", "funnel_chart", "line_chart", "step_chart"]
 
 WIDTH_PX = 1000
 FONT_PX = 11
@@ -82,6 +82,25 @@ def line_chart(
         )
         layers += _words(rule.encode(x=alt.value(WIDTH_PX)), align="right", baseline="bottom", dx=-4, dy=-2)
     return _svg(alt.layer(*layers, *_names(windows)), title, description, height_px)
+
+
+def curve_chart(
+    points: pd.DataFrame, *, x: str, y: str, series: str, order: Sequence[str], x_title: str, y_title: str, marks: pd.DataFrame,
+    title: str, description: str, height_px: int = 220,
+) -> str:  # fmt: skip
+    """Lines over a quantity that is no time. ``marks`` (x, label): places on it, drawn as upright dashes."""
+    legend: dict[str, Any] = {} if len(order) > 1 else {"legend": None}
+    lines = alt.Chart(points).mark_line(strokeWidth=2, point={"size": 30, "filled": True}).encode(
+        x=alt.X(x, type="quantitative", title=x_title, scale=alt.Scale(zero=False)),
+        y=alt.Y(y, type="quantitative", title=y_title, scale=_from_zero(max(float(points[y].max()), 0.0))),
+        color=_colour(series, order, **legend), strokeDash=_dashes(series, order, **legend),
+    )  # fmt: skip
+    layers: list[alt.Chart] = [lines]
+    if len(marks):
+        rule = alt.Chart(marks).encode(x=alt.X("x", type="quantitative"))
+        layers.append(rule.mark_rule(color=SHADE, strokeWidth=1.5, strokeDash=[3, 3]))
+        layers += _words(rule.encode(y=alt.value(0)), align="left", baseline="top", dx=4, dy=4)
+    return _svg(alt.layer(*layers), title, description, height_px)
 
 
 def bar_chart(

@@ -40,6 +40,9 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument(
         "--event-version", action="append", default=[], metavar="VERSION", help="of events; several are mixed by turns"
     )
+    parser.add_argument(
+        "--at-once", type=int, default=0, help="so many turns run at a time, one more fails; 0: any number"
+    )
     parser.add_argument("--ping-interval", dest="ping_interval_s", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--ping-timeout", dest="ping_timeout_s", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--tls-cert", type=Path)

@@ -13,7 +13,7 @@ from loadtests.backend.eventlog import EventLog, Turn
 from loadtests.backend.manager import WebSocketManager
 from loadtests.backend.notifier import UnapprovedEventError, WebSocketNotifier
 from loadtests.backend.planting import Planter
-from loadtests.backend.script import Ask, Step
+from loadtests.backend.script import Ask, Step, Wants
 from loadtests.backend.spoilt_turns import Site
 from loadtests.backend.threads import Run, Threads
 from loadtests.backend.world import World
@@ -74,8 +74,11 @@ class AgentService:
         planter: Planter,
         root: str,
         policy: Policy = "queue",
+        at_once: int = 0,
     ) -> None:
+        """``at_once``: so many turns run at a time, one more fails; 0: any number."""
         self._world = world
+        self._at_once = at_once
         self._engine = engine
         self._log = event_log
         self._notifier = notifier
@@ -139,7 +142,12 @@ class AgentService:
 
     def _begin(self, run: Run) -> None:
         turn, ask = run.turn, run.ask
-        run.script = self._planter.turn(turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(run))
+        if self._at_once and self.running >= self._at_once:
+            run.script = self._engine.plan(ask, Wants(crowded=True))
+        else:
+            run.script = self._planter.turn(
+                turn.run, lambda wants: self._engine.plan(ask, wants), lambda: self._site(run)
+            )
         run.begun = True
         self._recent.append(_Words(turn.stream, ask.content))
         self.running += 1

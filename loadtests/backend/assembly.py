@@ -65,6 +65,7 @@ class Backend:
         node: str = "node-1",
         build: str = "reference",
         outcomes: Mapping[str, float] | None = None,
+        at_once: int = 0,
         concurrent: str = "",
         event_versions: Sequence[str] = (),
         homes: Homes | None = None,
@@ -107,6 +108,7 @@ class Backend:
             self.planter,
             registry.root.name,
             policy_of(concurrent or (defect.concurrent if defect else "") or contract.file.turn.concurrent),
+            at_once,
         )
         self._root = registry.root.name
         self._messages = MessageHandlerService(

@@ -67,10 +67,11 @@ class ExecutionEngine:
             return (opening[0], self._end(root, ask, status, "too many requests for now", dice))
         if status == REFUSED:
             return (*opening, self._end(root, ask, status, f"this cannot be answered: {ask.content}", dice))
+        if wants.crowded:
+            return opening[0], self._failed(root, ask, "too many turns at once", dice)
         work = [step for group in groups for step in group]
         if status == FAILED:
-            body = {"status": status, "error": "the model could not be reached"}
-            return (*opening, *work, replace(self._end(root, ask, status, "", dice), role="failed", body=body))
+            return (*opening, *work, self._failed(root, ask, "the model could not be reached", dice))
         if status == DEGRADED:
             work = _one_fails(work)
         answer = f"answer to: {ask.content}"
@@ -118,6 +119,9 @@ class ExecutionEngine:
             )
             for i in range(count)
         ]
+
+    def _failed(self, root: Agent, ask: Ask, error: str, dice: Dice) -> Step:
+        return replace(self._end(root, ask, FAILED, "", dice), role="failed", body={"status": FAILED, "error": error})
 
     def _end(self, agent: Agent, ask: Ask, status: str, answer: str, dice: Dice) -> Step:
         usage = {"input_tokens": _tokens(ask.content), "output_tokens": _tokens(answer)}

@@ -42,6 +42,8 @@ class ServerOptions:
     outcomes: Mapping[str, float] = field(default_factory=dict)
     #: what happens to a message while a turn of its thread is under way; empty: what the contract says
     concurrent: str = ""
+    #: so many turns run at a time, and one more fails; 0: any number
+    at_once: int = 0
     #: of the event format, mixed by turns; empty: the contract's first
     event_versions: tuple[str, ...] = ()
     #: seconds between pings, and until a missing answer ends a connection

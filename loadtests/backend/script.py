@@ -33,6 +33,8 @@ class Wants:
     streamed: bool | None = None
     #: ends well, having shown everything
     whole: bool = False
+    #: there are too many turns already
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,7 @@ async def serving(
         node=options.node,
         build=options.build,
         outcomes=options.outcomes,
+        at_once=options.at_once,
         concurrent=options.concurrent,
         event_versions=options.event_versions,
         homes=member,

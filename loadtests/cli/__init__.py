@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from loadtests.cli import chaos, contract, doctor, locustfile, report, run, scenario, selftest, serve, show, stop, try_
+from loadtests.cli import (
+    capacity,
+    chaos,
+    contract,
+    doctor,
+    locustfile,
+    report,
+    run,
+    scenario,
+    selftest,
+    serve,
+    show,
+    stop,
+    try_,
+)
 from loadtests.errors import GauntletError
 
 __all__ = ["app", "main"]
@@ -19,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("run")(run.run)
+app.command("capacity")(capacity.capacity)
 app.command("try")(try_.try_)
 app.command("show")(show.show)
 app.command("report")(report.report)

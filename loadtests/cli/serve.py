@@ -33,6 +33,7 @@ def serve(
     event_version: Annotated[
         list[str] | None, typer.Option(help="Of events; several are mixed by turns, as during a rollout.")
     ] = None,
+    at_once: Annotated[int, typer.Option(help="So many turns run at a time, and one more fails; 0: any number.")] = 0,
     nodes: Annotated[
         int,
         typer.Option(
@@ -67,6 +68,6 @@ def serve(
     options = ServerOptions(
         host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
         tls_key=tls_key, outcomes=shares_of(outcome or []), concurrent=concurrent, event_versions=tuple(event_version or ()),
-        nodes=nodes, drain_spread_s=drain_spread,
+        at_once=at_once, nodes=nodes, drain_spread_s=drain_spread,
     )  # fmt: skip
     asyncio.run(run(options) if nodes == 1 else supervise(options, lifeline=False))

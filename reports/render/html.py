@@ -21,7 +21,7 @@ from reports.render import figures, valuechain, wording
 from reports.render.panels import Panel, funnel, panels
 from reports.render.wording import shown
 
-__all__ = ["Fact", "anchors", "environment", "render_html"]
+__all__ = ["Fact", "anchors", "environment", "render_html", "source", "templates"]
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: foreign causes and reasons may be long; a first screen has room for these
@@ -39,10 +39,10 @@ class Fact:
 
 def render_html(judgement: Judgement) -> str:
     """The text of ``report.html``."""
-    script, style = (_source(name) for name in ("report.js", "report.css"))
+    script, style = (source(name) for name in ("report.js", "report.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     drawn = panels(judgement)
-    return _environment().get_template("report.html.j2").render(
+    return templates().get_template("report.html.j2").render(
         j=judgement, manifest=judgement.manifest, first=drawn[0], panels=drawn[1:], anchors=anchors(judgement),
         environment=environment(judgement.manifest), script=Markup(script), style=Markup(style), digest=digest,  # noqa: S704
         limits={"causes": MOST_CAUSES, "consequences": MOST_CONSEQUENCES, "not_checked": MOST_NOT_CHECKED},
@@ -117,12 +117,13 @@ def _what_ran(judgement: Judgement) -> list[Fact]:
 
 
 @cache
-def _source(name: str) -> str:
+def source(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """Where pages come from: every text is made harmless on its way into one."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_harmless,

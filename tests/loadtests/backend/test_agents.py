@@ -49,6 +49,21 @@ def test_turns_of_many_clients_run_at_once_each_to_its_own(stage: Any) -> None:
         assert link.events[-1]["final_response"] == f"answer to: canary {n}"
 
 
+def test_of_more_turns_than_may_run_at_once_the_rest_fail_and_say_why(make_stage: Any) -> None:
+    stage = make_stage(at_once=3)
+    links = [stage.join() for _ in range(5)]
+    for n, link in enumerate(links):
+        stage.ask(link, f"m{n}")
+    stage.run()
+    ends = [link.events[-1] for link in links]
+    assert [end["status"] for end in ends] == ["completed"] * 3 + ["failed"] * 2
+    assert {len(link.events) for link in links[3:]} == {2}
+    assert ends[4]["error"] == "too many turns at once"
+    stage.ask(links[4], "m9")
+    stage.run()
+    assert links[4].events[-1]["status"] == "completed"
+
+
 def test_the_same_seed_gives_the_same_turns_to_the_byte(make_stage: Any) -> None:
     played = []
     for _ in range(2):
