@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from loadtests.assignment import secret_pattern, token_for, token_template
 from loadtests.errors import ConfigError
 
-__all__ = ["OPTIONS", "Source", "TokenError", "Tokens", "known_tokens"]
+__all__ = ["OPTIONS", "Source", "TokenError", "Tokens", "known_tokens", "parsed"]
 
 #: the options that name a source, of which there is one at most
 OPTIONS = ("--token-env", "--token-file", "--token-program")

@@ -22,7 +22,7 @@ from loadtests.scenario import Phase, Scenario
 if TYPE_CHECKING:
     from reports.capacity import Step
 
-__all__ = ["BY", "CapacityOptions", "capacity"]
+__all__ = ["BY", "CapacityOptions", "at_level", "capacity", "sentence"]
 
 By = Literal["users", "rate"]
 BY: tuple[By, ...] = ("users", "rate")

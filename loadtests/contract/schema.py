@@ -36,6 +36,7 @@ __all__ = [
     "Step",
     "Stream",
     "Turn",
+    "Usage",
     "Versions",
 ]
 
