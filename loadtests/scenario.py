@@ -71,6 +71,10 @@ class Generator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     loop_lag_p99_ms: float = 50.0
     cpu_p95: float = 0.9
+    #: a turn is sent so late though its user is free and connected; no less than the loop may be late
+    send_late_p99_ms: float = 100.0
+    #: of all cores' time, what the host's other guests took
+    steal_p95: float = 0.1
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

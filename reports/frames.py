@@ -221,8 +221,19 @@ def outages_frame(recovered: Iterable[Recovery], connections: pd.DataFrame, data
 
 
 def health_frame(data: RunData) -> pd.DataFrame:
-    """Once a second and worker: loop lag, CPU, memory."""
-    columns = ["at_ns", "worker", "loop_lag_p99_ms", "loop_lag_max_ms", "cpu", "rss_mb", "descriptors"]
+    """Once a second and worker: loop lag, CPU, memory, pauses of the collector, time stolen."""
+    columns = [
+        "at_ns",
+        "worker",
+        "loop_lag_p99_ms",
+        "loop_lag_max_ms",
+        "cpu",
+        "rss_mb",
+        "descriptors",
+        "gc_ms",
+        "gc_max_ms",
+        "steal",
+    ]
     frame = pd.DataFrame([{c: r.get(c) for c in columns} for r in data.health], columns=columns)
     frame["at_s"] = (frame.pop("at_ns").astype("float64") - data.start_ns) / NS_PER_S
     return frame

@@ -60,7 +60,7 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
     health = health_frame(data)
     planned = planned_turns(data, turns, phases)
     account = books(data, turns, planned)
-    generator = generator_health(data, health)
+    generator = generator_health(data, health, turns, connections)
     replayed = replay(data, windows)
     bitten = bites(data, windows)
     trouble = problems(data, windows, account, replayed, same_contract=contract_name is None)

@@ -178,6 +178,11 @@ class GeneratorHealth:
     cpu_p95: float | None
     rows_lost: int
     reasons: tuple[str, ...]
+    #: 99th percentile of how late turns were sent whose user was free and connected; None: there was none
+    send_late_p99_ms: float | None = None
+    #: longest pause of the garbage collector, and 95th percentile of the share of time that the host gave to others
+    gc_max_ms: float | None = None
+    steal_p95: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loadtests import arrivals, contract, scenario
+from loadtests import arrivals, contract, descriptors, scenario
+from loadtests.cohorts import size
 from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target, tls_context
@@ -134,6 +135,8 @@ def prepare(options: RunOptions) -> Prepared:
         _check_limited(target, ours, options.seed)
         _check_places(plan)
     _check_nodes(plan, nodes, source)
+    broken = bool(plan.windows) or experiment is not None
+    descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
     options.tokens.check(ours.users)
     if target is not None:
         tls_context(target.scheme, options.ca)

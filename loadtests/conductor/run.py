@@ -23,6 +23,7 @@ from loadtests.conductor.preflight import preflight
 from loadtests.conductor.processes import Backend, Load
 from loadtests.conductor.rig import Rig
 from loadtests.conductor.watch import Disorder, Drained, await_all
+from loadtests.descriptors import raise_limit
 from loadtests.dial import Target
 from loadtests.errors import BusyError, ConfigError, PreflightError
 from loadtests.journal import Journal
@@ -60,6 +61,7 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
         say(describe(prepared))
         return 0
     _check_programs(prepared.plan)
+    raise_limit()  # for all children
     binary = None
     if prepared.chaos and not options.toxiproxy_url:
         from chaos.server import provide

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from loadtests.rundir import RunData, read_run
-from reports.frames import health_frame
-from reports.generator import generator_health
+from loadtests.rundir import RunData, read_run, windows_of
+from reports.frames import connections_frame, health_frame, phases_of, turns_frame
+from reports.generator import LEAST_SENDS, _send_late_ms, generator_health
 from reports.judgement import GeneratorHealth
 from tests.reports.rundirs import Plan, write_run
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    path: Path = write_run(tmp_path_factory.mktemp("health") / "run", Plan(users=2, phases=(("steady", 4.0),)))
+    path: Path = write_run(tmp_path_factory.mktemp("health") / "run", Plan(users=20, phases=(("steady", 4.0),)))
     return read_run(path)
 
 
-def judged(data: RunData, **changes: Any) -> GeneratorHealth:
+def judged(data: RunData, late_s: float = 0.0, **changes: Any) -> GeneratorHealth:
+    """``late_s``: so much later than they were every turn is sent and ends."""
     changed = replace(data, health=[{**line, **changes} for line in data.health])
-    return generator_health(changed, health_frame(changed))
+    windows, phases = windows_of(data), phases_of(data)
+    turns = turns_frame(data, windows, phases)
+    turns["sent_s"] += late_s
+    return generator_health(changed, health_frame(changed), turns, connections_frame(data, windows, phases))
 
 
 def test_a_calm_generator_is_fit(data: RunData) -> None:
@@ -35,7 +41,9 @@ def test_a_calm_generator_is_fit(data: RunData) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [({"loop_lag_p99_ms": 50.0}, ""), ({"loop_lag_p99_ms": 51.0}, "loop was 51 ms late (limit 50)"),
-     ({"cpu": 0.9}, ""), ({"cpu": 0.91}, "used 91% of a core (limit 90%)")],
+     ({"cpu": 0.9}, ""), ({"cpu": 0.91}, "used 91% of a core (limit 90%)"),
+     ({"steal": 0.1}, ""), ({"steal": 0.11}, "gave 11% of the time to others (limit 10%)"),
+     ({"late_s": 0.0999}, ""), ({"late_s": 0.1011}, "it sent 101 ms late (limit 100)")],
 )  # fmt: skip
 def test_over_its_limits_it_is_not(data: RunData, changes: dict[str, float], reason: str) -> None:
     health = judged(data, **changes)
@@ -52,3 +60,38 @@ def test_rows_that_are_not_there_are_counted(data: RunData) -> None:
     account = {**(data.accounts["worker-0"] or {}), "rows": len(data.rows) + 7}
     assert judged(replace(data, accounts={"worker-0": account})).rows_lost == 7
     assert judged(replace(data, accounts={"worker-0": None})).rows_lost == 0
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "ready_s", "close_s", "busy_until_s", "place", "counts"),
+    [
+        (1.5, 0.5, nan, 0.9, "before", True),
+        (1.5, 0.5, nan, 1.0, "after", True),
+        (1.5, 0.5, 2.0, 0.9, "before", True),
+        (1.5, 1.2, nan, 0.9, "before", False),
+        (1.5, 0.5, 0.99, 0.9, "before", False),
+        (1.5, nan, nan, 0.9, "before", False),
+        (1.5, 0.5, nan, 1.1, "before", False),
+        (1.5, 0.5, nan, 0.9, "during", False),
+        (1.5, 0.5, nan, 0.9, "grace", False),
+    ],
+)
+def test_only_where_nothing_else_can_have_held_it_up_is_a_late_send_the_generator_s(
+    sent_s: float, ready_s: float, close_s: float, busy_until_s: float, place: str, counts: bool
+) -> None:
+    sessions = range(LEAST_SENDS)
+    before = pd.DataFrame(
+        {"session": sessions, "intended_s": 0.5, "sent_s": 0.5, "end_s": busy_until_s, "place": "during"}
+    )
+    turns = pd.DataFrame({"session": sessions, "intended_s": 1.0, "sent_s": sent_s, "end_s": 3.0, "place": place})
+    connections = pd.DataFrame({"session": sessions, "ready_s": ready_s, "close_s": close_s})
+    found = _send_late_ms(pd.concat([before, turns]), connections)
+    assert found == (pytest.approx(500) if counts else None)
+
+
+def test_too_few_sends_have_no_99th_percentile() -> None:
+    turns = pd.DataFrame(
+        {"session": range(LEAST_SENDS - 1), "intended_s": 1.0, "sent_s": 9.0, "end_s": 9.5, "place": "before"}
+    )
+    connections = pd.DataFrame({"session": range(LEAST_SENDS - 1), "ready_s": 0.0, "close_s": nan})
+    assert _send_late_ms(turns, connections) is None
