@@ -48,6 +48,8 @@ class Assignment(msgspec.Struct, frozen=True):
     token_file: str = ""
     token_program: str = ""
     ca: str = ""
+    #: our own addresses, dealt out to users in turn; empty: the system's choice
+    sources: tuple[str, ...] = ()
     resolve: str = ""
     #: wait for ``start.json`` before the first turn, so that all processes and the faults share one time axis
     barrier: bool = True

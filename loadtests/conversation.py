@@ -131,6 +131,9 @@ class Conversation:
         self._events_at_cut = 0
         #: no more turns will be sent; and: the session is over, its goodbye said
         self.stopped = self.settled = False
+        #: how long this user stays connected, and is away then, in seconds; None: it stays
+        self.visit: Callable[[], tuple[float, float]] | None = None
+        self._leave_ns = self._away_ns = 0
         #: called with a turn's end and its milliseconds since the intended send
         self.on_turn: Callable[[End, float], None] | None = None
 
@@ -153,6 +156,7 @@ class Conversation:
             if (yield from self._connect((until_ns - now_ns()) / NS_PER_S)) and (yield from self._await_ready()):
                 if self._greets:
                     backoff.succeeded()
+                self._arrived()
                 return True
             if not self._is_ready() and not (yield from self._back_off(until_ns)):
                 return False
@@ -355,8 +359,11 @@ class Conversation:
             if intended_ns := seat.taken() or (seat.offer() if self._is_ready() else 0):
                 seat.withdraw()
                 yield from self.run_turn(intended_ns, ask(), intended_ns + late_ns)
+            elif self._is_leaving():
+                seat.withdraw()
+                yield from self._leave(end_ns)
             elif self._is_ready() or self._is_refused():
-                yield Wait(end_ns if self._is_refused() else None)
+                yield Wait(end_ns if self._is_refused() else self._leave_ns or None)
                 self._send()
             else:
                 seat.withdraw()
@@ -371,12 +378,36 @@ class Conversation:
         while not self._over():
             if self._now_ns() >= at_ns:
                 return True
+            if self._is_leaving():
+                yield from self._leave(at_ns)
+                continue
             if not self.session.ready and not self._backoff.stopped:
                 yield from self.ensure_ready(at_ns)
                 continue
-            yield Wait(at_ns)
+            yield Wait(min(at_ns, self._leave_ns or at_ns))
             self._send()
         return False
+
+    # Visits
+
+    def _arrived(self) -> None:
+        """Ready by a new connection: from now on counts how long the user stays."""
+        if self.visit is not None:
+            stay_s, away_s = self.visit()
+            self._leave_ns = self._now_ns() + int(stay_s * NS_PER_S)
+            self._away_ns = int(away_s * NS_PER_S)
+
+    def _is_leaving(self) -> bool:
+        return 0 < self._leave_ns <= self._now_ns() and self.session.ready
+
+    def _leave(self, until_ns: int) -> Steps[None]:
+        """Say goodbye, as one who closes the page, and stay away for a while, but not beyond a time."""
+        self._leave_ns = 0
+        self._closing = True
+        yield Hangup(1000, "")
+        if self.session.open:
+            self.session.closed(self._now_ns(), 1000, "", ours=True)
+        yield Pause(min(self._now_ns() + self._away_ns, max(until_ns, self._now_ns())))
 
     def stop(self) -> Steps[None]:
         """Say goodbye and settle. Idempotent."""

@@ -40,6 +40,8 @@ class Dial:
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
+    #: our own address; empty: the system's choice
+    source: str = ""
 
     def via(self, address: tuple[str, int]) -> Dial:
         """The same identity at another address."""

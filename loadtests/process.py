@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ class LoadProcess:
             session, self.contract, door, declared(self.contract.file.client, self.scenario.retry), rng, self.over
         )
         one.on_error = self._own_error
+        one.conversation.visit = self._visits(number)
         self.chats.append(one)
         self._players[number] = one
         return number, one
@@ -183,6 +185,14 @@ class LoadProcess:
     def _kind(self, number: int) -> int:
         """Place in the scenario's mix; of a plain run, whose users are not numbered through, the first."""
         return self._kinds[number] if number < len(self._kinds) else 0
+
+    def _visits(self, number: int) -> Callable[[], tuple[float, float]] | None:
+        """How long a user of a kind that comes and goes stays each time, and is away; None: it stays."""
+        kind = self.scenario.mix[self._kind(number)] if self.scenario.mix else None
+        if kind is None or kind.stay_s is None:
+            return None
+        dice, stay_s, away_s = random.Random(f"visits:{self.assignment.seed}:{number}"), kind.stay_s, kind.away_s
+        return lambda: (dice.uniform(*stay_s), dice.uniform(*away_s))
 
     def pace_ms(self, number: int) -> int:
         """As the scenario has it for a user."""
@@ -219,13 +229,15 @@ class LoadProcess:
     def prompter(self, number: int, prompts: Sequence[str]) -> Prompter:
         """What a user says; ``prompts``: its own instead of the scenario's."""
         one = self.scenario
-        return Prompter(prompts or one.prompts, self.assignment.seed, number, one.cancel, one.overlap)
+        person = one.people[number % len(one.people)] if one.people else None
+        return Prompter(prompts or one.prompts, self.assignment.seed, number, one.cancel, one.overlap, person)
 
     def _door(self, token: str | None, cohort: str, number: int) -> Door:
-        file, listeners = self.contract.file, self.assignment.listeners
+        file, listeners, sources = self.contract.file, self.assignment.listeners, self.assignment.sources
 
         def dial_of(values: Mapping[str, str]) -> Dial:
-            return self._target.dial(file.auth, values.get("token", token), self._tls, values)
+            dial = self._target.dial(file.auth, values.get("token", token), self._tls, values)
+            return replace(dial, source=sources[number % len(sources)]) if sources else dial
 
         def via() -> tuple[str, int] | None:
             at_ms = (time.monotonic_ns() - self.start_ns) / NS_PER_MS if self.start_ns else -1.0

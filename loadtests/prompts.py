@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 
+from loadtests.configfile import nearest
 from loadtests.conversation import Ask
 from loadtests.errors import ConfigError
 
 __all__ = ["CodeWord", "Expect", "Expectation", "Interference", "Prompt", "Prompter", "check"]
 
 NONCE = "{nonce}"
+COLUMN = re.compile(r"\{(\w+)\}")
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -75,11 +77,14 @@ class Expectation:
 class Prompter:
     """One user's messages, the same for the same seed and user."""
 
-    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_prompts", "_user", "_word")
+    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_person", "_prompts", "_user", "_word")
 
     def __init__(
-        self, prompts: Sequence[str | Prompt], seed: int, user: int, cancel: Interference, overlap: Interference
-    ) -> None:
+        self, prompts: Sequence[str | Prompt], seed: int, user: int, cancel: Interference, overlap: Interference,
+        person: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """``person``: what fills ``{column}`` in what is said."""
+        self._person = dict(person or {})
         self._prompts = [Prompt(one) if isinstance(one, str) else one for one in prompts]
         self._dice = random.Random(f"prompts:{seed}:{user}")
         self._user = user
@@ -92,6 +97,8 @@ class Prompter:
         self._asked += 1
         one = self._prompts[(self._user + self._asked) % len(self._prompts)]
         said = one.say
+        for column, value in self._person.items():
+            said = said.replace(f"{{{column}}}", value)
         tells = None
         if NONCE in said:
             tells = self._word = CodeWord(f"{self._dice.getrandbits(40):010x}")
@@ -106,13 +113,24 @@ class Prompter:
         return Ask(said, expect, tells)
 
 
-def check(prompts: Sequence[str | Prompt], where: str) -> None:
+def check(prompts: Sequence[str | Prompt], where: str, people: Sequence[Mapping[str, str]] = ()) -> None:
     """What the file's shape alone cannot say.
 
     Raises:
-        ConfigError: a pattern that is none.
+        ConfigError: a pattern that is none; people who differ in their columns, or a prompt that asks for one that there is not.
     """
+    columns = list(people[0]) if people else []
+    for i, person in enumerate(people):
+        if set(person) != set(columns):
+            raise ConfigError(
+                where, f"people[{i}]", f"has {', '.join(person) or 'nothing'}", f"the columns {', '.join(columns)}"
+            )
+    if NONCE[1:-1] in columns:
+        raise ConfigError(where, "people", "a column 'nonce'", "another name: {nonce} is the code word")
     for i, one in enumerate(prompts):
+        asked = COLUMN.findall(one if isinstance(one, str) else one.say) if people else []
+        for name in (name for name in asked if name not in {*columns, NONCE[1:-1]}):
+            raise ConfigError(where, f"prompts[{i}]", f"no column {name!r} in people", nearest(name, columns))
         if isinstance(one, Prompt) and one.expect is not None:
             try:
                 re.compile(one.expect.pattern)

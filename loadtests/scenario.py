@@ -13,6 +13,7 @@ from loadtests.cohorts import LEAST_CONTROL, size
 from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import Concurrent, ContractFile, GateRule
 from loadtests.errors import ConfigError
+from loadtests.feeders import people_from, prompts_from
 from loadtests.limits import Limits
 from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy, policy_of
@@ -88,6 +89,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrivals: Arrivals = Arrivals()
     #: kinds of users; none: all are alike
     mix: list[Kind] = []
+    #: user n is row n, over and over; its columns fill ``{column}`` in prompts
+    people: list[dict[str, str]] = []
     title: str = ""
     contract: str = "reference"
     #: share of the users whose network is broken; the others are the control group
@@ -211,10 +214,28 @@ def load(name_or_path: str) -> tuple[Scenario, str]:
             hint = nearest(name_or_path, list(built_in)) + " or a YAML file"
             raise ConfigError("SCENARIO", "", f"no scenario {name_or_path!r}", hint)
     data = read_yaml(path)
+    _feed(data, path.parent, where)
     if "retry" in data:
         data["retry"] = msgspec.to_builtins(policy_of(data["retry"], where))
     scenario = whole(convert(data, Scenario, where), where)
     return scenario, where
+
+
+def _feed(data: dict[str, Any], folder: Path, where: str) -> None:
+    """Put what files hold into their place, so that what ran stands in one file; paths are from the scenario's own folder.
+
+    Raises:
+        ConfigError: a file that cannot be read, or a key given in both ways.
+    """
+    for key, read in (("prompts", prompts_from), ("people", people_from)):
+        name = data.pop(f"{key}_from", None)
+        if name is None:
+            continue
+        if key in data:
+            raise ConfigError(where, f"{key}_from", f"{key} are given as well", "only one of them")
+        if not isinstance(name, str):
+            raise ConfigError(where, f"{key}_from", f"is {type(name).__name__}", "a file's name")
+        data[key] = read(folder / name)
 
 
 def whole(scenario: Scenario, where: str) -> Scenario:
@@ -228,7 +249,7 @@ def whole(scenario: Scenario, where: str) -> Scenario:
     elif scenario.treated_share > 1 - LEAST_CONTROL:
         limit = f"at most {1 - LEAST_CONTROL:g}, so that a control group is left"
         raise ConfigError(where, "treated_share", f"{scenario.treated_share:g}", limit)
-    check(scenario.prompts, where)
+    check(scenario.prompts, where, scenario.people)
     scenario = _check_load(scenario, where)
     _check_limits(scenario.limits, where)
     if scenario.cancel.share + scenario.overlap.share > 1:

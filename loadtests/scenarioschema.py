@@ -25,6 +25,18 @@ def file_schema() -> dict[str, Any]:
     policy = records["Scenario"]["properties"]["retry"]
     keys = {key: policy.pop(key) for key in ("$ref", "allOf") if key in policy}
     policy["anyOf"] = [keys, {"enum": retry.names()}]
+    whole = records["Scenario"]
+    for key, what in (
+        ("prompts", "prompts: CSV, JSON lines, or a text a line"),
+        ("people", "people: CSV or JSON lines"),
+    ):
+        whole["properties"][f"{key}_from"] = {
+            "type": "string",
+            "description": f"a file with {what}; its path from this file's folder",
+        }
+        whole.setdefault("allOf", []).append({"not": {"required": [key, f"{key}_from"]}})
+    whole["required"].remove("prompts")
+    whole["anyOf"] = [{"required": ["prompts"]}, {"required": ["prompts_from"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Gauntlet scenario, format 1",

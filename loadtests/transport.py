@@ -48,6 +48,7 @@ KEYS = 64  # masking keys fetched at once
 ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
 _READ, _WRITE = 1, 2
+IP_BIND_ADDRESS_NO_PORT = 24  # ip(7); not in Python's socket module before 3.12
 RESET = struct.pack("ii", 1, 0)  # linger for no time: what is unsent is thrown away, and the other side told so
 
 
@@ -182,7 +183,7 @@ class Connection:
         for family, kind, proto, _, address in addresses:
             one = plain_socket(family, kind, proto)
             one.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-            code = one.connect_ex(address)
+            code = self._bind(one) or one.connect_ex(address)
             if code == errno.EINPROGRESS:
                 try:
                     gevent.socket.wait_write(one.fileno(), timeout=max(0.0, deadline - time.monotonic()))
@@ -199,6 +200,18 @@ class Connection:
             one.close()
             failure = OSError(code, os.strerror(code))
         raise failure
+
+    def _bind(self, one: Any) -> int:
+        """To our own address, if there is a choice; returns an errno, or 0."""
+        if not self._dial.source:
+            return 0
+        try:
+            # The port only with the connection: so many are there for each pair of addresses, and not for each address.
+            one.setsockopt(patched_socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            one.bind((self._dial.source, 0))
+        except OSError as error:
+            return error.errno or errno.EADDRNOTAVAIL
+        return 0
 
     def _watch(self) -> None:
         loop = gevent.get_hub().loop

@@ -54,6 +54,10 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     think_ms: Range | None = None
     #: false: they stay connected and say nothing
     talks: bool = True
+    #: how long they stay connected before they say goodbye and come back by a new connection, uniform between two bounds
+    stay_s: Range | None = None
+    #: how long they are away in between
+    away_s: Range = (0.0, 0.0)
 
 
 class Levels:

@@ -50,6 +50,10 @@ def run(
         list[str] | None, typer.Option(help="KEY=VALUE, kept with the run; build=… names what was judged.")
     ] = None,
     ca: Annotated[str, typer.Option(help="PEM file with the CA of a wss:// target.")] = "",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="An address of ours to connect from; several are dealt out to users in turn."),
+    ] = None,
     resolve: Annotated[str, typer.Option(help="HOST=ADDRESS: where to connect for that host.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="The run directory, instead of runs/<time>-<scenario>-<hex>.")
@@ -87,6 +91,7 @@ def run(
         token_file=str(token_file.resolve()) if token_file else "", token_program=str(token_program.resolve()) if token_program else "",
         duration_s=duration_s(duration) if duration else None, seed=seed, processes=processes, chaos=not no_chaos,
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
+        sources=tuple(source or ()),
         out=out, web=web, defect=defect, nodes=nodes, max_turns=max_turns, experiment=experiment, form=form, dry_run=dry_run,
     )  # fmt: skip
     with _Progress() as progress:

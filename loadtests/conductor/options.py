@@ -50,6 +50,8 @@ class RunOptions:
     labels: dict[str, str] = field(default_factory=dict)
     ca: str = ""
     resolve: str = ""
+    #: our own addresses that connections come from
+    sources: tuple[str, ...] = ()
     out: Path | None = None
     web: bool = False
     defect: str = ""
@@ -135,6 +137,7 @@ def prepare(options: RunOptions) -> Prepared:
         _check_limited(target, ours, options.seed)
         _check_places(plan)
     _check_nodes(plan, nodes, source)
+    _check_sources(options.sources, chaos=bool(plan.windows) or experiment is not None)
     broken = bool(plan.windows) or experiment is not None
     descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
     options.tokens.check(ours.users)
@@ -220,6 +223,27 @@ def _check_defect(options: RunOptions, nodes: int) -> None:
         raise ConfigError("--defect", "", f"no defect {options.defect!r}", nearest(options.defect, list(PLANTABLE)))
     if PLANTABLE[options.defect].needs == "cluster" and nodes < LEAST_NODES:
         raise ConfigError("--defect", "", f"{options.defect} cannot show on one node", f"--nodes {LEAST_NODES}")
+
+
+def _check_sources(sources: tuple[str, ...], *, chaos: bool) -> None:
+    """Addresses of this machine, and of use.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if sources and chaos:
+        raise ConfigError(
+            "--source", "", "faults go through Toxiproxy, which has an address of its own", "--no-chaos with it"
+        )
+    for source in sources:
+        try:
+            family = socket.AF_INET6 if ":" in source else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as one:
+                one.bind((source, 0))
+        except OSError as error:
+            raise ConfigError(
+                "--source", "", f"{source}: {error.strerror or error}", "an address of this machine"
+            ) from None
 
 
 def _limited(options: RunOptions, scenario: Scenario) -> Scenario:

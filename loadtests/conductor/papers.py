@@ -35,7 +35,7 @@ class Papers:
             scenario=str(self._dir / "scenario.yaml"), target=self._url, users=p.scenario.users, listeners=dict(listeners),
             treated_share=p.scenario.treated_share, workers=options.processes, token_env=options.token_env,
             token_file=options.token_file, token_program=options.token_program,
-            ca=str(Path(options.ca).resolve()) if options.ca else "", resolve=options.resolve,
+            ca=str(Path(options.ca).resolve()) if options.ca else "", resolve=options.resolve, sources=options.sources,
             acts=list(acts_of(p.plan)) if listeners else [],
         )  # fmt: skip
         (self._dir / "assignment.json").write_bytes(msgspec.json.format(msgspec.json.encode(one)))

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ import yaml  # noqa: E402
 
 from loadtests.history import RowKind  # noqa: E402
 from loadtests.rundir import read_run  # noqa: E402
+from tests.live.gauntlet import until  # noqa: E402
 from tests.proofs.ledger import commit  # noqa: E402
 
 CORE = str((os.cpu_count() or 1) - 1)
@@ -58,11 +60,7 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     words = ["taskset", "-c", "0", str(binary), "-addr", f"127.0.0.1:{port}", "-log", str(folder / "emitted")]
     process = subprocess.Popen(words, env={**os.environ, "GOMAXPROCS": "1"})
     try:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
+        until(lambda: accepts(port), 10, "the server")
         yield process, port
     finally:
         process.send_signal(signal.SIGCONT)
@@ -106,12 +104,14 @@ def running(folder: Path, port: int) -> Iterator[Path]:
         sys.exit(f"truth: the run was not judged: {(folder / 'said').read_text()[-800:]}")
 
 
+def accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 def started_ns(run: Path) -> int:
-    deadline = time.monotonic() + 60
-    while not (run / "start.json").exists():
-        if time.monotonic() > deadline:
-            sys.exit("truth: the run did not start")
-        time.sleep(0.02)
+    until((run / "start.json").exists, 60, "the start of the run")
     return int(json.loads((run / "start.json").read_bytes())["start_ns"])
 
 
@@ -123,10 +123,11 @@ def stalled(model: str) -> dict[str, Any]:
         scenario(folder, arrivals=arrivals, users=200 if model == "open" else 8)
         with server(folder) as (process, port), running(folder, port) as run:
             start_ns = started_ns(run)
-            time.sleep(max(0.0, start_ns / 1e9 + STALL_AT_S - time.monotonic()))
+            clock = threading.Event()
+            clock.wait(max(0.0, start_ns / 1e9 + STALL_AT_S - time.monotonic()))
             process.send_signal(signal.SIGSTOP)
             began_ns = time.monotonic_ns()
-            time.sleep(STALL_S)
+            clock.wait(STALL_S)
             ended_ns = time.monotonic_ns()
             process.send_signal(signal.SIGCONT)
         turns = pd.read_parquet(run / "turns.parquet")

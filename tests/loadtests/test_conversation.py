@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
-from loadtests.history import End, RowKind
+from loadtests.history import End, Flag, RowKind
 from loadtests.pool import Pool
 from loadtests.retry import Policy
 from loadtests.session import Identity, Session
@@ -322,6 +322,36 @@ def test_who_is_refused_for_good_is_given_nothing_and_stays_to_the_end(wire: Wir
 def test_who_has_nothing_more_to_say_may_be_asked_to_stay(wire: Wire) -> None:
     wire.run(wire.conversation.live(iter([10.0]), 0, 1000 * MS, 50, lambda: Ask("hello"), stay_until_ns=1000 * MS))
     assert (wire.now_ns, wire.kinds().count("END")) == (1000 * MS, 1)
+
+
+def visiting(wire: Wire, stay_ms: float, away_ms: float) -> None:
+    wire.conversation.visit = lambda: (stay_ms / 1000, away_ms / 1000)
+
+
+def test_who_comes_and_goes_says_goodbye_between_turns_and_is_back_for_the_next_one(wire: Wire) -> None:
+    visiting(wire, 100, 50)
+    wire.run(wire.conversation.live(iter([10.0, 300.0]), 0, 400 * MS, 50, lambda: Ask("hello")))
+    assert [request for request in wire.requests if isinstance(request, Hangup)] == [Hangup(1000, "")] * 3
+    rows = [row for row in wire.bench.rows() if row["kind"] == RowKind.CLOSE]
+    assert [int(row["flags"]) & int(Flag.OURS) for row in rows] == [int(Flag.OURS)] * 3
+    assert [int(row["received"]) // MS for row in rows[:2]] == [101, 252]
+    sends = [row for row in wire.bench.rows() if row["kind"] == RowKind.SEND]
+    assert [(int(row["sent"]) // MS, int(row["connection"])) for row in sends] == [(10, 1), (301, 3)]
+
+
+def test_nobody_leaves_in_the_middle_of_a_turn(wire: Wire) -> None:
+    visiting(wire, 20, 0)
+    wire.run(wire.conversation.live(iter([10.0]), 0, 60 * MS, 50, lambda: Ask("hello"), stay_until_ns=60 * MS))
+    (end,) = [row for row in wire.bench.rows() if row["kind"] == RowKind.END]
+    closes = [int(row["received"]) for row in wire.bench.rows() if row["kind"] == RowKind.CLOSE]
+    assert closes[0] >= int(end["received"])
+
+
+def test_who_is_away_is_given_nothing(wire: Wire) -> None:
+    visiting(wire, 100, 300)
+    outside = Outside(wire)
+    outside.arrives(150, 420)
+    assert outside.serve(1000) == [(150, 402), (420, 427)]
 
 
 def test_the_runs_end_cuts_what_is_in_flight(wire: Wire) -> None:

@@ -215,10 +215,8 @@ def test_what_costs_money_has_a_price_and_tokens_must_be_told(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=re.escape("limits.money: nothing has a price")):
         scenario.load(written(tmp_path, SMALL + "limits: {money: 3}\n"))
     one, where = scenario.load(written(tmp_path, SMALL + "limits: {tokens: 3}\n"))
-    silent = load_contract("reference").file
-    with pytest.raises(
-        ConfigError, match=re.escape("limits.tokens: contract reference does not say where frames tell")
-    ):
+    silent = load_contract("netra").file
+    with pytest.raises(ConfigError, match=re.escape("limits.tokens: contract netra does not say where frames tell")):
         scenario.check_promised(one, silent, where)
     scenario.check_promised(one, msgspec.structs.replace(silent, usage=Usage(input="data.usage.in")), where)
 

@@ -46,6 +46,11 @@ def test_the_built_in_files_fit_as_written_and_as_a_whole(name: str) -> None:
         ({"arrivals": {"model": "open", "rate_per_s": 3}}, True),
         ({"mix": [{"name": "a", "talks": False}, {"name": "b"}]}, True),
         ({"phases": [{"name": "a", "s": 1, "load": [0, 1]}]}, True),
+        ({"people": [{"name": "Ada"}]}, True),
+        ({"prompts": None, "prompts_from": "p.txt"}, True),
+        ({"prompts": None}, False),
+        ({"prompts_from": "p.txt"}, False),
+        ({"people_from": "p.txt", "people": []}, False),
         ({"retry": "web-cliemt"}, False),
         ({"retry": {"bas_ms": 5}}, False),
         ({"arrivals": {"model": "opne"}}, False),
@@ -57,8 +62,10 @@ def test_the_built_in_files_fit_as_written_and_as_a_whole(name: str) -> None:
 )
 def test_schema_and_loader_are_of_one_mind(tmp_path: Path, part: dict[str, Any], fits: bool) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({**LEAST, **part}))
-    assert CHECKER.is_valid({**LEAST, **part}) is fits
+    (tmp_path / "p.txt").write_text("hello")
+    data = {key: value for key, value in {**LEAST, **part}.items() if value is not None}
+    path.write_text(yaml.safe_dump(data))
+    assert CHECKER.is_valid(data) is fits
     if fits:
         scenario.load(str(path))
     else:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -181,6 +182,29 @@ def test_a_close_right_behind_the_answer_is_a_close_and_no_failed_dial(frame: by
         assert heard.told == ["open", "close"]
         assert heard.closes[0][0] == code
         assert not heard.connection.is_open
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.77"])
+def test_it_connects_from_the_address_that_it_is_told(source: str) -> None:
+    came: list[str] = []
+
+    async def look(one: ServerConnection) -> None:
+        came.append(one.remote_address[0])
+        await one.wait_closed()
+
+    with in_thread(look) as port:
+        heard = Heard(replace(dial_to(port), source=source))
+        heard.connection.connect(TIMEOUT_S)
+        until(lambda: came, "the server's look")
+        heard.connection.abort()
+    assert came == [source]
+
+
+def test_an_address_that_is_not_ours_is_a_failed_dial(server: int) -> None:
+    heard = Heard(replace(dial_to(server), source="192.0.2.1"))
+    with no_descriptor_left(), pytest.raises(DialError) as caught:
+        heard.connection.connect(TIMEOUT_S)
+    assert (caught.value.step, caught.value.code) == ("tcp", -errno.EADDRNOTAVAIL)
 
 
 def test_refused() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from loadtests import arrivals, descriptors
 from loadtests.conductor.options import RunOptions, prepare
 from loadtests.contract.compile import built_in
 from loadtests.errors import ConfigError
@@ -163,9 +164,39 @@ def test_a_name_is_loopback_only_if_all_its_addresses_are(monkeypatch: pytest.Mo
 def test_another_host_must_be_named() -> None:
     assert "expected --allow-target 192.0.2.1" in refused(target="ws://192.0.2.1", chaos=False)
     assert "expected --allow-target 192.0.2.1" in refused(target="ws://192.0.2.1", chaos=False, allow_target=("other",))
-    assert prepare(
-        RunOptions(scenario="smoke", target="ws://192.0.2.1", chaos=False, allow_target=("192.0.2.1",))
-    ).target
+    allowed = RunOptions(
+        scenario="smoke", target="ws://192.0.2.1", chaos=False, allow_target=("192.0.2.1",), max_turns=9
+    )
+    one = prepare(allowed)
+    assert one.target
+    assert one.scenario.limits.turns == 9
+
+
+def test_what_may_cost_money_wants_a_limit() -> None:
+    elsewhere = {"target": "ws://192.0.2.1", "chaos": False, "allow_target": ("192.0.2.1",)}
+    turns = sum(1 for _ in arrivals.planned(prepare(RunOptions(scenario="smoke", chaos=False)).scenario, 1))
+    assert f"has no limit of what it may cost; expected --max-turns {turns}" in refused(**elsewhere)
+    assert "--max-turns: 0; expected at least 1" in refused(max_turns=0)
+
+
+def test_addresses_to_connect_from_are_ours_and_of_use() -> None:
+    one = RunOptions(scenario="smoke", chaos=False, sources=("127.0.0.2", "127.0.0.3"))
+    assert prepare(one).options.sources == ("127.0.0.2", "127.0.0.3")
+    assert "--source: 192.0.2.1: Cannot assign requested address" in refused(chaos=False, sources=("192.0.2.1",))
+    assert "--source: nowhere:" in refused(chaos=False, sources=("nowhere",))
+    assert "faults go through Toxiproxy" in refused(sources=("127.0.0.2",))
+
+
+def test_more_sessions_than_descriptors_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "hard_limit", lambda: 300)
+    assert "101 sessions in a load process need about 301 open files" in refused(users=101, chaos=False)
+    assert "through one Toxiproxy" in refused(users=102, processes=2)
+    assert prepare(RunOptions(scenario="smoke", users=101, chaos=False, processes=2)).scenario.users == 101
+
+
+def test_there_is_one_source_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", "hush")
+    assert "--token-env is given as well" in refused(token_env="CHAT_TOKEN", token_program="/bin/true")
 
 
 def test_a_name_that_is_resolved_to_loopback_by_hand_needs_no_permission() -> None:
