@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "doubts", "undecidable"]
 
+PER_S = "_per_s"
+
 
 def doubts(prepared: Prepared) -> Iterator[str]:
     """A line for each gate that this run is too small to decide."""
@@ -142,6 +144,9 @@ def _in_words(kind: str, asked: Mapping[str, Any]) -> str:
     """``latency 150 ms, jitter 20 ms, direction down``."""
     parts = []
     for key, value in asked.items():
+        if key.endswith(PER_S):
+            parts.append(f"{value} {key.removesuffix(PER_S)} a second")
+            continue
         name, _, unit = key.rpartition("_")
         parts.append(f"{name} {value} {unit}" if name else f"{key} {value}")
     words = ", ".join(parts)

@@ -43,7 +43,8 @@ def phases(*parts: tuple[str, float, bool]) -> Scenario:
 def test_a_built_in_scenario_is_whole_and_its_gates_are_known(name: str) -> None:
     one, where = scenario.load(name)
     assert (one.name, where) == (name, f"scenario {name}")
-    assert parse_gates(one.gates, load_contract(one.contract), [phase.name for phase in one.phases], where)
+    phases, kinds = [phase.name for phase in one.phases], [kind.name for kind in one.mix]
+    assert parse_gates(one.gates, load_contract(one.contract), phases, where, kinds=kinds)
 
 
 def test_a_file_is_read_with_defaults(tmp_path: Path) -> None:
