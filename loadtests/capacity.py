@@ -56,7 +56,9 @@ class Search:
             return last
         kept, failed = self._bounds(levels)
         if failed is None:
-            return min(2 * kept, self._most) if kept < self._most else None
+            # What is too little to be judged may be too few turns: more of them come at a higher level.
+            highest = max(levels)
+            return min(2 * highest, self._most) if highest < self._most else None
         if not kept:
             return max(failed // 2, self._least) if failed > self._least else None
         if failed - kept <= max(1, self._precision * kept):
@@ -82,8 +84,16 @@ class Search:
 
     def _bounds(self, levels: dict[int, list[Outcome]]) -> tuple[int, int | None]:
         """The highest level that was kept below the lowest that was not, 0 for none; and the lowest that was not."""
-        failed = min((level for level, outcomes in levels.items() if set(outcomes) != {"kept"}), default=None)
-        kept = [level for level in levels if failed is None or level < failed]
+        good = [level for level, outcomes in levels.items() if set(outcomes) == {"kept"}]
+        # A level that could not be judged is no end below one that was kept, nor where nothing has been judged yet.
+        lowest = min(good, default=self._most)
+        ends = [
+            level
+            for level, outcomes in levels.items()
+            if set(outcomes) != {"kept"} and (set(outcomes) != {"unknown"} or level > lowest)
+        ]
+        failed = min(ends, default=None)
+        kept = [level for level in good if failed is None or level < failed]
         return max(kept, default=0), failed
 
 

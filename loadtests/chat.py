@@ -227,10 +227,12 @@ class Chat:
 
     def live(
         self, schedule: Iterator[float], start_ns: int, end_ns: int, late_ms: int, ask: Callable[[], Ask], *,
-        stay_until_ns: int = 0,
+        stay_until_ns: int = 0, closed: bool = False,
     ) -> None:  # fmt: skip
         """All planned turns of this user, then a polite goodbye; see ``Conversation.live``."""
-        live = self.conversation.live(schedule, start_ns, end_ns, late_ms, ask, stay_until_ns=stay_until_ns)
+        live = self.conversation.live(
+            schedule, start_ns, end_ns, late_ms, ask, stay_until_ns=stay_until_ns, closed=closed
+        )
         self._perform(live)
 
     def serve(self, pool: Pool, number: int, end_ns: int, late_ms: int, ask: Callable[[], Ask]) -> None:

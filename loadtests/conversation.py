@@ -139,11 +139,14 @@ class Conversation:
 
     # Connection
 
-    def ensure_ready(self, until_ns: int) -> Steps[bool]:
-        """Be connected and ready, retrying as the policy says, until a time; false: not by then, or never again."""
+    def ensure_ready(self, until_ns: int, *, idle: bool = False) -> Steps[bool]:
+        """Be connected and ready, retrying as the policy says, until a time; false: not by then, or never again.
+
+        ``idle``: with nothing to say, so that nobody is dialled once the run wants no more turns.
+        """
         session, backoff, now_ns = self.session, self._backoff, self._now_ns
         while not session.ready:
-            if self._is_refused() or now_ns() >= until_ns:
+            if self._is_refused() or now_ns() >= until_ns or (idle and self._over()):
                 return False
             if now_ns() < self._first_ns:
                 yield Pause(min(self._first_ns, max(until_ns, now_ns())))
@@ -333,17 +336,20 @@ class Conversation:
 
     def live(
         self, schedule: Iterator[float], start_ns: int, end_ns: int, late_ms: int, ask: Callable[[], Ask], *,
-        stay_until_ns: int = 0,
+        stay_until_ns: int = 0, closed: bool = False,
     ) -> Steps[None]:  # fmt: skip
         """All planned turns of this user, from the run's start to its end, then a polite goodbye.
 
-        ``late_ms``: what is later is dropped; ``stay_until_ns``: connected until then, even if there is nothing more to say.
+        ``late_ms``: what is later is dropped; ``stay_until_ns``: connected until then, even if there is nothing more to say;
+        ``closed``: the schedule is made while the user goes on.
         """
         session, late_ns, now_ns = self.session, late_ms * NS_PER_MS, self._now_ns
         for at_ms in schedule:
             intended_ns = start_ns + int(at_ms * NS_PER_MS)
             if intended_ns >= end_ns or not (yield from self._wait_until(intended_ns)):
                 break
+            if self._is_refused() and closed:
+                break  # who waits for answers and gets none plans no turns
             if now_ns() - intended_ns > late_ns:
                 session.dropped(intended_ns, now_ns(), "late by more than a pace")
                 continue
@@ -362,12 +368,15 @@ class Conversation:
             elif self._is_leaving():
                 seat.withdraw()
                 yield from self._leave(end_ns)
-            elif self._is_ready() or self._is_refused():
-                yield Wait(end_ns if self._is_refused() else self._leave_ns or None)
+            elif self._is_ready():
+                yield Wait(self._leave_ns or None)
                 self._send()
             else:
                 seat.withdraw()
-                yield from self.ensure_ready(end_ns)
+                if self._is_refused():
+                    yield Wait(end_ns)
+                else:
+                    yield from self.ensure_ready(end_ns, idle=True)
         seat.withdraw()
         if intended_ns := seat.taken():
             self.session.dropped(intended_ns, self._now_ns(), "the run ended")
@@ -382,9 +391,10 @@ class Conversation:
                 yield from self._leave(at_ns)
                 continue
             if not self.session.ready and not self._backoff.stopped:
-                yield from self.ensure_ready(at_ns)
+                yield from self.ensure_ready(at_ns, idle=True)
                 continue
-            yield Wait(min(at_ns, self._leave_ns or at_ns))
+            leaves = self._leave_ns if self.session.ready else 0
+            yield Wait(min(at_ns, leaves or at_ns))
             self._send()
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -78,12 +79,12 @@ def _rows(path: Path, *, text: bool) -> Iterable[tuple[str, dict[str, Any]]]:
             str(path), "", f"a file of the kind {path.suffix!r}", " or ".join(f"{e} ({w})" for e, w in formats.items())
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text_ = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is no UTF-8 text"
         raise ConfigError(str(path), "", f"cannot be read: {reason}", formats[path.suffix]) from None
     read = {".csv": _of_csv, ".txt": _of_text}.get(path.suffix, _of_json)
-    found = list(read(path, lines))
+    found = list(read(path, text_))
     if not found:
         raise ConfigError(str(path), "", "holds no row", formats[path.suffix])
     if len(found) > MOST:
@@ -91,12 +92,13 @@ def _rows(path: Path, *, text: bool) -> Iterable[tuple[str, dict[str, Any]]]:
     return found
 
 
-def _of_text(_: Path, lines: list[str]) -> Iterable[tuple[str, dict[str, Any]]]:
+def _of_text(_: Path, text: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    lines = text.replace("\r\n", "\n").split("\n")
     return [(f"line {number}", {SAY: line}) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _of_json(path: Path, lines: list[str]) -> Iterable[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(lines, start=1):
+def _of_json(path: Path, text: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -108,8 +110,8 @@ def _of_json(path: Path, lines: list[str]) -> Iterable[tuple[str, dict[str, Any]
         yield f"line {number}", row
 
 
-def _of_csv(path: Path, lines: list[str]) -> Iterable[tuple[str, dict[str, Any]]]:
-    reader = csv.reader(lines, strict=True)
+def _of_csv(path: Path, text: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     try:
         for cells in reader:

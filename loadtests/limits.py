@@ -21,7 +21,9 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is None has no limit. A run that reaches one begins no more turns, lets those under way end, and cannot say GO."""
+    """What is None has no limit. A run that takes more turns than it may, or as many tokens or as much money, begins no more, lets
+    those under way end, and cannot say GO.
+    """
 
     turns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     #: in and out together; where the contract says how frames tell them (``usage``)
@@ -46,7 +48,7 @@ class Used(NamedTuple):
 
     def over(self, limits: Limits) -> str:
         """The limit that is reached, in words; empty: none."""
-        if limits.turns is not None and self.turns >= limits.turns:
+        if limits.turns is not None and self.turns > limits.turns:
             return f"limits.turns: {self.turns} turns of {limits.turns}"
         if limits.tokens is not None and self.input + self.output >= limits.tokens:
             return f"limits.tokens: {self.input + self.output:,} tokens of {limits.tokens:,}"

@@ -309,7 +309,7 @@ def probe_assignment(
     # Of a template any user will do, and one that the run will not have; others know only their own.
     user = random.Random(one.nonce).randrange(10**6) if source.env else 0
     try:
-        token = Tokens(source, lambda text: secrets.learn(text, lasting=True)).of(user)
+        token = Tokens(source, secrets.keep).of(user)
     except TokenError as error:
         raise ConfigError(source.option, "", str(error), "a token for each user") from None
     tls = tls_context(target.scheme, one.ca)

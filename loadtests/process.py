@@ -102,7 +102,7 @@ class LoadProcess:
         self.start_ns = 0
         self.end_ns = 0
         self._made = 0
-        #: users connect one after the other, before the start; and how many have, or could not
+        #: users connect one after the other, before the start; and how many are prepared, connected or with a token
         self._ramp_per_s = self.scenario.limits.connects_per_s if assignment.barrier else None
         self._came, self._up_ns = 0, time.monotonic_ns()
         self._kinds = kinds_of(assignment.seed, assignment.users, self.scenario.mix)
@@ -125,7 +125,8 @@ class LoadProcess:
         """Agree on the time axis, then watch for the end."""
         if self.assignment.barrier:
             mine = len(range(self.index, self.assignment.users, self.assignment.workers))
-            while self._ramp_per_s is not None and self._came < mine:
+            prepared = self._ramp_per_s is not None or self._tokens.changes
+            while prepared and self._came < mine:
                 gevent.sleep(BARRIER_POLL_S)
             (self._rows / f"{self.name}.up").write_text(str(time.monotonic_ns()))
             start = Path(self.assignment.run_dir) / "start.json"
@@ -215,6 +216,8 @@ class LoadProcess:
             if user % a.workers == self.index:
                 at_ns = self.start_ns + int(at_ms * NS_PER_MS)
                 self._until(at_ns, pool)
+                if self.over.is_set():
+                    return
                 pool.arrive(user, at_ns)
         self._until(self.end_ns, pool)
         pool.close()
@@ -248,7 +251,7 @@ class LoadProcess:
         return Door(dial_of, file.prelude, credentials, self.assignment.ca, self._secrets, via, asked)
 
     def _learn_token(self, token: str) -> None:
-        self._secrets.learn(token, lasting=True)
+        self._secrets.keep(token)
 
     def _token(self, number: int) -> str | None:
         """A program is asked for a few users at a time: as many at once as there are users would be a load of its own."""
@@ -277,7 +280,7 @@ class LoadProcess:
             # By number: Locust would spawn a whole second's users at once.
             gevent.sleep(max(0.0, number / self._ramp_per_s - (time.monotonic_ns() - self._up_ns) / NS_PER_S))
             chat.ensure_ready(time.monotonic_ns() + COMING_NS)
-            self._came += 1
+        self._came += 1
         self.started.wait()
         live = self._life(number, chat, ask, pace_ms)
         while not chat.stopped:
@@ -308,10 +311,11 @@ class LoadProcess:
             )
         else:
             schedule = arrivals.paced(seed, number, pace_ms, self._offset_ms(), self._levels if shaped else None)
-        stay_ns = self.end_ns if stays and shaped else 0
+        stay_ns = self.end_ns if stays else 0
         return lambda: chat.live(
-            schedule, self.start_ns, self.end_ns, one.late_ms if shaped else pace_ms, ask, stay_until_ns=stay_ns
-        )
+            schedule, self.start_ns, self.end_ns, one.late_ms if shaped else pace_ms, ask, stay_until_ns=stay_ns,
+            closed=one.arrivals.model == "closed",
+        )  # fmt: skip
 
     def _now_ms(self) -> float:
         return (time.monotonic_ns() - self.start_ns) / NS_PER_MS

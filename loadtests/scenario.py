@@ -37,6 +37,8 @@ BUILT_IN = Path(__file__).parent / "scenarios"
 STEADY = "steady"
 #: a closed model without a pace: whoever cannot send for so long drops the turn
 DEFAULT_LATE_MS = 5000
+#: of an open scenario that has no gate of its own on it
+ACHIEVED, ACHIEVED_RULE = "arrivals.achieved", "rate>0.95"
 #: keys of a fault in ``faults`` that are seconds within their phase
 TIMES = frozenset({"at_s", "for_s", "every_s"})
 
@@ -281,6 +283,9 @@ def _check_load(scenario: Scenario, where: str) -> Scenario:
     if not scenario.levels.area:
         raise ConfigError(where, "phases", "no phase has any load", "a level over 0 somewhere")
     _check_mix(scenario, where)
+    if model == "open" and not any(metric.startswith(ACHIEVED) for metric in scenario.gates):
+        # Whoever found nobody free has no latency: without this gate a backend that serves half could keep every other one.
+        scenario = msgspec.structs.replace(scenario, gates={**scenario.gates, ACHIEVED: [ACHIEVED_RULE]})
     return scenario
 
 

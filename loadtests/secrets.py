@@ -48,8 +48,18 @@ class Secrets:
         self._single_use: dict[str, _Learned] = {}
         self._lasting: dict[str, _Learned] = {}
         self._unindexed: dict[str, _Learned] = {}
+        #: never forgotten: whoever learns them knows how many there are
+        self._kept: dict[str, _Learned] = {}
         # By the last characters of the run: tickets of a kind begin alike.
         self._index: dict[str, dict[str, _Learned]] = {}
+
+    def keep(self, text: str) -> None:
+        """Never show this text again, however many others there are."""
+        if len(text) >= LEAST_SECRET and text not in self._kept:
+            runs = _RUN.findall(text)
+            one = self._kept[text] = _Learned(text, max(reversed(runs), key=len).lower() if runs else "")
+            if one.run:
+                self._index.setdefault(one.run[-GRAM:], {})[text] = one
 
     def learn(self, text: str, *, lasting: bool = False, spare: str = "") -> None:
         """Never show this text again, nor what is secret in it if it is a URL. ``spare``: what stays to be seen."""
@@ -63,7 +73,7 @@ class Secrets:
         place, most = (self._lasting, self._most_lasting) if lasting else (self._single_use, MOST_LEARNED)
         if not one.run:
             place, most = self._unindexed, MOST_UNINDEXED
-        elif not lasting and text in self._lasting:
+        elif text in self._kept or (not lasting and text in self._lasting):
             return
         known = place.pop(text, None)
         place[text] = known or one
@@ -75,7 +85,7 @@ class Secrets:
             self._forget(place.pop(next(iter(place))))
 
     def _forget(self, one: _Learned) -> None:
-        if not one.run or one.text in self._single_use or one.text in self._lasting:
+        if not one.run or one.text in self._single_use or one.text in self._lasting or one.text in self._kept:
             return
         of_gram = self._index[one.run[-GRAM:]]
         del of_gram[one.text]
@@ -100,6 +110,7 @@ class Secrets:
 
     def _candidates(self, text: str) -> Iterator[_Learned]:
         yield from self._unindexed.values()
+        yield from (one for one in self._kept.values() if not one.run)
         if self._index:
             low = text.lower()
             for gram in self._index.keys() & {low[i : i + GRAM] for i in range(len(low) - GRAM + 1)}:

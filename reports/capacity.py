@@ -69,6 +69,9 @@ def outcome_of(verdict: dict[str, Any]) -> tuple[Outcome, str]:
     said = str(verdict.get("sentence", ""))
     if verdict.get("verdict") == "go":
         return "kept", ""
+    backend = [check for check in verdict.get("checks", ()) if check.get("subject", "backend") == "backend"]
+    if any(check.get("verdict") == "invalid" for check in backend) and verdict.get("verdict") == "no-go":
+        return "broken", said  # a witness stays, whatever the generator was
     if not generator.get("fit", True):
         return "saturated", "; ".join(map(str, generator.get("reasons") or ())) or "the generator was the bottleneck"
     if verdict.get("verdict") == "no-go":

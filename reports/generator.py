@@ -20,7 +20,10 @@ def generator_health(
 ) -> GeneratorHealth:  # fmt: skip
     """Health by the scenario's limits; what was not recorded is not fit."""
     lag, cpu = _p95(health, "loop_lag_p99_ms"), _p95(health, "cpu")
-    steal, late = _p95(health, "steal"), _send_late_ms(turns, connections)
+    visitors = [
+        kind.name for kind in data.scenario.mix if kind.stay_s is not None
+    ]  # a turn may be meant while they say goodbye
+    steal, late = _p95(health, "steal"), _send_late_ms(turns[~turns["kind"].isin(visitors)], connections)
     limits, reasons = data.scenario.generator, []
     if len(health) < LEAST_HEALTH_SAMPLES:
         reasons.append("its health was not recorded")

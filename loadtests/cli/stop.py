@@ -24,8 +24,9 @@ def stop(
     """
     import time
 
-    from loadtests.errors import ConfigError
-    from loadtests.manifest import read_manifest
+    from chaos.guard import tagged
+    from loadtests.errors import ConfigError, GauntletError
+    from loadtests.manifest import read_manifest, run_id
     from loadtests.rundir import find_run
     from loadtests.stopping import ask_to_stop
 
@@ -35,9 +36,19 @@ def stop(
         raise ConfigError(str(path), "", "is no run directory", "a folder with a manifest.json in it")
     if (ended := manifest.get("exit")) is not None:
         raise ConfigError(str(path), "", f"the run is over: {ended}", "a run that is going on")
+    if manifest.get("kind") != "run":
+        raise ConfigError(
+            str(path), "", f"is of the kind {manifest.get('kind')}, which ends as Locust does", "a run of gauntlet run"
+        )
+    if not tagged(run_id(path)):
+        raise ConfigError(
+            str(path), "", "nobody of that run is there any more", "gauntlet chaos cleanup, and gauntlet report"
+        )
     ask_to_stop(path, "asked by gauntlet stop")
     typer.echo(f"{path.name}: asked to stop")
     while wait and read_manifest(path).get("exit") is None:
+        if not tagged(run_id(path)):
+            raise GauntletError(f"{path.name}: gone without an end; gauntlet report judges what there is")
         time.sleep(POLL_S)
     if wait:
         typer.echo(f"{path.name}: {read_manifest(path)['exit']}")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from loadtests import manifest, scenario
-from loadtests.capacity import Found, Search, Trial
+from loadtests.capacity import Found, Outcome, Search, Trial
 from loadtests.conductor.options import RunOptions
 from loadtests.conductor.run import INTERRUPTED, Progress, Say, run
 from loadtests.contract.schema import GateRule
-from loadtests.errors import ConfigError, RigError
-from loadtests.scenario import Phase, Scenario
+from loadtests.errors import ConfigError, GauntletError, PreflightError, RigError
+from loadtests.scenario import ACHIEVED, ACHIEVED_RULE, Phase, Scenario
 
 if TYPE_CHECKING:
     from reports.capacity import Step
@@ -62,7 +62,8 @@ def capacity(options: CapacityOptions, say: Say, progress: Progress) -> int:
     search = Search(_start(options, own), options.least, options.most, options.precision, options.repeats)
     trials: list[Trial] = []
     steps: list[Step] = []
-    code = 0
+    code, why = 0, ""
+    outcome: Outcome
     while (level := search.next(trials)) is not None:
         if trials:
             time.sleep(options.cool_down_s)
@@ -70,18 +71,35 @@ def capacity(options: CapacityOptions, say: Say, progress: Progress) -> int:
         file = folder / f"{where.name}.yaml"
         file.write_bytes(msgspec.yaml.encode(at_level(own, options, level)))
         say(f"step {len(trials) + 1}: {level} {_unit(options.by)}")
-        code = run(replace(options.run, scenario=str(file), users=None, out=where), say, progress)
-        if code == INTERRUPTED:
-            break
-        outcome, why = outcome_of(json.loads((where / "verdict.json").read_bytes()))
+        try:
+            code = run(
+                replace(options.run, scenario=str(file), users=None, out=where, seed=options.run.seed + len(trials)),
+                say,
+                progress,
+            )
+            if code == INTERRUPTED:
+                break
+            outcome, why = outcome_of(json.loads((where / "verdict.json").read_bytes()))
+            steps.append(step_of(where, level, outcome, why))
+        except GauntletError as error:
+            if not trials:
+                raise
+            # It could be had before. Who answers no more has broken; what we cannot make ourselves says nothing of the backend.
+            outcome, why = ("broken" if isinstance(error, PreflightError) else "saturated"), str(error)
         trials.append(Trial(level, outcome, why))
-        steps.append(step_of(where, level, outcome, why))
+        _write(folder, options, own, search.found(trials), steps)
         say(f"step {len(trials)}: {level} {_unit(options.by)}: {outcome}{f' ({why})' if why else ''}")
     found = search.found(trials)
     _write(folder, options, own, found, steps)
     say(sentence(found, options.by))
     say(f"page {folder / 'capacity.html'}")
-    return INTERRUPTED if code == INTERRUPTED else 0 if found.low or found.high is not None else 3
+    return (
+        INTERRUPTED
+        if code == INTERRUPTED
+        else 0
+        if found.gave_in in {"backend", "nobody"} and found.low + (found.high or 0)
+        else 3
+    )
 
 
 def _check(options: CapacityOptions, own: Scenario) -> None:
@@ -91,6 +109,9 @@ def _check(options: CapacityOptions, own: Scenario) -> None:
         raise ConfigError(
             "--by", "", f"arrivals of {own.name} are {own.arrivals.model}, and have no rate", "--by users"
         )
+    if options.by == "users" and own.arrivals.rate_per_s is not None:
+        problem = f"arrivals of {own.name} have a rate of their own, and more users ask no more"
+        raise ConfigError("--by", "", problem, "--by rate")
     if not 1 <= options.least <= options.most:
         raise ConfigError("--least", "", f"{options.least} to {options.most}", "1 or more, and no more than --most")
     if options.repeats < 1 or not 0 < options.precision < 1:
@@ -127,7 +148,10 @@ def at_level(own: Scenario, options: CapacityOptions, level: int) -> Scenario:
         changes["arrivals"] = msgspec.structs.replace(own.arrivals, rate_per_s=float(level))
     if not options.run.experiment:
         phases = [Phase(SETTLE, options.settle_s), Phase(HOLD, options.hold_s), Phase(DRAIN, DRAIN_S)]
-        changes |= {"phases": phases, "gates": dict(_held(own.gates))}
+        gates: dict[str, list[str | GateRule]] = dict(_held(own.gates))
+        if own.arrivals.model != "closed":  # what was not even sent has no latency
+            gates[f"{ACHIEVED}{{phase:{HOLD}}}"] = [ACHIEVED_RULE]
+        changes |= {"phases": phases, "gates": gates}
     return msgspec.structs.replace(own, **changes)
 
 
@@ -137,7 +161,11 @@ def _held(gates: Mapping[str, list[str | GateRule]]) -> list[tuple[str, list[str
     for metric, rules in gates.items():
         name, _, labels = metric.partition(LABELLED)
         pairs = dict(pair.split(":", 1) for pair in labels.rstrip("}").split(",") if ":" in pair)
-        if pairs.get("phase", scenario.STEADY) != scenario.STEADY or name in {"connect.ready", "recovery.session"}:
+        if pairs.get("phase", scenario.STEADY) != scenario.STEADY or name in {
+            "connect.ready",
+            "recovery.session",
+            ACHIEVED,
+        }:
             continue
         if not name.startswith("findings."):
             pairs["phase"] = HOLD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = ["Prepared", "RunOptions", "prepare"]
 #: of a cluster
 LEAST_NODES = 2
 EMBEDDED_CONTRACT = "reference"
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +139,11 @@ def prepare(options: RunOptions) -> Prepared:
         _check_limited(target, ours, options.seed)
         _check_places(plan)
     _check_nodes(plan, nodes, source)
-    _check_sources(options.sources, chaos=bool(plan.windows) or experiment is not None)
+    address = target.address if target is not None else LOOPBACK
+    _check_sources(options.sources, address, chaos=bool(plan.windows) or experiment is not None)
     broken = bool(plan.windows) or experiment is not None
     descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
-    options.tokens.check(ours.users)
+    options.tokens.check(ours.users + (1 if broken else 0))  # the canaries have one of their own
     if target is not None:
         tls_context(target.scheme, options.ca)
     return Prepared(
@@ -225,8 +228,8 @@ def _check_defect(options: RunOptions, nodes: int) -> None:
         raise ConfigError("--defect", "", f"{options.defect} cannot show on one node", f"--nodes {LEAST_NODES}")
 
 
-def _check_sources(sources: tuple[str, ...], *, chaos: bool) -> None:
-    """Addresses of this machine, and of use.
+def _check_sources(sources: tuple[str, ...], target: str, *, chaos: bool) -> None:
+    """Addresses of this machine from which the target can be reached.
 
     Raises:
         ConfigError: they are not.
@@ -240,9 +243,16 @@ def _check_sources(sources: tuple[str, ...], *, chaos: bool) -> None:
             family = socket.AF_INET6 if ":" in source else socket.AF_INET
             with socket.socket(family, socket.SOCK_STREAM) as one:
                 one.bind((source, 0))
+            # No packet is sent; but the system says whether there is a way from one to the other.
+            with socket.socket(family, socket.SOCK_DGRAM) as way:
+                way.bind((source, 0))
+                way.connect((target, 9))
         except OSError as error:
             raise ConfigError(
-                "--source", "", f"{source}: {error.strerror or error}", "an address of this machine"
+                "--source",
+                "",
+                f"{source}: {error.strerror or error}",
+                f"an address of this machine with a way to {target}",
             ) from None
 
 
@@ -265,7 +275,7 @@ def _check_limited(target: Target, scenario: Scenario, seed: int) -> None:
     limits = scenario.limits
     if _is_loopback(target.address) or (limits.turns, limits.tokens, limits.money) != (None, None, None):
         return
-    turns = sum(1 for _ in arrivals.planned(scenario, seed))
+    turns = math.ceil(sum(1 for _ in arrivals.planned(scenario, seed)) * (1 + scenario.overlap.share))
     problem = f"{target.host} is not loopback, and the run has no limit of what it may cost"
     raise ConfigError("--target", "", problem, f"--max-turns {turns or 'N'}, or limits in the scenario")
 

@@ -40,6 +40,8 @@ class Rig:
         self._say = say
         self._listeners: dict[str, Listener] = {}
         self._nemesis: Nemesis | None = None
+        self._tokens: Tokens | None = None
+        self._dial: Dial | None = None
         self._closed = threading.Event()
         #: what a command may take, and a second to end it
         self._patience_s = max(
@@ -56,6 +58,9 @@ class Rig:
             return {}
         from chaos.listeners import open_listeners
 
+        # Before traffic, since a program may take its time, or not know the canary.
+        self._tokens = Tokens(self._p.options.tokens, lambda _: None)  # a canary writes nothing down that it is told
+        self._dial = self._canary_dial(target, self._tokens)
         names = listeners_of(self._p)
         self._journal.append("listeners", names=names, private=self._binary is not None)
         self._listeners = open_listeners(
@@ -66,13 +71,11 @@ class Rig:
 
     def start(self, target: Target, start_ns: int, backend: Backend | None) -> None:
         """From now on the plan is walked."""
-        if not self._p.chaos:
+        if self._dial is None or self._tokens is None:
             return
         from chaos.nemesis import Nemesis
 
         options = self._p.options
-        tokens = Tokens(options.tokens, lambda _: None)  # a canary writes nothing down that it is told
-        dial = self._canary_dial(target, tokens)
         deeds: dict[str, Callable[[], None]] = {}
         if backend is not None:
             deeds = {
@@ -84,14 +87,13 @@ class Rig:
         if backend is not None and self._p.backend_options.get("nodes", 1) == 1:
             heard = partial(heard_at, backend.url)
         self._nemesis = Nemesis(
-            self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
+            self._p.plan, self._listeners, self._journal, self._dial, start_ns, run_dir=self._dir, backend=deeds,
             without=options.token_env, heard=heard,
         )  # fmt: skip
         self._nemesis.start()
-        if tokens.changes:
-            threading.Thread(
-                target=self._renew, args=(target, tokens, self._nemesis), name="renew", daemon=True
-            ).start()
+        if self._tokens.changes:
+            words = (target, self._tokens, self._nemesis)
+            threading.Thread(target=self._renew, args=words, name="renew", daemon=True).start()
 
     def _canary_dial(self, target: Target, tokens: Tokens) -> Dial:
         """Raises:
@@ -99,8 +101,8 @@ class Rig:
         """
         options = self._p.options
         try:
-            # A file has lines for users only: the last may be one too many.
-            token = tokens.of(self._p.scenario.users if options.token_file else CANARY_USER)
+            # A template knows any user; a file or a program has one more than take part.
+            token = tokens.of(CANARY_USER if options.token_env else self._p.scenario.users)
         except TokenError as error:
             raise RigError(f"{options.tokens.option}: {error}") from None
         dial = target.dial(self._p.contract.file.auth, token, tls_context(target.scheme, options.ca))

@@ -138,7 +138,11 @@ class _Conductor:
         except Drained as error:
             self._reason = f"stopped: {error}"
             self._say(f"{self._reason}; no more turns, those under way end")
-            self._drain()
+            try:
+                self._drain()
+            except (Interrupted, KeyboardInterrupt):
+                self._reason = "interrupted"
+                self._say("interrupted while the last turns ended: reporting what there is")
         except Disorder as error:
             self._reason = str(error)
             self._say(f"the run cannot go on: {error}")

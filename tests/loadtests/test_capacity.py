@@ -85,6 +85,19 @@ def test_the_least_may_be_too_much() -> None:
     assert found == Found(0, 5, "backend")
 
 
+def test_too_few_turns_to_judge_lead_up_and_not_down() -> None:
+    trials, found = searched(
+        Search(10, 1, 1_000, 0.1, 1), lambda level: "unknown" if level < 60 else "kept" if level <= 200 else "broken"
+    )
+    assert [trial.level for trial in trials][:5] == [10, 20, 40, 80, 160]
+    assert found.gave_in == "backend"
+    assert found.low <= 200 < (found.high or 0)
+
+
+def test_where_nothing_can_be_judged_nothing_is_known() -> None:
+    assert searched(Search(10, 1, 100, 0.1, 2), lambda _: "unknown")[1] == Found(0, None, "nobody")
+
+
 def test_what_cannot_be_judged_is_no_limit() -> None:
     _, found = searched(Search(8, 1, 100, 0.1, 2), lambda level: "kept" if level <= 10 else "unknown")
     assert found == Found(10, None, "undecided")

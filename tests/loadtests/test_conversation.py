@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +317,44 @@ def test_who_is_refused_for_good_is_given_nothing_and_stays_to_the_end(wire: Wir
     assert outside.serve() == []
     assert outside.dropped == [(1, 100 * MS, "nobody was free before the run's end")]
     assert wire.now_ns == 1000 * MS
+
+
+def test_who_is_refused_for_good_leaves_its_seat_to_others(wire: Wire) -> None:
+    outside = Outside(wire)
+    given: list[int] = []
+    other = outside.pool.seat(2, lambda: given.append(other.taken()))
+    wire.at(50, lambda: (setattr(wire, "failures", [Failure(401, "gone", fatal=True)]), wire.cut()))
+    wire.at(90, other.offer)
+    wire.at(100, lambda: outside.pool.arrive(3, 100 * MS))
+    assert outside.serve() == []
+    assert given[:1] == [100 * MS]
+
+
+def test_who_is_refused_in_a_closed_model_plans_no_more_turns(wire: Wire) -> None:
+    wire.failures = [Failure(401, "refused", fatal=True)]
+
+    def at_once() -> Iterator[float]:
+        while True:
+            yield wire.now_ns / MS
+
+    wire.run(wire.conversation.live(at_once(), 0, 1000 * MS, 50, lambda: Ask("hello"), closed=True))
+    assert wire.kinds().count("DROP") <= 1
+    assert wire.conversation.settled
+
+
+def test_a_visitor_who_is_refused_waits_and_does_not_spin(wire: Wire) -> None:
+    wire.conversation.visit = lambda: (0.02, 0.0)
+    wire.at(15, lambda: (setattr(wire, "failures", [Failure(401, "gone", fatal=True)]), wire.cut()))
+    wire.run(wire.conversation.live(iter([900.0]), 0, 1000 * MS, 50, lambda: Ask("hello")))
+    assert len(wire.requests) < 20
+
+
+def test_nobody_with_nothing_to_say_is_dialled_once_the_run_wants_no_more(wire: Wire) -> None:
+    wire.failures = [Failure(0, "down")] * 1000
+    wire.at(200, lambda: setattr(wire, "over", True))
+    wire.run(wire.conversation.live(iter([900.0]), 0, 1000 * MS, 50, lambda: Ask("hello")))
+    assert wire.now_ns < 400 * MS
+    assert wire.conversation.settled
 
 
 def test_who_has_nothing_more_to_say_may_be_asked_to_stay(wire: Wire) -> None:

@@ -27,7 +27,7 @@ NEVER = Interference()
 
 def written(folder: Path, name: str, text: str) -> Path:
     path = folder / name
-    path.write_text(text)
+    path.write_bytes(text.encode())
     return path
 
 
@@ -37,6 +37,15 @@ def test_prompts_mean_the_same_in_each_format(tmp_path: Path, name: str, text: s
         {"say": "Hello, {name}", "expect": {"min_chars": 10}},
         {"say": "and {nonce}?", "expect": {"pattern": "^a", "recalls": True}},
     ]
+
+
+def test_what_editors_and_texts_do_to_files_changes_no_prompt(tmp_path: Path) -> None:
+    bom = "\ufeff"
+    assert prompts_from(written(tmp_path, "p.csv", bom + 'say\r\n"first line\nsecond line"\r\n')) == [
+        "first line\nsecond line"
+    ]
+    assert prompts_from(written(tmp_path, "p.jsonl", '{"say": "one\u2028two"}\n')) == ["one\u2028two"]
+    assert prompts_from(written(tmp_path, "p.txt", bom + "one\r\ntwo")) == ["one", "two"]
 
 
 def test_plain_text_is_a_prompt_a_line(tmp_path: Path) -> None:

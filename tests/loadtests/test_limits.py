@@ -13,8 +13,8 @@ PRICES = Prices(input=3.0, output=15.0, currency="EUR")
     ("limits", "used", "over"),
     [
         (Limits(), Used(10**6, 10**9, 10**9), ""),
-        (Limits(turns=10), Used(9), ""),
-        (Limits(turns=10), Used(10), "limits.turns: 10 turns of 10"),
+        (Limits(turns=10), Used(10), ""),
+        (Limits(turns=10), Used(11), "limits.turns: 11 turns of 10"),
         (Limits(tokens=5_000), Used(9, 3_000, 1_999), ""),
         (Limits(tokens=5_000), Used(9, 3_000, 2_000), "limits.tokens: 5,000 tokens of 5,000"),
         (Limits(money=2.0, prices=PRICES), Used(9, 166_666, 99_999), ""),

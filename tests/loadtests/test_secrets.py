@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from loadtests import secrets as module
-from loadtests.secrets import Secrets
+from loadtests.secrets import MOST_LEARNED, REDACTED, Secrets
 
 HARD = 's3cr+t/Tok{user}==\\"é'
 
@@ -73,3 +73,17 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
         one.learn(text)
     assert sum(one.redact(f"<{text}>") != f"<{text}>" for text in texts[:30]) == 0
     assert one.redact(texts[-1]) == "[redacted]"
+
+
+def test_what_is_to_be_kept_is_never_forgotten_however_many_there_are() -> None:
+    secrets = Secrets()
+    tokens = [f"token-{number:05d}-abcd" for number in range(3 * MOST_LEARNED)]
+    for token in tokens:
+        secrets.keep(token)
+    for number in range(2 * MOST_LEARNED):
+        secrets.learn(f"ticket-{number:05d}-abcd")
+    secrets.learn(tokens[0])
+    for token in (tokens[0], tokens[7], tokens[-1]):
+        assert secrets.redact(f"who is {token}?") == f"who is {REDACTED}?"
+    secrets.keep("-.-.-.-.")
+    assert secrets.redact("a -.-.-.-. b") == f"a {REDACTED} b"

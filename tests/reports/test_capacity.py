@@ -23,6 +23,16 @@ FIT: dict[str, Any] = {"fit": True}
         ({"verdict": "go"}, "kept", ""),
         ({"verdict": "go", "generator": {"fit": False, "reasons": ["lag"]}}, "kept", ""),
         ({"verdict": "no-go", "sentence": "loss"}, "broken", "loss"),
+        (
+            {"verdict": "no-go", "generator": {"fit": False}, "checks": [{"verdict": "invalid"}], "sentence": "leak"},
+            "broken",
+            "leak",
+        ),
+        (
+            {"verdict": "no-go", "generator": {"fit": False}, "checks": [{"verdict": "invalid", "subject": "client"}]},
+            "saturated",
+            "the generator was the bottleneck",
+        ),
         ({"verdict": "no-go", "generator": {"fit": False, "reasons": ["lag", "cpu"]}}, "saturated", "lag; cpu"),
         ({"verdict": "cannot-say", "generator": {"fit": False}}, "saturated", "the generator was the bottleneck"),
         ({"verdict": "cannot-say", "generator": FIT, "gates": [HELD, BUDGET]}, "kept", ""),

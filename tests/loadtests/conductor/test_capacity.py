@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,10 @@ from loadtests import scenario
 from loadtests.capacity import Found
 from loadtests.conductor.capacity import CapacityOptions, at_level, capacity, sentence
 from loadtests.conductor.options import RunOptions
-from loadtests.errors import GauntletError
+from loadtests.conductor.report import judge_again
+from loadtests.errors import ConfigError, GauntletError, PreflightError
 from loadtests.scenario import Scenario
+from tests.reports.rundirs import Plan, write_run
 
 TEXT = """
 scenario: 1
@@ -48,6 +51,7 @@ def test_a_step_settles_holds_and_drains_with_the_gates_on_what_is_held(own: Sce
     assert [(phase.name, phase.s) for phase in step.phases] == [("settle", 2), ("hold", 7), ("drain", 1)]
     assert step.gates == {
         "turn.success{phase:hold,cohort:direct}": ["rate>0.95"], "turn.total{phase:hold}": ["p(95)<4000"], "findings.loss": ["count==0"],
+        "arrivals.achieved{phase:hold}": ["rate>0.95"],
     }  # fmt: skip
 
 
@@ -78,6 +82,58 @@ def test_what_cannot_be_searched_is_told(tmp_path: Path, changes: dict[str, obje
         capacity(options(out=tmp_path / "new", **changes), print, lambda *_: None)
     assert words in str(caught.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_more_users_of_a_fixed_rate_ask_no_more_and_are_no_search(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(TEXT)
+    with pytest.raises(GauntletError, match="have a rate of their own, and more users ask no more; expected --by rate"):
+        capacity(options(str(path), out=tmp_path / "new"), print, lambda *_: None)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, limit: int, error: Exception) -> list[int]:
+    """Runs that keep every gate up to a level, and cannot even begin beyond it."""
+    levels: list[int] = []
+
+    def run(one: RunOptions, *_: object) -> int:
+        level = scenario.load(one.scenario)[0].users
+        levels.append(level)
+        if level > limit:
+            raise error
+        assert one.out is not None
+        write_run(one.out, Plan(users=2, phases=(("hold", 2.0),)))
+        judge_again(one.out, None, None)
+        edited = json.loads((one.out / "verdict.json").read_bytes())
+        (one.out / "verdict.json").write_text(json.dumps({**edited, "verdict": "go"}))
+        return 0
+
+    monkeypatch.setattr("loadtests.conductor.capacity.run", run)
+    return levels
+
+
+@pytest.mark.parametrize(
+    ("error", "gave_in", "high", "code"),
+    [
+        (PreflightError("tcp", "nobody listens"), "backend", 50, 0),
+        (ConfigError("--users", "", "too many"), "generator", None, 3),
+    ],
+)
+def test_a_backend_that_is_gone_has_broken_and_what_we_cannot_make_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, gave_in: str, high: int | None, code: int
+) -> None:
+    levels = answering(monkeypatch, 49, error)
+    search = options(start=25, most=100, precision=0.5, repeats=1, cool_down_s=0, out=tmp_path / "new")
+    assert capacity(search, print, lambda *_: None) == code
+    record = json.loads((tmp_path / "new" / "capacity.json").read_bytes())
+    assert levels[:2] == [25, 50]
+    assert (record["gave_in"], record["high"]) == (gave_in, high)
+    assert (tmp_path / "new" / "capacity.html").exists()
+
+
+def test_what_cannot_even_begin_once_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, 0, PreflightError("tcp", "nobody listens"))
+    with pytest.raises(PreflightError):
+        capacity(options(start=5, out=tmp_path / "new"), print, lambda *_: None)
 
 
 def test_a_search_never_writes_over_another(tmp_path: Path) -> None:
