@@ -204,7 +204,12 @@ class LoadProcess:
         return self._cohort(number), self._kind(number)
 
     def _drop(self, number: int, intended_ns: int, why: str) -> None:
-        self._players[number].session.dropped(intended_ns, time.monotonic_ns(), why)
+        # Whom Locust has not brought yet cannot say it itself; nothing that was meant goes uncounted.
+        for chat in (self._players.get(number), *self.chats[:1]):
+            if chat is not None:
+                chat.session.dropped(intended_ns, time.monotonic_ns(), why)
+                return
+        self._own_error("NobodyThere")
 
     def _dispatch(self, pool: Pool) -> None:
         """Let arrive what is this process's own part of the run's arrivals."""

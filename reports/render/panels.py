@@ -212,6 +212,17 @@ def _filled(counts: pd.DataFrame, order: Sequence[str], axis: _Axis) -> pd.DataF
     return counts.set_index(["at_s", "what"]).reindex(index, fill_value=0).reset_index()
 
 
+def _late(judgement: Judgement) -> str:
+    """What else held up the generator, in words."""
+    one = judgement.generator
+    said = [
+        (one.send_late_p99_ms, "turns whose user was free were sent up to {} ms late (p99)"),
+        (one.gc_max_ms, "the longest pause of the collector was {} ms"),
+    ]
+    words = [text.format(f"{value:.1f}") for value, text in said if value is not None]
+    return f"Besides: {'; '.join(words)}." if words else ""
+
+
 def _health(judgement: Judgement, axis: _Axis) -> tuple[Panel, ...]:
     frame = series.health(judgement, axis.width_s)
     made = []
@@ -232,6 +243,8 @@ def _health(judgement: Judgement, axis: _Axis) -> tuple[Panel, ...]:
             continue
         points = points.assign(value=points[column] * factor, series=title)
         caption = f"{what}, the busiest worker in bins of {axis.width_s} s; most: {points['value'].max():.1f}."
+        if id_ == "lag":
+            caption += f" {_late(judgement)}"
         svg = charts.line_chart(
     _centred(points, axis), x="at_s", y="value", series="series", order=[title], y_title=y_title, end_s=axis.end_s,
             windows=axis.windows, phases=axis.phases, title=title, description=caption, height_px=110,

@@ -237,6 +237,17 @@ def test_what_arrives_from_outside_is_sent_by_whoever_is_free_and_only_this_proc
     assert rows[rows["kind"] == RowKind.READY]["session"].tolist().count(users[0][0]) == 1
 
 
+def test_what_was_meant_for_a_user_who_never_came_is_counted(run_dir: Path) -> None:
+    one = made(run_dir, 1)
+    one._drop(3, 7, "nobody was free")
+    assert one.errors == {"NobodyThere": 1}
+    one.chat()
+    one._drop(3, 8, "nobody was free")
+    one.stop()
+    rows = read_run(run_dir).rows
+    assert rows["intended"][rows["kind"] == RowKind.DROP].tolist() == [8]
+
+
 class Desk(BaseHTTPRequestHandler):
     """Gives a ticket to whoever asks, and repeats it to whoever comes with it."""
 
