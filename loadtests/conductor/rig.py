@@ -40,8 +40,7 @@ class Rig:
         self._say = say
         self._listeners: dict[str, Listener] = {}
         self._nemesis: Nemesis | None = None
-        self._tokens: Tokens | None = None
-        self._dial: Dial | None = None
+        self._made: tuple[Dial, Tokens] | None = None
         self._closed = threading.Event()
         #: what a command may take, and a second to end it
         self._patience_s = max(
@@ -58,9 +57,7 @@ class Rig:
             return {}
         from chaos.listeners import open_listeners
 
-        # Before traffic, since a program may take its time, or not know the canary.
-        self._tokens = Tokens(self._p.options.tokens, lambda _: None)  # a canary writes nothing down that it is told
-        self._dial = self._canary_dial(target, self._tokens)
+        self._canary(target)  # before traffic, since a program may take its time over a token, or not know the canary
         names = listeners_of(self._p)
         self._journal.append("listeners", names=names, private=self._binary is not None)
         self._listeners = open_listeners(
@@ -71,11 +68,12 @@ class Rig:
 
     def start(self, target: Target, start_ns: int, backend: Backend | None) -> None:
         """From now on the plan is walked."""
-        if self._dial is None or self._tokens is None:
+        if not self._p.chaos:
             return
         from chaos.nemesis import Nemesis
 
         options = self._p.options
+        dial, tokens = self._canary(target)
         deeds: dict[str, Callable[[], None]] = {}
         if backend is not None:
             deeds = {
@@ -87,13 +85,24 @@ class Rig:
         if backend is not None and self._p.backend_options.get("nodes", 1) == 1:
             heard = partial(heard_at, backend.url)
         self._nemesis = Nemesis(
-            self._p.plan, self._listeners, self._journal, self._dial, start_ns, run_dir=self._dir, backend=deeds,
+            self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
             without=options.token_env, heard=heard,
         )  # fmt: skip
         self._nemesis.start()
-        if self._tokens.changes:
-            words = (target, self._tokens, self._nemesis)
+        if tokens.changes:
+            words = (target, tokens, self._nemesis)
             threading.Thread(target=self._renew, args=words, name="renew", daemon=True).start()
+
+    def _canary(self, target: Target) -> tuple[Dial, Tokens]:
+        """How a canary connects, made once.
+
+        Raises:
+            RigError: there is no token for it.
+        """
+        if self._made is None:
+            tokens = Tokens(self._p.options.tokens, lambda _: None)  # a canary writes nothing down that it is told
+            self._made = self._canary_dial(target, tokens), tokens
+        return self._made
 
     def _canary_dial(self, target: Target, tokens: Tokens) -> Dial:
         """Raises:
