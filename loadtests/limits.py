@@ -21,9 +21,7 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is None has no limit. A run that takes more turns than it may, or as many tokens or as much money, begins no more, lets
-    those under way end, and cannot say GO.
-    """
+    """What is None has no limit. Beyond one a run begins no more turns, lets those under way end, and cannot say GO."""
 
     turns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     #: in and out together; where the contract says how frames tell them (``usage``)
