@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,13 +53,20 @@ def followed(data: RunData, turns: pd.DataFrame) -> tuple[tuple[Followed, ...], 
     """The pairs of neighbours that took the most time, and how many pairs there are; the send comes before all events."""
     events = _events(data)
     keys = ["session", "turn"]
-    sent = turns[["session", "turn"]].assign(at=data.start_ns + turns["intended_s"] * 1e9)
-    events = events.merge(sent, on=keys, how="inner")
-    if events.empty:
+    sent = turns[keys].assign(at=data.start_ns + turns["intended_s"] * 1e9).drop_duplicates(keys)
+    first = np.flatnonzero(_begins(events))
+    # The send of each turn, looked up once a turn and not once an event.
+    begun = events.iloc[first][keys].merge(sent, on=keys, how="left")["at"].to_numpy(dtype=float)
+    label, received = events["label"].to_numpy(), events["received"].to_numpy()
+    before, previous = np.empty_like(label), np.empty(len(label))
+    before[1:], previous[1:] = label[:-1], received[:-1]
+    before[first], previous[first] = 0, begun
+    known = np.repeat(np.isfinite(begun), np.diff(np.append(first, len(label))))
+    if not known.any():
         return (), 0
-    grouped = events.groupby(keys, sort=False)
-    events["before"] = grouped["label"].shift().fillna(0).astype(np.int64)
-    events["gap_ms"] = (events["received"] - grouped["received"].shift().fillna(events["at"])) / NS_PER_MS
+    events = pd.DataFrame(
+        {"before": before[known], "label": label[known], "gap_ms": ((received - previous) / NS_PER_MS)[known]}
+    )
     pairs = events.groupby(["before", "label"])["gap_ms"]
     table = pairs.agg(times="size", total="sum", p50_ms="median", p95_ms=_p95).reset_index()
     whole = float(table["total"].sum()) or 1.0
@@ -78,8 +86,7 @@ def sequences(data: RunData, turns: pd.DataFrame) -> tuple[tuple[Sequence, ...],
     """The most frequent sequences, and how many different ones there are; turns without any event are one of them."""
     events = _events(data)
     session, turn, label = (events[name].to_numpy() for name in ("session", "turn", "label"))
-    new_turn = np.ones(len(events), dtype=bool)
-    new_turn[1:] = (session[1:] != session[:-1]) | (turn[1:] != turn[:-1])
+    new_turn = _begins(events)
     first = new_turn.copy()
     first[1:] |= label[1:] != label[:-1]
     starts = np.flatnonzero(first)
@@ -133,7 +140,7 @@ def _events(data: RunData) -> pd.DataFrame:
     own = of_own_turns(rows)
     silent = np.array([role == "other" for role in data.contract.roles])[rows["event"]]
     own &= ~(silent & (rows["event"] > 0) & ((rows["flags"] & Flag.ASSUMED_TURN) > 0))
-    event, raw = rows["event"][own].astype(np.int64), rows["raw"][own].astype(np.int64)
+    event, raw = rows["event"][own].astype(np.int32), rows["raw"][own].astype(np.int32)
     frame = pd.DataFrame(
         {
             "session": rows["session"][own],
@@ -143,6 +150,14 @@ def _events(data: RunData) -> pd.DataFrame:
         }
     )
     return frame.sort_values(["session", "turn", "received"], kind="stable").reset_index(drop=True)
+
+
+def _begins(events: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which events are the first of their turn, where turns stand one after the other."""
+    session, turn = events["session"].to_numpy(), events["turn"].to_numpy()
+    new_turn = np.ones(len(events), dtype=bool)
+    new_turn[1:] = (session[1:] != session[:-1]) | (turn[1:] != turn[:-1])
+    return new_turn
 
 
 def _p95(values: pd.Series[float]) -> float:
