@@ -56,8 +56,7 @@ class Secrets:
     def keep(self, text: str) -> None:
         """Never show this text again, however many others there are."""
         if len(text) >= LEAST_SECRET and text not in self._kept:
-            runs = _RUN.findall(text)
-            one = self._kept[text] = _Learned(text, max(reversed(runs), key=len).lower() if runs else "")
+            one = self._kept[text] = _learned(text)
             if one.run:
                 self._index.setdefault(one.run[-GRAM:], {})[text] = one
 
@@ -68,8 +67,7 @@ class Secrets:
                 self._add(part, lasting)
 
     def _add(self, text: str, lasting: bool) -> None:
-        runs = _RUN.findall(text)
-        one = _Learned(text, max(reversed(runs), key=len).lower() if runs else "")
+        one = _learned(text)
         place, most = (self._lasting, self._most_lasting) if lasting else (self._single_use, MOST_LEARNED)
         if not one.run:
             place, most = self._unindexed, MOST_UNINDEXED
@@ -115,6 +113,11 @@ class Secrets:
             low = text.lower()
             for gram in self._index.keys() & {low[i : i + GRAM] for i in range(len(low) - GRAM + 1)}:
                 yield from (one for one in self._index[gram].values() if one.run in low)
+
+
+def _learned(text: str) -> _Learned:
+    runs = _RUN.findall(text)
+    return _Learned(text, max(reversed(runs), key=len).lower() if runs else "")
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -28,7 +28,6 @@ By = Literal["users", "rate"]
 BY: tuple[By, ...] = ("users", "rate")
 SETTLE, HOLD, DRAIN = "settle", "hold", "drain"
 DRAIN_S = 1.0
-LABELLED = "{"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +92,9 @@ def capacity(options: CapacityOptions, say: Say, progress: Progress) -> int:
     _write(folder, options, own, found, steps)
     say(sentence(found, options.by))
     say(f"page {folder / 'capacity.html'}")
-    return (
-        INTERRUPTED
-        if code == INTERRUPTED
-        else 0
-        if found.gave_in in {"backend", "nobody"} and found.low + (found.high or 0)
-        else 3
-    )
+    if code == INTERRUPTED:
+        return INTERRUPTED
+    return 0 if found.gave_in in {"backend", "nobody"} and (found.low or found.high) else 3
 
 
 def _check(options: CapacityOptions, own: Scenario) -> None:
@@ -159,7 +154,7 @@ def _held(gates: Mapping[str, list[str | GateRule]]) -> list[tuple[str, list[str
     """Gates without a phase, or on the steady one, are gates on what is held; those on other phases say nothing here."""
     out = []
     for metric, rules in gates.items():
-        name, _, labels = metric.partition(LABELLED)
+        name, _, labels = metric.partition("{")
         pairs = dict(pair.split(":", 1) for pair in labels.rstrip("}").split(",") if ":" in pair)
         if pairs.get("phase", scenario.STEADY) != scenario.STEADY or name in {
             "connect.ready",

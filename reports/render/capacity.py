@@ -82,7 +82,7 @@ def _latency(page: Page) -> Panel | None:
         points,
         [MEDIAN, SLOW],
         "milliseconds",
-        lambda value: f"{count(value)} ms",
+        _ms,
     )
 
 
@@ -97,8 +97,12 @@ def _where(page: Page) -> Panel | None:
         points,
         order,
         "milliseconds",
-        lambda value: f"{count(value)} ms",
+        _ms,
     )
+
+
+def _ms(value: float) -> str:
+    return f"{count(value)} ms"
 
 
 def _panel(
