@@ -22,7 +22,7 @@ from loadtests.scenario import ACHIEVED, ACHIEVED_RULE, Phase, Scenario
 if TYPE_CHECKING:
     from reports.capacity import Step
 
-__all__ = ["BY", "CapacityOptions", "at_level", "capacity", "sentence"]
+__all__ = ["BY", "CapacityOptions", "at_level", "capacity", "exit_code", "sentence"]
 
 By = Literal["users", "rate"]
 BY: tuple[By, ...] = ("users", "rate")
@@ -92,9 +92,7 @@ def capacity(options: CapacityOptions, say: Say, progress: Progress) -> int:
     _write(folder, options, own, found, steps)
     say(sentence(found, options.by))
     say(f"page {folder / 'capacity.html'}")
-    if code == INTERRUPTED:
-        return INTERRUPTED
-    return 0 if found.gave_in in {"backend", "nobody"} and (found.low or found.high) else 3
+    return INTERRUPTED if code == INTERRUPTED else exit_code(found)
 
 
 def _check(options: CapacityOptions, own: Scenario) -> None:
@@ -167,6 +165,11 @@ def _held(gates: Mapping[str, list[str | GateRule]]) -> list[tuple[str, list[str
         text = ",".join(f"{key}:{value}" for key, value in pairs.items())
         out.append((f"{name}{{{text}}}" if text else name, rules))
     return out
+
+
+def exit_code(found: Found) -> int:
+    """0 if the search says something of the backend; 3 if not, as when no level could be judged."""
+    return 0 if found.gave_in in {"backend", "nobody"} and (found.low or found.high) else 3
 
 
 def sentence(found: Found, by: By) -> str:

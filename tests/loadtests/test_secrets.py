@@ -23,7 +23,7 @@ HARD = 's3cr+t/Tok{user}==\\"é'
         lambda text: json.dumps(text)[1:-1], lambda text: json.dumps(text).replace("/", "\\/")[1:-1],
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("secret", [HARD, "a/b+c=d?e", "tick-1234", "1234", "é/é/"])
+@pytest.mark.parametrize("secret", [HARD, "a/b+c=d?e", "tick-1234", "Tick-AbCD1234", "WhOlLyMiXeD", "1234", "é/é/"])
 def test_what_was_learned_is_found_however_a_url_or_json_spells_it(secret: str, spell: Callable[[str], str]) -> None:
     one = Secrets()
     one.learn(secret)

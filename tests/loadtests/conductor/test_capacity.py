@@ -11,7 +11,7 @@ import yaml
 
 from loadtests import scenario
 from loadtests.capacity import Found
-from loadtests.conductor.capacity import CapacityOptions, at_level, capacity, sentence
+from loadtests.conductor.capacity import CapacityOptions, at_level, capacity, exit_code, sentence
 from loadtests.conductor.options import RunOptions
 from loadtests.conductor.report import judge_again
 from loadtests.errors import ConfigError, GauntletError, PreflightError
@@ -171,3 +171,14 @@ def test_the_step_is_a_scenario_that_can_be_read_back(own: Scenario, tmp_path: P
     path.write_bytes(msgspec.yaml.encode(at_level(own, options(), 25)))
     assert scenario.load(str(path))[0].users == 25
     assert yaml.safe_load(path.read_text())["name"] == "mine-25"
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (Found(16, 17, "backend"), 0), (Found(0, 1, "backend"), 0), (Found(50, None, "nobody"), 0),
+        (Found(16, None, "generator"), 3), (Found(16, 20, "undecided"), 3), (Found(0, None, "nobody"), 3),
+    ],
+)  # fmt: skip
+def test_a_search_that_says_nothing_of_the_backend_is_no_pass(found: Found, code: int) -> None:
+    assert exit_code(found) == code
