@@ -21,6 +21,9 @@ __all__ = ["KINDS", "LEAD_MS", "SUFFIX", "Act", "Cast", "members_of", "read"]
 KINDS = ("slow-consumer", "sleep", "mass-disconnect", "switch")
 #: an act begins so much after its window, which the ledger must have told first
 LEAD_MS = 50
+#: what a reader that stops has room for, from its first connection on. The kernel's own choice grows with what was read before,
+#: to several MB, and that of a proxy on the way with it: then a stalled client looks like one that reads.
+SLOW_BUFFER_BYTES = 65_536
 SUFFIX = ".acts.jsonl"
 
 
@@ -54,6 +57,11 @@ class Cast:
 
     def sessions(self, act: Act) -> frozenset[int]:
         return self._sessions[act.id]
+
+    def receive_buffer_bytes(self, number: int) -> int:
+        """Of the sockets of a user; 0: the system's choice."""
+        slow = any(act.kind == "slow-consumer" and number in self._sessions[act.id] for act in self.acts)
+        return SLOW_BUFFER_BYTES if slow else 0
 
     def listener(self, cohort: str, number: int, at_ms: float) -> str:
         """Where a session's new connection goes at a time of the run: its cohort's own listener, or an act's."""

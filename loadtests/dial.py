@@ -42,6 +42,8 @@ class Dial:
     server_name: str | None = None
     #: our own address; empty: the system's choice
     source: str = ""
+    #: how much the kernel keeps for us unread; 0: the system's choice
+    receive_buffer_bytes: int = 0
 
     def via(self, address: tuple[str, int]) -> Dial:
         """The same identity at another address."""

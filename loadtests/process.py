@@ -242,10 +242,13 @@ class LoadProcess:
 
     def _door(self, token: str | None, cohort: str, number: int) -> Door:
         file, listeners, sources = self.contract.file, self.assignment.listeners, self.assignment.sources
+        buffer_bytes = self._cast.receive_buffer_bytes(number)
 
         def dial_of(values: Mapping[str, str]) -> Dial:
             dial = self._target.dial(file.auth, values.get("token", token), self._tls, values)
-            return replace(dial, source=sources[number % len(sources)]) if sources else dial
+            return replace(
+                dial, source=sources[number % len(sources)] if sources else "", receive_buffer_bytes=buffer_bytes
+            )
 
         def via() -> tuple[str, int] | None:
             at_ms = (time.monotonic_ns() - self.start_ns) / NS_PER_MS if self.start_ns else -1.0

@@ -183,6 +183,8 @@ class Connection:
         for family, kind, proto, _, address in addresses:
             one = plain_socket(family, kind, proto)
             one.setblocking(False)  # noqa: FBT003  # the socket module's own signature
+            if self._dial.receive_buffer_bytes:  # before connecting: it bounds the window that is offered
+                one.setsockopt(patched_socket.SOL_SOCKET, patched_socket.SO_RCVBUF, self._dial.receive_buffer_bytes)
             code = self._bind(one) or one.connect_ex(address)
             if code == errno.EINPROGRESS:
                 try:

@@ -22,7 +22,8 @@ class SlowConsumer(Acting, frozen=True, kw_only=True, forbid_unknown_fields=True
     heals_intact: ClassVar[bool] = True
 
     share: Share = 0.1
-    #: under so many unread bytes a session the backend cannot have felt it: about 7 MB fit on the way
+    #: under so many bytes a session that stand unread with us, on the average, the backend cannot have felt it. The kernel keeps
+    #: little for such a session, but 8 to 9 MB fit on the rest of the way, so that an answer must have more.
     least_bytes: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
 
     def judge(self, before: Baseline, during: Measured) -> Bite:

@@ -26,6 +26,7 @@ PIECE = re.compile(r"\S+\s*|\s+")
 
 COMPLETED = "completed"
 CHARACTERS_A_TOKEN = 4
+MOST_PIECES = 5_000
 DEGRADED, REFUSED, THROTTLED, FAILED = "degraded", "refused", "throttled", "failed"
 #: how a turn may end other than well
 STATUSES = (DEGRADED, REFUSED, THROTTLED, FAILED)
@@ -74,7 +75,7 @@ class ExecutionEngine:
             return (*opening, *work, self._failed(root, ask, "the model could not be reached", dice))
         if status == DEGRADED:
             work = _one_fails(work)
-        answer = f"answer to: {ask.content}"
+        answer = f"answer to: {' '.join([ask.content] * ask.times)}"
         if ask.earlier:
             answer += f"; before that you said: {' | '.join(ask.earlier)}"
         end = self._end(root, ask, status, answer, dice)
@@ -107,7 +108,7 @@ class ExecutionEngine:
         falls = dice.random() < STREAMED_SHARE
         if not (falls if streamed is None else streamed):
             return []
-        pieces = PIECE.findall(answer)
+        pieces = _pieces(answer)
         count = min(dice.randint(*CHUNKS), len(pieces))
         bounds = [len(pieces) * i // count for i in range(count + 1)]
         return [
@@ -127,6 +128,19 @@ class ExecutionEngine:
         usage = {"input_tokens": _tokens(ask.content), "output_tokens": _tokens(answer)}
         body = {"status": status, "final_response": answer, "usage": usage}
         return Step(delay_ms=dice.uniform(*ANSWER_MS), role="done", agent=agent.name, body=body)
+
+
+def _pieces(text: str) -> list[str]:
+    """Its words; of a long one whole runs of words, since finding a million of them would hold up everybody else."""
+    step = len(text) // MOST_PIECES
+    if step <= CHARACTERS_A_TOKEN:
+        return PIECE.findall(text)
+    pieces, start = [], 0
+    while start < len(text):
+        end = text.find(" ", start + step) + 1 or len(text)
+        pieces.append(text[start:end])
+        start = end
+    return pieces
 
 
 def _tokens(text: str) -> int:

@@ -26,6 +26,8 @@ TEXT_FIELDS = ("content", "text", "message")
 MOST_CHARACTERS = 256  # of an id
 #: whoever says this wants to hear what was said before
 RECALL = re.compile(r"\brecall\b", re.IGNORECASE)
+#: whoever says this wants a long answer
+TIMES = re.compile(r"\b([1-9]\d?) times\b", re.ASCII)
 
 
 def _word(message: Message, name: str) -> str:
@@ -117,6 +119,7 @@ class MessageHandlerService:
             thread_id=thread,
             content=content,
             earlier=self._log.words(owner, thread) if RECALL.search(content) else (),
+            times=int(many[1]) if (many := TIMES.search(content)) else 1,
             lag_ms=_lag_ms(payload.get("timestamp"), self._world.now_s()),
         )
         turn = Turn(

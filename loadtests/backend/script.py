@@ -21,6 +21,8 @@ class Ask:
     content: str
     #: what the user said before on this thread, if the message asks for it
     earlier: tuple[str, ...] = ()
+    #: how often the answer says it
+    times: int = 1
     #: how long the message was on its way, by the client's own clock; 0: nobody knows
     lag_ms: float = 0.0
 

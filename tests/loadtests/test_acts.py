@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.acts import Act, Cast, members_of, read
+from loadtests.acts import SLOW_BUFFER_BYTES, Act, Cast, members_of, read
 
 MEMBERS = members_of(frozenset(range(0, 40, 2)), 40)
 
@@ -33,6 +33,13 @@ def test_two_acts_of_one_run_hit_different_sessions() -> None:
 def test_a_share_is_of_the_cohort_and_hits_at_least_one(share: float, count: int) -> None:
     one = act(share=share)
     assert len(Cast([one], 1, MEMBERS).sessions(one)) == count
+
+
+def test_only_who_will_stop_reading_has_room_for_little() -> None:
+    slow, asleep = act("slow-consumer", id="w1"), act("sleep", id="w2")
+    cast = Cast([slow, asleep], 1, MEMBERS)
+    assert {n for n in range(40) if cast.receive_buffer_bytes(n)} == cast.sessions(slow)
+    assert {cast.receive_buffer_bytes(n) for n in cast.sessions(slow)} == {SLOW_BUFFER_BYTES}
 
 
 def test_a_cohort_that_is_not_there_has_nobody_to_hit() -> None:

@@ -200,6 +200,15 @@ def test_it_connects_from_the_address_that_it_is_told(source: str) -> None:
     assert came == [source]
 
 
+def test_it_has_as_much_room_for_what_is_unread_as_it_is_told() -> None:
+    with in_thread(ServerConnection.wait_closed) as port:
+        heard = Heard(replace(dial_to(port), receive_buffer_bytes=8192))
+        heard.connection.connect(TIMEOUT_S)
+        with heard.connection.detach() as left:
+            room_bytes = left.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert room_bytes == 2 * 8192  # the kernel doubles it, for its own use
+
+
 def test_an_address_that_is_not_ours_is_a_failed_dial(server: int) -> None:
     heard = Heard(replace(dial_to(server), source="192.0.2.1"))
     with no_descriptor_left(), pytest.raises(DialError) as caught:

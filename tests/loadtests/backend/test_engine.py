@@ -67,6 +67,14 @@ def test_without_nested_agents_the_root_is_alone_and_does_the_same() -> None:
         assert [s.role for s in SCRIPTS[n] if s.agent == "root"] == [s.role for s in plain]
 
 
+@pytest.mark.parametrize("content", ["why? " * 40_000, "x" * 200_000, " " + "y" * 100_000 + " z" * 50_000])
+def test_a_long_answer_is_streamed_whole_too(content: str) -> None:
+    script = engine().plan(ask(1, content), Wants(nested=False, streamed=True))
+    pieces = chunks(script)
+    assert "".join(pieces) == f"answer to: {content}" == script[-1].body["final_response"]
+    assert all(piece.endswith(" ") for piece in pieces[:-1])
+
+
 def test_the_users_words_come_back_in_thought_tools_and_answer() -> None:
     for script in SCRIPTS[:20]:
         texts = {step.role: str(step.body) for step in script if step.agent == "root"}

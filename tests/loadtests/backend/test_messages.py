@@ -149,6 +149,17 @@ def test_a_message_that_asks_to_recall_is_answered_with_what_was_said_on_its_thr
     assert told == "answer to: please Recall it; before that you said: the code word is violet | what was it?"
 
 
+@pytest.mark.parametrize(
+    ("said", "times"),
+    [("write it 3 times", 3), ("1234 times", 1), ("0 times", 1), ("13 Times or 99 times", 99), ("times", 1)],
+)
+def test_a_message_is_answered_as_often_as_it_asks_for(stage: Any, said: str, times: int) -> None:
+    link = stage.join("ann")
+    stage.ask(link, "m1", content=said)
+    stage.run()
+    assert answer(link, "run_m1") == f"answer to: {' '.join([said] * times)}"
+
+
 def test_what_was_said_outlives_a_resume_and_a_restart(make_stage: Any) -> None:
     before = make_stage()
     link = before.join("ann")
