@@ -35,6 +35,11 @@ class Found:
     high: int | None
     gave_in: GaveIn
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether something is known of the backend."""
+        return self.gave_in in {"backend", "nobody"} and bool(self.low or self.high)
+
 
 class Search:
     """``start`` is tried first; none is below ``least`` or above ``most``. ``precision``: a share of the level that is near enough.
@@ -70,7 +75,7 @@ class Search:
         levels = _by_level(trials)
         kept, failed = self._bounds(levels)
         broken = [level for level, outcomes in levels.items() if level > kept and set(outcomes) == {"broken"}]
-        gave_in: GaveIn = "nobody"
+        gave_in: GaveIn = "nobody" if kept else "undecided"
         if failed is not None:
             ends = set(levels[failed])
             gave_in = "generator" if "saturated" in ends else "undecided" if "unknown" in ends else "backend"

@@ -169,7 +169,7 @@ def _held(gates: Mapping[str, list[str | GateRule]]) -> list[tuple[str, list[str
 
 def exit_code(found: Found) -> int:
     """0 if the search says something of the backend; 3 if not, as when no level could be judged."""
-    return 0 if found.gave_in in {"backend", "nobody"} and (found.low or found.high) else 3
+    return 0 if found.is_decided else 3
 
 
 def sentence(found: Found, by: By) -> str:

@@ -47,7 +47,7 @@ class Page:
 
 def render_capacity(page: Page) -> str:
     """The text of ``capacity.html``."""
-    verdict = {"backend": "go", "nobody": "go"}.get(page.found.gave_in, "cannot-say")
+    verdict = "go" if page.found.is_decided else "cannot-say"
     return templates().get_template("capacity.html.j2").render(
         page=page, verdict=verdict, style=Markup(source("report.css")), outcomes=OUTCOMES, words=IN_WORDS, parts=tuple(PARTS),  # noqa: S704
         panels=[panel for panel in (_served(page), _latency(page), _where(page)) if panel is not None],

@@ -95,7 +95,7 @@ def test_too_few_turns_to_judge_lead_up_and_not_down() -> None:
 
 
 def test_where_nothing_can_be_judged_nothing_is_known() -> None:
-    assert searched(Search(10, 1, 100, 0.1, 2), lambda _: "unknown")[1] == Found(0, None, "nobody")
+    assert searched(Search(10, 1, 100, 0.1, 2), lambda _: "unknown")[1] == Found(0, None, "undecided")
 
 
 def test_what_cannot_be_judged_is_no_limit() -> None:
@@ -109,4 +109,4 @@ def test_the_first_level_is_within_what_was_asked(start: int, first: int) -> Non
 
 
 def test_of_no_trial_nothing_is_known() -> None:
-    assert Search(5, 1, 10).found([]) == Found(0, None, "nobody")
+    assert Search(5, 1, 10).found([]) == Found(0, None, "undecided")

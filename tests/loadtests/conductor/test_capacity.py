@@ -177,7 +177,8 @@ def test_the_step_is_a_scenario_that_can_be_read_back(own: Scenario, tmp_path: P
     ("found", "code"),
     [
         (Found(16, 17, "backend"), 0), (Found(0, 1, "backend"), 0), (Found(50, None, "nobody"), 0),
-        (Found(16, None, "generator"), 3), (Found(16, 20, "undecided"), 3), (Found(0, None, "nobody"), 3),
+        (Found(16, None, "generator"), 3), (Found(16, 20, "undecided"), 3), (Found(0, None, "undecided"), 3),
+        (Found(0, None, "backend"), 3),
     ],
 )  # fmt: skip
 def test_a_search_that_says_nothing_of_the_backend_is_no_pass(found: Found, code: int) -> None:
