@@ -179,7 +179,7 @@ class Connection:
             raise DialError("dns", 0, f"{self._dial.address[0]}: {error}") from None
 
     def _connect_tcp(self, addresses: list[tuple[Any, ...]], deadline: float) -> None:
-        failure = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        code = errno.EHOSTUNREACH
         for family, kind, proto, _, address in addresses:
             one = plain_socket(family, kind, proto)
             one.setblocking(False)  # noqa: FBT003  # the socket module's own signature
@@ -200,8 +200,7 @@ class Connection:
                 self._socket = one
                 return
             one.close()
-            failure = OSError(code, os.strerror(code))
-        raise failure
+        raise OSError(code, os.strerror(code))
 
     def _bind(self, one: Any) -> int:
         """To our own address, if there is a choice; returns an errno, or 0."""
@@ -515,3 +514,9 @@ class Connection:
             self._socket.close()
             self._socket = None
         self._queue = b""
+        # The library's parser and its errors hold what holds them: each connection would stay until the collector comes, which it
+        # seldom does here.
+        self._protocol.parser.close()
+        for error in (self._protocol.parser_exc, self._protocol.handshake_exc):
+            if error is not None:
+                error.__traceback__ = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import select
 import socket
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -207,6 +209,43 @@ def test_it_has_as_much_room_for_what_is_unread_as_it_is_told() -> None:
         with heard.connection.detach() as left:
             room_bytes = left.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     assert room_bytes == 2 * 8192  # the kernel doubles it, for its own use
+
+
+async def _talk_on(one: ServerConnection) -> None:
+    async for text in one:
+        await one.send(text)
+
+
+async def _go_away(one: ServerConnection) -> None:
+    await one.close(1001, "going away")
+
+
+async def _break_off(one: ServerConnection) -> None:
+    one.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("server_does", "end"),
+    [(_talk_on, Connection.close), (_talk_on, Connection.abort), (_go_away, None), (_break_off, None), (None, None)],
+    ids=["closed", "aborted", "sent away", "broken", "refused"],
+)
+def test_what_is_over_is_freed_without_the_collector(server_does: Any, end: Any) -> None:
+    def seen(port: int) -> list[Any]:
+        connection = Connection(dial_to(port), *[lambda *_: None] * 4)
+        with contextlib.suppress(DialError):
+            connection.connect(TIMEOUT_S)
+        if end is not None:
+            end(connection)
+        until(lambda: not connection.is_open, "the end")
+        return [weakref.ref(connection), weakref.ref(connection._protocol)]
+
+    gc.disable()
+    try:
+        with closed_port() if server_does is None else in_thread(server_does) as port:
+            left = seen(port)
+            until(lambda: not any(one() for one in left), "its memory to be free")
+    finally:
+        gc.enable()
 
 
 def test_an_address_that_is_not_ours_is_a_failed_dial(server: int) -> None:
