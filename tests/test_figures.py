@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -123,6 +124,90 @@ def kill_figures(record: dict) -> str:
         f"{wedges['recovered']} of {wedges['trials']} wedges of Toxiproxy were noticed and cured,\nin {wedges['longest_s']:.1f} s at the "
         f"longest; what was a stranger's stayed as it was."
     )
+
+
+def experiment_figures(record: dict) -> str:
+    """The tables of ``make prove PART=experiments``."""
+    lines = [
+        "| experiment | GO | fault: asked → measured | effect | cut | back s, p50 / p95 | most back in a second |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, of in sorted(record["sound"].items()):
+        run = of["runs"][0]
+        faults = {fault["kind"]: fault for fault in run["faults"]}
+        asked = "; ".join(f"{kind}: {_asked(fault)} → {_measured(fault)}" for kind, fault in sorted(faults.items()))
+        effects = Counter(fault["effect"] for one in of["runs"] for fault in one["faults"])
+        back = (
+            f"{run['recovery_p50_s']:.1f} / {run['recovery_p95_s']:.1f}" if run["recovery_p50_s"] is not None else "–"
+        )
+        effect = ", ".join(f"{count} {word}" for word, count in sorted(effects.items())) or "–"
+        cells = [f"`{name}`", f"{of['go']} of {of['of']}", asked or "–", effect, str(run["reconnects"]), back]
+        lines.append(f"| {' | '.join([*cells, str(run['herd_peak_per_s'] or '–')])} |")
+    lines += ["", "| planted | experiment | found, with exactly these ids |", "|---|---|---|"]
+    for ref, row in sorted(record["defects"].items()):
+        ids = ", ".join(f"`{one}`" for one in row["ids"])
+        lines.append(f"| {ref} `{row['defect']}` | `{row['experiment']}` | {row['found']} of {row['of']}: {ids} |")
+    found, of = (sum(row[key] for row in record["mistakes"].values()) for key in ("found", "of"))
+    commits = " and ".join(f"`{at}` ({count} cases)" for at, count in sorted(record["cases"].items()))
+    told = f"mistakes of a client, {', '.join(sorted(record['mistakes']))}, were judged rightly {found} of {of} times in virtual time."
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"`make prove PART=experiments` at commit {commits}, {record['date']}; one run of each is shown. The {told}",
+        ]
+    )
+
+
+def _asked(fault: dict) -> str:
+    return ", ".join(f"{key} {_short(value)}" for key, value in sorted(fault["asked"].items())) or "as it is"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _measured(fault: dict) -> str:
+    what = fault["measured"]
+    return f"{_short(what['value'])} {what['unit']} ({what['what']})" if what.get("value") is not None else "–"
+
+
+def soak_figures(record: dict) -> str:
+    """The table of ``make prove PART=soak``."""
+    lines = [
+        "| process | RSS MB at the end | MB an hour, last half | sockets more | threads more |",
+        "|---|---|---|---|---|",
+    ]
+    for role, one in sorted(record["held"].items()):
+        lines.append(f"| {role} | {one['rss_mb']:.0f} | {one['mb_per_h']:.1f} | {one['sockets']} | {one['threads']} |")
+    told = (
+        f"`make prove PART=soak` at commit `{record['commit']}` ({record['date']}): {record['soak_s'] / 60:.0f} minutes under "
+        f"{record['users']} users,\n{record['windows']} windows ({record['windows_per_h']} an hour), {record['healed']} healed, "
+        f"{record['confirmed']} confirmed; left over: {len(record['left'])} toxics and\nproxies, {record['processes']} processes; "
+        f'{record["wedges"]} wedges. "More" is the last quiet phase against the first.'
+    )
+    return "\n".join([*lines, "", told])
+
+
+def shrink_figures(record: dict) -> str:
+    """The table of ``make prove PART=shrink``."""
+    lines = [
+        "| planted cause | windows | re-runs | seen again in virtual time | live | left |",
+        "|---|---|---|---|---|---|",
+    ]
+    for cause, one in sorted(record["causes"].items()):
+        again, live = (f"{hits} of {of}" if of else "–" for hits, of in (one["simulated"], one["live"]))
+        cells = [
+            f"`{cause}`",
+            f"{one['windows']} → {one['left']}",
+            str(one["re_runs"]),
+            again,
+            live,
+            ", ".join(one["kinds"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    at, median = f"`{record['commit']}` ({record['date']})", f"{record['median_re_runs']:g}"
+    return "\n".join([*lines, "", f"`make prove PART=shrink` at commit {at}: {median} re-runs in the median."])
 
 
 def world_figures(record: dict) -> str:

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -223,7 +224,7 @@ def main() -> int:
                 row.ref: {"mistake": row.mistake, "found": results[row.ref]["right"], "of": SIMULATED_SEEDS}
                 for row in known.mistakes
             },
-            "unplayed": known.unplayed, "wrong": wrong,
+            "unplayed": known.unplayed, "wrong": wrong, "cases": Counter(result.get("at", at) for result in results.values()),
         },
     )  # fmt: skip
     return 1 if wrong else 0
