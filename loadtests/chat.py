@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import gevent.event
 from loadtests.bell import Bell
 from loadtests.contract.compile import Contract
 from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
+from loadtests.dice import Dice
 from loadtests.door import Door
 from loadtests.history import OUR_ERROR
 from loadtests.pool import Pool
@@ -36,7 +36,7 @@ class Chat:
         contract: Contract,
         door: Door,
         policy: Policy,
-        rng: random.Random,
+        dice: Dice,
         over: gevent.event.Event,
     ) -> None:
         self.session = session
@@ -49,7 +49,7 @@ class Chat:
         self._awake = gevent.event.Event()
         #: called with the name of an exception of our own
         self.on_error: Callable[[str], None] = _ignore
-        self.conversation = Conversation(session, contract, policy, rng, self, time.monotonic_ns, over.is_set)
+        self.conversation = Conversation(session, contract, policy, dice, self, time.monotonic_ns, over.is_set)
         session.wake = self._bell.ring
 
     # What the conversation uses at once

@@ -7,12 +7,12 @@ planned is sent, or dropped and counted with its reason.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from loadtests.content import ANSWERED
 from loadtests.contract.compile import Contract
+from loadtests.dice import Dice
 from loadtests.flight import Expectation
 from loadtests.history import OUR_ERROR, End
 from loadtests.pool import Seat
@@ -106,7 +106,7 @@ class Conversation:
         session: Session,
         contract: Contract,
         policy: Policy,
-        rng: random.Random,
+        dice: Dice,
         line: Line,
         now_ns: Callable[[], int],
         over: Callable[[], bool],
@@ -114,7 +114,7 @@ class Conversation:
         self.session = session
         self._contract = contract
         self._policy = policy
-        self._backoff = Backoff(policy, rng)
+        self._backoff = Backoff(policy, dice)
         self._line = line
         self._now_ns = now_ns
         self._over = over

@@ -27,6 +27,7 @@ from loadtests.assignment import Assignment
 from loadtests.chat import Chat
 from loadtests.conversation import Ask
 from loadtests.dial import Dial, Target, tls_context
+from loadtests.dice import LateDice
 from loadtests.door import Door
 from loadtests.findings import Finding
 from loadtests.health import Health
@@ -168,9 +169,9 @@ class LoadProcess:
             token or "",
             self._secrets.learn,
         )
-        rng = random.Random(f"retry:{a.seed}:{number}")
+        dice = LateDice(f"retry:{a.seed}:{number}")
         one = Chat(
-            session, self.contract, door, declared(self.contract.file.client, self.scenario.retry), rng, self.over
+            session, self.contract, door, declared(self.contract.file.client, self.scenario.retry), dice, self.over
         )
         one.on_error = self._own_error
         one.conversation.visit = self._visits(number)

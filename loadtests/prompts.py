@@ -5,7 +5,6 @@ A prompt may tell a code word (``{nonce}``) that a later one asks for: an answer
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -14,6 +13,7 @@ import msgspec
 
 from loadtests.configfile import nearest
 from loadtests.conversation import Ask
+from loadtests.dice import LateDice
 from loadtests.errors import ConfigError
 
 __all__ = ["CodeWord", "Expect", "Expectation", "Interference", "Prompt", "Prompter", "check"]
@@ -86,7 +86,7 @@ class Prompter:
         """``person``: what fills ``{column}`` in what is said."""
         self._person = dict(person or {})
         self._prompts = [Prompt(one) if isinstance(one, str) else one for one in prompts]
-        self._dice = random.Random(f"prompts:{seed}:{user}")
+        self._dice = LateDice(f"prompts:{seed}:{user}")
         self._user = user
         self._cancel, self._overlap = cancel, overlap
         self._asked = 0
@@ -104,6 +104,8 @@ class Prompter:
             tells = self._word = CodeWord(f"{self._dice.getrandbits(40):010x}")
             said = said.replace(NONCE, tells.word)
         expect = Expectation(one.expect, self._word.word if self._word.known else "") if one.expect else None
+        if not (self._cancel.share or self._overlap.share):
+            return Ask(said, expect, tells)
         drawn = self._dice.random()
         if drawn < self._cancel.share:
             return Ask(said, expect, tells, cancel_after_ms=self._dice.uniform(*self._cancel.after_ms))

@@ -8,7 +8,6 @@ the capped exponential, so that a herd cut off at one moment does not come back 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from loadtests.configfile import convert, nearest, read_yaml
+from loadtests.dice import Dice
 from loadtests.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -117,11 +117,11 @@ def declared(client: Client | None, otherwise: Policy) -> Policy:
 class Backoff:
     """One session's outages. ``fatal`` failures end it for good: coming back would be abuse."""
 
-    __slots__ = ("_policy", "_random", "attempt", "stopped")
+    __slots__ = ("_dice", "_policy", "attempt", "stopped")
 
-    def __init__(self, policy: Policy, rng: random.Random) -> None:
+    def __init__(self, policy: Policy, dice: Dice) -> None:
         self._policy = policy
-        self._random = rng
+        self._dice = dice
         self.attempt = 0
         self.stopped = False
 
@@ -143,7 +143,7 @@ class Backoff:
         return self._wait_ms(self.attempt)
 
     def _wait_ms(self, failures: int) -> float:
-        return self._random.uniform(*self._policy.bounds_ms(failures))
+        return self._dice.uniform(*self._policy.bounds_ms(failures))
 
     def succeeded(self) -> None:
         """Served again: the next outage starts from the base."""

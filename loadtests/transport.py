@@ -46,6 +46,7 @@ BODY_SHOWN_BYTES = 4096  # cut shorter only once it has been redacted
 CLOSE_WAIT_S = 1.0
 KEYS = 64  # masking keys fetched at once
 ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
+plain_getaddrinfo: Any = gevent.monkey.get_original("socket", "getaddrinfo")
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
 _READ, _WRITE = 1, 2
 IP_BIND_ADDRESS_NO_PORT = 24  # ip(7); not in Python's socket module before 3.12
@@ -75,14 +76,41 @@ class Timing(NamedTuple):
     upgraded: int
 
 
+#: of a connection without TLS: nothing goes through it, and each would pay for two
+NO_BUFFER = ssl.MemoryBIO()
 _resolved: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+_asked: dict[tuple[str, int], gevent.event.AsyncResult] = {}
 
 
 def _resolve(address: tuple[str, int]) -> list[tuple[Any, ...]]:
-    """Cached for the process: a herd that comes back must not wait for a resolver."""
-    if address not in _resolved:
-        _resolved[address] = gevent.socket.getaddrinfo(*address, 0, patched_socket.SOCK_STREAM)
-    return _resolved[address]
+    """Cached for the process: a herd that comes back must not wait for a resolver. At first one asks for all: thousands of them
+    would wait in threads.
+    """
+    if address in _resolved:
+        return _resolved[address]
+    if (answer := _asked.get(address)) is None:
+        answer = _asked[address] = gevent.event.AsyncResult()
+        try:
+            answer.set(_look_up(*address))
+            _resolved[address] = answer.value
+        except (OSError, UnicodeError) as error:
+            answer.set_exception(error)
+        except BaseException:  # this user was ended, the others were not
+            answer.set_exception(OSError(errno.EINTR, os.strerror(errno.EINTR)))
+            raise
+        finally:
+            del _asked[address]
+    found: list[tuple[Any, ...]] = answer.get()
+    return found
+
+
+def _look_up(host: str, port: int) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]]
+    try:  # at once, without a thread
+        found = plain_getaddrinfo(host, port, 0, patched_socket.SOCK_STREAM, 0, patched_socket.AI_NUMERICHOST)
+    except OSError:
+        found = gevent.socket.getaddrinfo(host, port, 0, patched_socket.SOCK_STREAM)
+    return found
 
 
 class Connection:
@@ -122,8 +150,8 @@ class Connection:
         self._error: Exception | None = None
         self._tls: ssl.SSLObject | None = None
         self._secured = False
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        tls = dial.tls is not None
+        self._incoming, self._outgoing = (ssl.MemoryBIO(), ssl.MemoryBIO()) if tls else (NO_BUFFER, NO_BUFFER)
         self.is_open = False
         self._closed = False
         self._deaf = self._mute = False

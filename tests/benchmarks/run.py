@@ -1,7 +1,9 @@
-"""``make bench``: what an event costs, ours beside Gatling, Artillery and k6 on the same work, in one run.
+"""``make bench``: what an event and a session cost, ours beside Gatling, Artillery and k6 on the same work, in one run.
 
 Three repeats, peers taken in turn so that a slow minute hits all alike; the figures are minimum and median of the marginal
-CPU per received event, and the peak memory. Written to ``results/peers.json``, which the README's table is made from.
+CPU per received event, in burst and paced, and of the memory of one more session. The rows of our own runs are judged: each
+must have its turns, five events each, and be GO. Written to ``results/peers.json``, which the README's table is made from.
+``ARGS='cmd burst'`` measures some peers or modes, and then writes nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +29,12 @@ REPEATS = 3
 TRIPWIRE_US = 12.0
 PEERS = ("gatling", "artillery", "k6", "cmd")
 LIMIT_S = 600
+UNITS = {"burst": "µs/event", "paced": "µs/event", "memory": "KB/session"}
 #: what the URL of ``peers/measure`` asks of the server; our own target takes no query, so the contract has it
-QUERY: dict[str, dict[str, str]] = {"burst": {}, "paced": {"gap": "40ms"}}
+QUERY: dict[str, dict[str, str]] = {"burst": {}, "paced": {"gap": "40ms"}, "memory": {"gap": "1s"}}
+EVENTS_A_TURN = 5
+#: ``peers/measure`` runs everything twice
+RUNS = 2
 
 
 def ours(folder: Path, mode: str) -> str:
@@ -54,26 +60,55 @@ def measure(mode: str, peers: tuple[str, ...]) -> dict[str, dict[str, Any]]:
                     [str(HERE / "peers" / "measure"), mode, peer], env={**os.environ, "CMD": ours(Path(folder), mode)}, cwd=folder,
                     capture_output=True, text=True, timeout=LIMIT_S, check=False,
                 )  # fmt: skip
-            if done.returncode:
-                sys.exit(f"{peer}: {done.stderr[-500:]}")
+                if done.returncode:
+                    sys.exit(f"{peer}: {done.stderr[-500:]}")
+                judged = _judged(Path(folder)) if peer == "cmd" else ""
             words = done.stdout.strip().splitlines()[-1].split()
             samples[peer].append((float(words[2]), float(words[3])))
-            print(f"{mode} {repeat + 1}/{REPEATS} {peer:<10} {words[2]:>6} µs/event {words[3]:>5} MB", flush=True)
+            print(
+                f"{mode} {repeat + 1}/{REPEATS} {peer:<10} {words[2]:>6} {UNITS[mode]} {words[3]:>5} MB{judged}",
+                flush=True,
+            )
     return {
         peer: {
-            "us_per_event_min": min(us for us, _ in found),
-            "us_per_event_median": statistics.median(us for us, _ in found),
+            "min": min(value for value, _ in found), "median": statistics.median(value for value, _ in found),
             "peak_rss_mb": max(mb for _, mb in found),
         }
         for peer, found in samples.items()
-    }
+    }  # fmt: skip
+
+
+def _judged(folder: Path) -> str:
+    """The rows of our own runs, judged again: GO, and five events of each turn."""
+    said = []
+    for run in sorted(path.parent for path in folder.rglob("manifest.json")):
+        command = [sys.executable, "-P", "-c", "from loadtests.cli import main; main()", "report", str(run)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        try:
+            verdict = json.loads((run / "verdict.json").read_bytes())
+        except OSError:
+            sys.exit(f"our own run cannot be judged: exit {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
+        turns, events = verdict["books"]["sent"], sum(one["seen"] for one in verdict["events"])
+        said.append(f"{verdict['verdict']} {turns:,} turns {events:,} events")
+        if done.returncode or verdict["verdict"] != "go" or events != EVENTS_A_TURN * turns:
+            sys.exit(
+                f"the rows of our own run do not say what was done: exit {done.returncode}, {said[-1]}: {done.stderr[-500:]}"
+            )
+    if len(said) != RUNS:
+        sys.exit(f"{len(said)} runs of ours left rows, not {RUNS}")
+    return f"  [{'; '.join(said)}]"
 
 
 def main() -> int:
+    asked = set(sys.argv[1:])
+    if strange := asked - {*PEERS, *QUERY}:
+        sys.exit(f"bench: {', '.join(sorted(strange))} is none of {', '.join((*PEERS, *QUERY))}")
     at = commit()
-    peers = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else PEERS
-    figures = {"burst": measure("burst", peers)}
+    peers = tuple(peer for peer in PEERS if peer in asked) or PEERS
     load = os.getloadavg()[0]
+    figures = {mode: measure(mode, peers) for mode in QUERY if mode in asked or not asked & set(QUERY)}
+    if asked:
+        return 0
     record = {
         "commit": at,
         "host": {"cores": os.cpu_count(), "python": platform.python_version(), "load": round(load, 2)},
@@ -83,7 +118,7 @@ def main() -> int:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     print(f"figures: {file.relative_to(HERE.parents[1])}")
-    mine = figures["burst"].get("cmd", {}).get("us_per_event_min", 0.0)
+    mine = figures["burst"]["cmd"]["min"]
     if mine > TRIPWIRE_US:
         print(f"tripwire: {mine:.1f} µs an event, more than {TRIPWIRE_US:g}")
         return 1

@@ -42,6 +42,7 @@ from tests.loadtests.servers import (
 
 pytestmark = pytest.mark.live
 TIMEOUT_S = 5.0
+HERD = 20
 
 
 class Heard:
@@ -81,8 +82,8 @@ def connected(port: int, path: str = "/", **how: Any) -> Heard:
     return heard
 
 
-def failed(port: int, timeout_s: float = TIMEOUT_S, **how: Any) -> DialError:
-    heard = Heard(dial_to(port, **how))
+def failed(port: int, timeout_s: float = TIMEOUT_S, address: str = "127.0.0.1", **how: Any) -> DialError:
+    heard = Heard(dial_to(port, **how).via((address, port)))
     with pytest.raises(DialError) as caught:
         heard.connection.connect(timeout_s)
     assert heard.told == []
@@ -267,6 +268,38 @@ def test_a_host_that_is_no_name_is_a_failed_dial_and_no_crash(host: str) -> None
     with pytest.raises(DialError) as caught:
         heard.connection.connect(TIMEOUT_S)
     assert caught.value.step == "dns"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_herd_asks_for_a_name_once(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    asked: list[str] = []
+    there: list[int] = []
+
+    def come(n: int) -> DialError:
+        there.append(n)
+        return failed(port, address="herd.example")
+
+    def slowly(host: str, *_: Any) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        until(lambda: len(there) == HERD, "the whole herd")
+        if not known:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(transport.gevent.socket, "getaddrinfo", slowly)
+    monkeypatch.setattr(transport, "_resolved", {})
+    with closed_port() as port:
+        herd = [gevent.spawn(come, n) for n in range(HERD)]
+        gevent.joinall(herd, raise_error=True)
+    assert asked == ["herd.example"]
+    assert {one.value.step for one in herd} == {"tcp" if known else "dns"}
+
+
+def test_an_address_in_figures_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport.gevent.socket, "getaddrinfo", None)
+    monkeypatch.setattr(transport, "_resolved", {})
+    with closed_port() as port:
+        assert failed(port).step == "tcp"
 
 
 def replies(answer: bytes) -> Callable[[socket.socket], None]:
