@@ -26,6 +26,9 @@ RESULTS = {
     "live": ROOT / "tests" / "proofs" / "results" / "live.json",
     "mutants": ROOT / "tests" / "proofs" / "results" / "mutants.json",
     "kills": ROOT / "tests" / "proofs" / "results" / "kills.json",
+    "experiments": ROOT / "tests" / "proofs" / "results" / "experiments.json",
+    "soak": ROOT / "tests" / "proofs" / "results" / "soak.json",
+    "shrink": ROOT / "tests" / "proofs" / "results" / "shrink.json",
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
     "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
@@ -129,7 +132,7 @@ def kill_figures(record: dict) -> str:
 def experiment_figures(record: dict) -> str:
     """The tables of ``make prove PART=experiments``."""
     lines = [
-        "| experiment | GO | fault: asked → measured | effect | cut | back s, p50 / p95 | most back in a second |",
+        "| experiment | GO | fault: asked → measured | effect | cut | back after the heal, s: p50 / p95 | most back in a second |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, of in sorted(record["sound"].items()):
@@ -138,7 +141,7 @@ def experiment_figures(record: dict) -> str:
         asked = "; ".join(f"{kind}: {_asked(fault)} → {_measured(fault)}" for kind, fault in sorted(faults.items()))
         effects = Counter(fault["effect"] for one in of["runs"] for fault in one["faults"])
         back = (
-            f"{run['recovery_p50_s']:.1f} / {run['recovery_p95_s']:.1f}" if run["recovery_p50_s"] is not None else "–"
+            f"{run['recovery_p50_s']:.2f} / {run['recovery_p95_s']:.2f}" if run["recovery_p50_s"] is not None else "–"
         )
         effect = ", ".join(f"{count} {word}" for word, count in sorted(effects.items())) or "–"
         cells = [f"`{name}`", f"{of['go']} of {of['of']}", asked or "–", effect, str(run["reconnects"]), back]
@@ -160,7 +163,10 @@ def experiment_figures(record: dict) -> str:
 
 
 def _asked(fault: dict) -> str:
-    return ", ".join(f"{key} {_short(value)}" for key, value in sorted(fault["asked"].items())) or "as it is"
+    return (
+        ", ".join(f"{key} {_short(value)}" for key, value in sorted(fault["asked"].items()) if value != {})
+        or "as it is"
+    )
 
 
 def _short(value: object) -> str:
@@ -270,7 +276,7 @@ def defect_table() -> str:
 
 MAKERS = {
     "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
-    "mutants": mutant_figures, "kills": kill_figures,
+    "mutants": mutant_figures, "kills": kill_figures, "experiments": experiment_figures, "soak": soak_figures, "shrink": shrink_figures,
     "worlds": world_figures,
     "judge": judge_figures, "peers": peer_figures,
 }  # fmt: skip
