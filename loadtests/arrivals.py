@@ -8,12 +8,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from loadtests.journey import sends
 from loadtests.workload import Levels, Range, kinds_of
 
 if TYPE_CHECKING:
     from loadtests.scenario import Scenario
 
-__all__ = ["opened", "paced", "planned", "talking", "thinking"]
+__all__ = ["opened", "paced", "planned", "talking", "thinking", "turns"]
 
 
 def paced(seed: int, user: int, pace_ms: int, start_ms: float = 0.0, levels: Levels | None = None) -> Iterator[float]:
@@ -81,3 +82,13 @@ def planned(scenario: Scenario, seed: int) -> Iterator[tuple[float, int]]:
                 if at_ms >= until_ms:
                     break
                 yield at_ms, user
+
+
+def turns(scenario: Scenario, seed: int) -> int:
+    """How many are planned: one for each arrival, or as many as the steps of its journey send."""
+    kinds = kinds_of(seed, scenario.users, scenario.mix)
+    each = [
+        len(sends(scenario.journey_of(kind))) if scenario.journey_of(kind) else 1
+        for kind in range(max(1, len(scenario.mix)))
+    ]
+    return sum(each[kinds[user]] for _, user in planned(scenario, seed))

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import gevent
 import gevent.event
+import gevent.threadpool
 
 from loadtests.bell import Bell
 from loadtests.contract.compile import Contract
-from loadtests.conversation import Ask, Conversation, Dial, Failure, Hangup, Pause, Steps, Wait
+from loadtests.contract.schema import Call
+from loadtests.conversation import (
+    Answer,
+    Ask,
+    Conversation,
+    Dial,
+    Failure,
+    Fetch,
+    Hangup,
+    Outcome,
+    Pause,
+    Pending,
+    Run,
+    Steps,
+    Wait,
+)  # fmt: skip
 from loadtests.dice import Dice
 from loadtests.door import Door
 from loadtests.history import OUR_ERROR
@@ -24,6 +41,8 @@ from loadtests.transport import ABNORMAL, Connection, DialError
 __all__ = ["Chat"]
 
 NS_PER_S = 1_000_000_000
+#: functions of the scenario's at once, in one process
+MOST_THREADS = 16
 Result = TypeVar("Result")
 
 
@@ -63,10 +82,10 @@ class Chat:
         if self._connection is not None:
             self._connection.send_text(message)
 
-    def abort(self) -> None:
-        """Let go of the connection."""
+    def abort(self, *, reset: bool = False) -> None:
+        """Let go of the connection, with ``reset`` by a RST."""
         if self._connection is not None:
-            self._connection.abort()
+            self._connection.abort(reset=reset)
             self._connection = None
 
     # What it asks for
@@ -97,8 +116,36 @@ class Chat:
                 gevent.sleep(max(0.0, (request.until_ns - time.monotonic_ns()) / NS_PER_S))
             elif type(request) is Hangup:
                 self._hang_up(request)
+            elif type(request) is Fetch or type(request) is Run:
+                answer = self._begin(request)
             while self._asleep:
                 self._awake.wait()
+
+    def _begin(self, what: Fetch | Run) -> Pending:
+        """In a greenlet or a thread of its own, so that what is under way goes on meanwhile."""
+        pending = Pending()
+
+        def finish() -> None:
+            pending.result = self._fetched(what) if isinstance(what, Fetch) else _threads().apply(_called, (what.call,))
+            self._bell.ring()
+
+        gevent.spawn(finish)
+        return pending
+
+    def _fetched(self, what: Fetch) -> Answer | Failure:
+        values = self.session.values
+        try:
+            self._door.authorise(values)
+            call = Call(
+                path=what.path, method=cast("Any", what.method), headers=dict(what.headers),
+                body=None if what.body is None else dict(what.body),
+            )  # fmt: skip
+            return Answer(*self._door.fetch(call, {"thread": self.session.thread, **values}, what.timeout_s))
+        except TokenError as error:
+            self.on_error(type(error).__name__)
+            return Failure(OUR_ERROR, f"token: {error}")
+        except DialError as error:
+            return Failure(error.code, error.text, error.fatal)
 
     def _dial(self, timeout_s: float) -> Failure | None:
         session = self.session
@@ -250,3 +297,16 @@ class Chat:
 
 def _ignore(name: str) -> None:
     """Nobody counts: outside of a load process an exception of ours ends in the trace of whoever runs the chat."""
+
+
+@cache
+def _threads() -> Any:
+    """Not the hub's own: somebody else's function may block for long, and names must be looked up all the same."""
+    return gevent.threadpool.ThreadPool(MOST_THREADS)
+
+
+def _called(call: Callable[[], Any]) -> Outcome:
+    try:
+        return Outcome(call())
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, it is the function's
+        return Outcome(error=error)

@@ -63,9 +63,10 @@ class Content:
             code, ended = outcome + 1, END_OF[outcome]
             if not listed:
                 bits = UNDECLARED_OUTCOME
-        if index == contract.answer_event and flight.expect is not None and ended in ANSWERED:
+        if index == contract.answer_event and ended in ANSWERED and (flight.expect or flight.answer is not None):
             answer = contract.read_answer(raw)
-            if answer is None or not flight.expect.met_by(answer):
+            flight.answer = flight.answer if answer is None else answer
+            if flight.expect is not None and (answer is None or not flight.expect.met_by(answer)):
                 flags |= POOR_ANSWER
         return code, flags, bits, said
 

@@ -7,24 +7,29 @@ planned is sent, or dropped and counted with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from loadtests.content import ANSWERED
 from loadtests.contract.compile import Contract
 from loadtests.dice import Dice
-from loadtests.flight import Expectation
+from loadtests.flight import Expectation, Flight
 from loadtests.history import OUR_ERROR, End
 from loadtests.pool import Seat
 from loadtests.retry import Backoff, Policy
 from loadtests.session import Session
 
-__all__ = ["Ask", "Conversation", "Dial", "Failure", "Hangup", "Line", "Pause", "Request", "Steps", "Told", "Wait"]
+__all__ = [
+    "NEVER", "Answer", "Ask", "Conversation", "Dial", "Failure", "Fetch", "Hangup", "Line", "Outcome", "Pause", "Pending", "Request",
+    "Run", "Steps", "Told", "Wait",
+]  # fmt: skip
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 CONNECT_TIMEOUT_S = 5.0
+ABNORMAL = 1006
 LEAST_CONNECT_S = 1.0  # however near the time for which the connection is wanted
+NEVER = 1 << 62
 
 
 class Dial(NamedTuple):
@@ -64,7 +69,46 @@ class Failure(NamedTuple):
     fatal: bool = False
 
 
-Request = Dial | Wait | Pause | Hangup
+class Answer(NamedTuple):
+    """Of an HTTP request; ``text`` is the server's, and bounded."""
+
+    status: int
+    text: str
+
+
+class Outcome(NamedTuple):
+    """What became of a call of somebody else's function."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Pending:
+    """Something that goes on by itself; the session's ``wake`` is called when ``result`` is there."""
+
+    __slots__ = ("result",)
+
+    def __init__(self, result: Answer | Failure | Outcome | None = None) -> None:
+        self.result = result
+
+
+class Fetch(NamedTuple):
+    """Begin an HTTP request to the target's own host. Answered with a ``Pending`` of ``Answer`` or ``Failure``."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any] | None
+    timeout_s: float
+
+
+class Run(NamedTuple):
+    """Begin a call that may block, where it blocks nobody. Answered with a ``Pending`` of ``Outcome``."""
+
+    call: Callable[[], Any]
+
+
+Request = Dial | Wait | Pause | Hangup | Fetch | Run
 Result = TypeVar("Result")
 #: what a shell runs: requests out, answers in
 Steps = Generator[Request, Any, Result]
@@ -76,7 +120,7 @@ class Line(Protocol):
     @property
     def is_open(self) -> bool: ...
     def send(self, message: bytes) -> None: ...
-    def abort(self) -> None: ...
+    def abort(self, *, reset: bool = False) -> None: ...
 
 
 class Told(Protocol):
@@ -136,6 +180,10 @@ class Conversation:
         self._leave_ns = self._away_ns = 0
         #: called with a turn's end and its milliseconds since the intended send
         self.on_turn: Callable[[End, float], None] | None = None
+        #: what is done in the place of single turns: gets the intended time, by when it must have been possible to begin, and
+        #: the run's end, in ns; and what writes down one that nobody began, and why; None: single turns are
+        self.travel: Callable[[int, int, int], Steps[None]] | None = None
+        self.not_begun: Callable[[int, str], None] | None = None
 
     # Connection
 
@@ -267,24 +315,49 @@ class Conversation:
         """
         session = self.session
         if not session.ready and not (yield from self.ensure_ready(give_up_sending_ns)):
-            session.dropped(
-                intended_ns, self._now_ns(), "refused for good" if self._backoff.stopped else "not connected"
-            )
+            session.dropped(intended_ns, self._now_ns(), self.refused)
             return False
-        self._cut_ns = 0
         now_ns = self._now_ns()
-        session.begin(intended_ns, ask.content, now_ns, ask.expect)
-        self._send()
+        self.begin(intended_ns, ask)
         if ask.cancel_after_ms >= 0 or ask.second_after_ms >= 0:
             yield from self._interfere(ask, now_ns)
-        yield from self._await_end()
-        if session.heard and not self._greets:
-            self._backoff.succeeded()
-        if ask.tells is not None and session.last_end in ANSWERED and not ask.second:
-            ask.tells.known = True
-        if self.on_turn is not None:
-            self.on_turn(session.last_end, (self._now_ns() - intended_ns) / NS_PER_MS)
+        yield from self.await_end()
+        self.ended(session.last_end, intended_ns, None if ask.second else ask.tells)
         return True
+
+    def begin(self, intended_ns: int, ask: Ask, step: int = 0) -> Flight:
+        """Send a turn's message, on a connection that is ready. ``step``: of a journey, from 1."""
+        if not self.session.flights:
+            self._cut_ns = 0
+        flight = self.session.begin(intended_ns, ask.content, self._now_ns(), ask.expect, step)
+        self._send()
+        return flight
+
+    def ended(self, end: End, intended_ns: int, tells: Told | None = None) -> None:
+        """A turn is over; what its message told is known if it was answered."""
+        if self.session.heard and not self._greets:
+            self._backoff.succeeded()
+        if tells is not None and end in ANSWERED:
+            tells.known = True
+        if self.on_turn is not None:
+            self.on_turn(end, (self._now_ns() - intended_ns) / NS_PER_MS)
+
+    def drop(self, intended_ns: int, why: str) -> None:
+        """What was planned for a time, and nobody begins."""
+        if self.not_begun is not None:
+            self.not_begun(intended_ns, why)
+        else:
+            self.session.dropped(intended_ns, self._now_ns(), why)
+
+    def cancel(self) -> None:
+        """Ask for the latest turn to be stopped."""
+        self.session.cancel(self._now_ns())
+        self._send()
+
+    @property
+    def refused(self) -> str:
+        """Why nobody could be connected."""
+        return "refused for good" if self._is_refused() else "not connected"
 
     def _interfere(self, ask: Ask, sent_ns: int) -> Steps[None]:
         """While the turn is under way: cancel it, or say something else, as planned."""
@@ -302,13 +375,20 @@ class Conversation:
             session.begin(self._now_ns(), ask.second, self._now_ns())
         self._send()
 
-    def _await_end(self) -> Steps[None]:
+    def await_end(self, until_ns: int = NEVER, enough: Callable[[], bool] | None = None) -> Steps[None]:
+        """Until all that is under way has ended, or was given up; or until a time, or ``enough``, which is asked whenever the session
+        wakes.
+        """
         session, recovery_ns, now_ns = self.session, self._recovery_ns, self._now_ns
         while session.flights:
+            if now_ns() >= until_ns or (enough is not None and enough()):
+                return
             if not session.ready:
                 # Cut. A backend that is down for longer than both budgets has not served this turn.
-                until_ns = max(session.deadline_ns(), self._cut_ns + recovery_ns)
-                if not (yield from self.ensure_ready(until_ns)):
+                budget_ns = max(session.deadline_ns(), self._cut_ns + recovery_ns)
+                if not (yield from self.ensure_ready(min(budget_ns, until_ns))):
+                    if until_ns < budget_ns and not self._is_refused():
+                        return
                     self._give_up()
                     return
                 self._cut_ns = now_ns()
@@ -323,8 +403,44 @@ class Conversation:
                 self._give_up(now_ns())
                 continue
             # Coarse: most turns end long before, and a timer a turn would cost more than all else about its end.
-            yield Wait(deadline_ns, coarse=True)
+            yield Wait(min(deadline_ns, until_ns), coarse=deadline_ns <= until_ns)
             self._send()
+
+    def attend(self, until_ns: int, enough: Callable[[], bool] | None = None) -> Steps[None]:
+        """Until a time, or ``enough``, or until the run wants no more and nothing is under way; meanwhile what is under way goes on,
+        and a connection that breaks is made again.
+        """
+        while self._now_ns() < until_ns and not (enough is not None and enough()):
+            if self.session.flights:
+                yield from self.await_end(until_ns, enough)
+            elif not (yield from self._wait_until(until_ns, enough)):
+                return
+
+    def depart(self, until_ns: int, *, reset: bool) -> Steps[None]:
+        """The user's own doing: away until a time, whatever is under way. ``reset``: by a RST and without a word."""
+        session, now_ns = self.session, self._now_ns
+        if session.open:
+            self._closing, self._leave_ns = True, 0
+            session.part()
+            if reset:
+                self._line.abort(reset=True)
+            else:
+                yield Hangup(1000, "")
+            if session.open:
+                self.closed(ABNORMAL if reset else 1000, "", now_ns())
+            if self._contract.file.turn.interrupted == "abandoned":
+                session.give_up(now_ns(), End.ABANDONED)
+        while not self._over() and now_ns() < until_ns:
+            yield Wait(until_ns)
+
+    def come_back(self) -> Steps[bool]:
+        """Be connected again, within the recovery budget; what is under way has that budget once more."""
+        if not (yield from self.ensure_ready(self._now_ns() + self._recovery_ns)):
+            return False
+        if self.session.flights:
+            self._cut_ns = self._now_ns()
+        self._send()
+        return True
 
     def _give_up(self, by_ns: int = 0) -> None:
         """Those turns that should have ended by a time; 0, or where none is alone in that: all."""
@@ -343,7 +459,7 @@ class Conversation:
         ``late_ms``: what is later is dropped; ``stay_until_ns``: connected until then, even if there is nothing more to say;
         ``closed``: the schedule is made while the user goes on.
         """
-        session, late_ns, now_ns = self.session, late_ms * NS_PER_MS, self._now_ns
+        late_ns, now_ns = late_ms * NS_PER_MS, self._now_ns
         for at_ms in schedule:
             intended_ns = start_ns + int(at_ms * NS_PER_MS)
             if intended_ns >= end_ns or not (yield from self._wait_until(intended_ns)):
@@ -351,12 +467,18 @@ class Conversation:
             if self._is_refused() and closed:
                 break  # who waits for answers and gets none plans no turns
             if now_ns() - intended_ns > late_ns:
-                session.dropped(intended_ns, now_ns(), "late by more than a pace")
+                self.drop(intended_ns, "late by more than a pace")
                 continue
-            yield from self.run_turn(intended_ns, ask(), intended_ns + late_ns)
+            yield from self._take(intended_ns, ask, intended_ns + late_ns, end_ns)
         if stay_until_ns:
             yield from self._wait_until(stay_until_ns)
         yield from self.stop()
+
+    def _take(self, intended_ns: int, ask: Callable[[], Ask], give_up_ns: int, end_ns: int) -> Steps[None]:
+        if self.travel is not None:
+            yield from self.travel(intended_ns, give_up_ns, end_ns)
+        else:
+            yield from self.run_turn(intended_ns, ask(), give_up_ns)
 
     def serve(self, seat: Seat, end_ns: int, late_ms: int, ask: Callable[[], Ask]) -> Steps[None]:
         """What arrives from outside, whenever this user is free, to the run's end; then a polite goodbye."""
@@ -364,7 +486,7 @@ class Conversation:
         while not self._over() and self._now_ns() < end_ns:
             if intended_ns := seat.taken() or (seat.offer() if self._is_ready() else 0):
                 seat.withdraw()
-                yield from self.run_turn(intended_ns, ask(), intended_ns + late_ns)
+                yield from self._take(intended_ns, ask, intended_ns + late_ns, end_ns)
             elif self._is_leaving():
                 seat.withdraw()
                 yield from self._leave(end_ns)
@@ -379,13 +501,13 @@ class Conversation:
                     yield from self.ensure_ready(end_ns, idle=True)
         seat.withdraw()
         if intended_ns := seat.taken():
-            self.session.dropped(intended_ns, self._now_ns(), "the run ended")
+            self.drop(intended_ns, "the run ended")
         yield from self.stop()
 
-    def _wait_until(self, at_ns: int) -> Steps[bool]:
-        """Wait for a turn's time; a connection that breaks meanwhile is made again at once, as a chat page would."""
+    def _wait_until(self, at_ns: int, enough: Callable[[], bool] | None = None) -> Steps[bool]:
+        """Wait for a turn's time, or ``enough``; a connection that breaks meanwhile is made again at once, as a chat page would."""
         while not self._over():
-            if self._now_ns() >= at_ns:
+            if self._now_ns() >= at_ns or (enough is not None and enough()):
                 return True
             if self._is_leaving():
                 yield from self._leave(at_ns)

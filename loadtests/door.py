@@ -13,7 +13,8 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import gevent
 import gevent.socket
@@ -30,6 +31,7 @@ from loadtests.transport import DialError
 __all__ = ["Door"]
 
 LEAST_CALL_S = 0.1
+Result = TypeVar("Result")
 STEP = "prelude"
 MOST_BODY_BYTES = 64 * 1024
 MOST_BYTES = 2 * MOST_BODY_BYTES  # with everything before and between: a server may go on with headers for ever
@@ -88,12 +90,24 @@ class Door:
         deadline = time.monotonic() + timeout_s
         for i, call in enumerate(self._calls):
             if call.each == "connection" or i not in self._made:
-                given = self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic()))
+                given = self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic()), partial(taken, call))
                 values.update(given)
                 for name in given.keys() - SHOWN:
                     self._known.learn(given[name], lasting=call.each == "session", spare=values.get("thread", ""))
                 self._made.add(i)
         return self._dial(values)
+
+    def fetch(self, call: Call, values: Mapping[str, str], timeout_s: float) -> tuple[int, str]:
+        """Status and text of one more call, whatever the status is. It goes where connections go, and nowhere else.
+
+        Raises:
+            DialError: there was no answer, or none that can be read.
+        """
+
+        def whole(status: int, body: bytes) -> tuple[int, str]:
+            return status, body.decode("utf-8", "replace")
+
+        return self._call(call, values, timeout_s, whole)
 
     def _dial(self, values: Mapping[str, str]) -> Dial:
         try:
@@ -111,14 +125,16 @@ class Door:
     def _error(self, code: int, text: str, *, fatal: bool = False) -> DialError:
         return DialError(STEP, code, self._known.redact(text), fatal=fatal)
 
-    def _call(self, call: Call, values: Mapping[str, str], timeout_s: float) -> dict[str, str]:
+    def _call(
+        self, call: Call, values: Mapping[str, str], timeout_s: float, read: Callable[[int, bytes], Result]
+    ) -> Result:  # fmt: skip
         what = f"{call.method} {call.path}"
         timer = gevent.Timeout(timeout_s)
         try:
             made, dial = request(call, {**self._secrets, **values}), self._dial(values)
             with timer:
                 status, body = self._ask(made, dial, timeout_s)
-            return taken(call, status, body)
+            return read(status, body)
         except DialError:
             raise
         except CallError as error:

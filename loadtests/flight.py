@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from loadtests.history import Parts
+from loadtests.history import End, Parts
 from loadtests.turn import TurnTracker
 
 __all__ = ["FRAME_CAP_BYTES", "KEPT_FRAMES", "Expectation", "Flight"]
@@ -24,9 +24,8 @@ class Flight:
     """One message and what came of it so far."""
 
     __slots__ = (
-        "behind", "cancelled", "chars", "events", "expect", "foretold", "frames", "intended", "keys", "message",
-        "number", "resent", "sent", "tail", "texts", "turn", "turn_id", "when",
-        "who",
+        "answer", "awaited", "behind", "cancelled", "chars", "end", "events", "expect", "foretold", "frames", "intended", "keys",
+        "left", "message", "number", "resent", "sent", "tail", "texts", "thread", "turn", "turn_id", "when", "who",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +33,7 @@ class Flight:
     ) -> None:
         self.number, self.turn_id, self.intended, self.sent, self.message = number, turn_id, intended, sent, message
         self.expect = expect
+        self.thread = ""
         self.turn: TurnTracker
         #: parts of the rows of its events
         self.when = Parts.pack_when(intended, sent)
@@ -46,6 +46,14 @@ class Flight:
         #: of all chunks that are held
         self.chars = 0
         self.cancelled = 0
+        #: events any of which its user waits for, as bits
+        self.awaited = 0
+        #: its user's own journey has cut it
+        self.left = False
+        #: how it ended; None: it has not
+        self.end: End | None = None
+        #: what the backend answered; None: that is not known, or not asked for (an empty text asks for it)
+        self.answer: str | None = None
         #: number of the outcome that an event has said of the end to come; -1: none has
         self.foretold = -1
         #: stream -> its chunks so far, by number, or in the order in which they came

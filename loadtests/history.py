@@ -28,6 +28,7 @@ __all__ = [
     "UNKNOWN_TURN",
     "VERSION_LABEL",
     "End",
+    "Fate",
     "Flag",
     "Parts",
     "RowKind",
@@ -42,7 +43,8 @@ SCHEMA = 1  # of rows, strings, frames, manifest; a change that old readers cann
 
 class RowKind(IntEnum):
     """What happened. ``code`` means: an end (END), a close code (CLOSE), a status or errno (OPEN, FAILED), on an EVENT one more
-    than the number of a chunk or, where it ends a turn, of its outcome.
+    than the number of a chunk or, where it ends a turn, of its outcome; the step of a journey, from 1, that sends it (SEND, DROP),
+    0 for none; a fate (JOURNEY).
     """
 
     EVENT = 1  # a text frame arrived
@@ -60,6 +62,9 @@ class RowKind(IntEnum):
     STOP = 13  # the session is over
     GAVE_UP = 14  # no more retries in this outage
     CANCEL = 15  # the client asked for the turn to be stopped
+    JOURNEY = (
+        16  # one is over: ``sent`` is when it began (0: never), ``cursor`` the step that failed, from 1 (-1: none)
+    )
 
 
 class End(IntEnum):
@@ -79,6 +84,16 @@ class End(IntEnum):
     REJECTED = 10  # another turn was under way
 
 
+class Fate(IntEnum):
+    """``code`` of a JOURNEY row."""
+
+    DONE = 0
+    FAILED = 1  # a step did not show what it must
+    CUT = 2  # the run ended first, or of one of its turns nobody can say whether it went well: censored
+    NOT_BEGUN = 3  # nobody could take it in time
+    OUR_ERROR = 4  # a function that the scenario names, and not the backend: censored
+
+
 class Flag(IntFlag):
     """Bits of ``flags``."""
 
@@ -87,7 +102,7 @@ class Flag(IntFlag):
     DEPRECATED = 4
     LEGACY = 8
     UNAPPROVED = 16
-    OURS = 32  # the client closed
+    OURS = 32  # the client closed; of an END: its user's own journey had cut the turn; of a DROP: its journey was over before it
     ASSUMED_TURN = 64  # the frame names no turn; the one in flight was taken
     OTHER_STREAM = 128
     STALE = 256  # names a turn of an earlier run

@@ -53,6 +53,8 @@ FIXED: dict[str, Unit] = {
     "turn.total": "ms",
     "recovery.session": "ms",
     "turn.success": "share",
+    "journey.total": "ms",
+    "journey.success": "share",
     "arrivals.achieved": "share",
 }
 SELECTOR = re.compile(r"^(?P<name>[\w.-]+)(?:\{(?P<labels>[^{}]*)\})?$")

@@ -9,6 +9,7 @@ import logging
 import math
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,14 +33,16 @@ from loadtests.door import Door
 from loadtests.findings import Finding
 from loadtests.health import Health
 from loadtests.history import COHORTS, End
+from loadtests.outside import load_function
 from loadtests.pool import Pool
-from loadtests.prompts import Prompter
+from loadtests.prompts import Interference, Prompter
 from loadtests.recorder import Recorder
 from loadtests.retry import declared
 from loadtests.secrets import Secrets
 from loadtests.session import Identity, Session
 from loadtests.stopping import is_asked
 from loadtests.tokens import Source, TokenError, Tokens, known_tokens
+from loadtests.travel import Traveller, not_begun
 from loadtests.turn import Rules
 from loadtests.workload import Levels, kinds_of
 
@@ -59,6 +62,7 @@ NS_PER_MS = 1_000_000
 #: whoever cannot connect within this before the start goes on trying after it
 COMING_NS = 5 * NS_PER_S
 LOCUSTS_OWN_LISTENERS = 1  # its statistics, which are fed in bulk
+UNSAID = ("…",)  # of a scenario without prompts, whose users all have journeys
 STRIDE = 1 << 16  # user numbers of workers whose count is not known beforehand
 
 
@@ -86,6 +90,7 @@ class LoadProcess:
             if assignment.listeners
             else frozenset()
         )
+        self._functions = {one.call: load_function(one) for _, one in self.scenario.functions}
         run_dir = Path(assignment.run_dir)
         self._rows = run_dir / "rows"
         self.name = f"worker-{index}"
@@ -175,9 +180,34 @@ class LoadProcess:
         )
         one.on_error = self._own_error
         one.conversation.visit = self._visits(number)
+        self._set_out(number, one)
         self.chats.append(one)
         self._players[number] = one
         return number, one
+
+    def _set_out(self, number: int, chat: Chat) -> None:
+        """Whoever has a journey travels in the place of single turns."""
+        one, seed, kind = self.scenario, self.assignment.seed, self._kind(number)
+        if not (steps := one.journey_of(kind)):
+            return
+        person = self._person(number)
+        traveller = Traveller(
+            chat.conversation, self.contract, steps, Prompter(one.prompts, seed, number, Interference(), Interference(), person),
+            LateDice(f"journey:{seed}:{number}"), user=number, person=person, functions=self._functions,
+            failed=self._function_failed, now_ns=time.monotonic_ns, over=self.over.is_set,
+        )  # fmt: skip
+        chat.conversation.travel, chat.conversation.not_begun = traveller.perform, traveller.not_begun
+
+    def _function_failed(self, error: BaseException) -> None:
+        """A mistake of a function that the scenario names; the first of each kind is told with where it happened."""
+        name = type(error).__name__
+        if name not in self.errors:
+            log.error("a python step: %s", self._secrets.redact("".join(traceback.format_exception(error))))
+        self._own_error(name)
+
+    def _person(self, number: int) -> dict[str, str] | None:
+        people = self.scenario.people
+        return people[number % len(people)] if people else None
 
     def _cohort(self, number: int) -> str:
         if not self.assignment.listeners:
@@ -208,7 +238,10 @@ class LoadProcess:
         # Whom Locust has not brought yet cannot say it itself; nothing that was meant goes uncounted.
         for chat in (self._players.get(number), *self.chats[:1]):
             if chat is not None:
-                chat.session.dropped(intended_ns, time.monotonic_ns(), why)
+                if steps := self.scenario.journey_of(self._kind(number)):
+                    not_begun(chat.session, steps, intended_ns, time.monotonic_ns(), why)
+                else:
+                    chat.session.dropped(intended_ns, time.monotonic_ns(), why)
                 return
         self._own_error("NobodyThere")
 
@@ -238,8 +271,14 @@ class LoadProcess:
     def prompter(self, number: int, prompts: Sequence[str]) -> Prompter:
         """What a user says; ``prompts``: its own instead of the scenario's."""
         one = self.scenario
-        person = one.people[number % len(one.people)] if one.people else None
-        return Prompter(prompts or one.prompts, self.assignment.seed, number, one.cancel, one.overlap, person)
+        return Prompter(
+            prompts or one.prompts or UNSAID,
+            self.assignment.seed,
+            number,
+            one.cancel,
+            one.overlap,
+            self._person(number),
+        )
 
     def _door(self, token: str | None, cohort: str, number: int) -> Door:
         file, listeners, sources = self.contract.file, self.assignment.listeners, self.assignment.sources

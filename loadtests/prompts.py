@@ -77,7 +77,7 @@ class Expectation:
 class Prompter:
     """One user's messages, the same for the same seed and user."""
 
-    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_person", "_prompts", "_user", "_word")
+    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_person", "_prompts", "_thread", "_user", "_words")
 
     def __init__(
         self, prompts: Sequence[str | Prompt], seed: int, user: int, cancel: Interference, overlap: Interference,
@@ -90,29 +90,41 @@ class Prompter:
         self._user = user
         self._cancel, self._overlap = cancel, overlap
         self._asked = 0
-        self._word = CodeWord()
+        #: the last code word told on this thread, and on others
+        self._thread, self._word = "", CodeWord()
+        self._elsewhere: dict[str, CodeWord] | None = None
 
     def ask(self) -> Ask:
         """The next message."""
         self._asked += 1
         one = self._prompts[(self._user + self._asked) % len(self._prompts)]
-        said = one.say
+        ask = self.ask_of(one.say, one.expect)
+        if not (self._cancel.share or self._overlap.share):
+            return ask
+        drawn = self._dice.random()
+        if drawn < self._cancel.share:
+            return ask._replace(cancel_after_ms=self._dice.uniform(*self._cancel.after_ms))
+        if drawn < self._cancel.share + self._overlap.share:
+            after_ms = self._dice.uniform(*self._overlap.after_ms)
+            return ask._replace(second=f"And one thing more: {ask.content}", second_after_ms=after_ms)
+        return ask
+
+    def ask_of(self, say: str, expect: Expect | None = None) -> Ask:
+        """A message of this text."""
+        said = say
         for column, value in self._person.items():
             said = said.replace(f"{{{column}}}", value)
         tells = None
         if NONCE in said:
             tells = self._word = CodeWord(f"{self._dice.getrandbits(40):010x}")
             said = said.replace(NONCE, tells.word)
-        expect = Expectation(one.expect, self._word.word if self._word.known else "") if one.expect else None
-        if not (self._cancel.share or self._overlap.share):
-            return Ask(said, expect, tells)
-        drawn = self._dice.random()
-        if drawn < self._cancel.share:
-            return Ask(said, expect, tells, cancel_after_ms=self._dice.uniform(*self._cancel.after_ms))
-        if drawn < self._cancel.share + self._overlap.share:
-            after_ms = self._dice.uniform(*self._overlap.after_ms)
-            return Ask(said, expect, tells, second=f"And one thing more: {said}", second_after_ms=after_ms)
-        return Ask(said, expect, tells)
+        return Ask(said, Expectation(expect, self._word.word if self._word.known else "") if expect else None, tells)
+
+    def switch(self, thread: str) -> None:
+        """What is said from now on is said on another thread, where only what was told there is known."""
+        words = self._elsewhere = self._elsewhere or {}
+        words[self._thread] = self._word
+        self._thread, self._word = thread, words.pop(thread, None) or CodeWord()
 
 
 def check(prompts: Sequence[str | Prompt], where: str, people: Sequence[Mapping[str, str]] = ()) -> None:

@@ -14,7 +14,10 @@ from loadtests.configfile import convert, nearest, read_yaml
 from loadtests.contract.schema import Concurrent, ContractFile, GateRule
 from loadtests.errors import ConfigError
 from loadtests.feeders import people_from, prompts_from
+from loadtests.journey import JourneyStep, Outside, check_journey, check_journey_promised, stated
 from loadtests.limits import Limits
+from loadtests.metrics import NO_FAULT
+from loadtests.outside import folder_of
 from loadtests.prompts import Interference, Prompt, check
 from loadtests.retry import Policy, policy_of
 from loadtests.workload import Arrivals, Kind, Level, Levels
@@ -39,6 +42,8 @@ STEADY = "steady"
 DEFAULT_LATE_MS = 5000
 #: of an open scenario that has no gate of its own on it
 ACHIEVED, ACHIEVED_RULE = "arrivals.achieved", "rate>0.95"
+#: of one with journeys that has no gate of its own on it
+SUCCEEDED, SUCCEEDED_RULE = "journey.success", "rate>0.95"
 #: keys of a fault in ``faults`` that are seconds within their phase
 TIMES = frozenset({"at_s", "for_s", "every_s"})
 
@@ -84,8 +89,11 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scenario: Literal[1]
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     users: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
-    prompts: Annotated[list[str | Prompt], msgspec.Meta(min_length=1)]
     phases: Annotated[list[Phase], msgspec.Meta(min_length=1)]
+    #: whoever has a journey that says all by itself can do without
+    prompts: list[str | Prompt] = []
+    #: what a user does each time, step by step, in the place of a single turn; ``cancel`` and ``overlap`` are not for it
+    journey: list[JourneyStep] = []
     #: each user means to send a turn about this often; an open or a closed model can do without
     pace_ms: Annotated[int, msgspec.Meta(ge=1)] = 0
     arrivals: Arrivals = Arrivals()
@@ -135,6 +143,30 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def pace_of(self, kind: int) -> int:
         """Of the users of a kind, by its place in ``mix``."""
         return (self.mix[kind].pace_ms if self.mix else None) or self.pace_ms
+
+    def journey_of(self, kind: int) -> list[JourneyStep]:
+        """Of the users of a kind, by its place in ``mix``; empty: they send single turns."""
+        own = self.mix[kind].journey if self.mix else None
+        return self.journey if own is None else own
+
+    @property
+    def journeys(self) -> list[tuple[str, list[JourneyStep]]]:
+        """All of them, each with its place in the file."""
+        every = [
+            ("journey", self.journey),
+            *((f"mix[{i}].journey", kind.journey or []) for i, kind in enumerate(self.mix)),
+        ]
+        return [(place, steps) for place, steps in every if steps]
+
+    @property
+    def functions(self) -> list[tuple[str, Outside]]:
+        """What journeys call, each with its place in the file."""
+        return [
+            (f"{place}[{i}].python", stated(step))
+            for place, steps in self.journeys
+            for i, step in enumerate(steps)
+            if step.python is not None
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +251,27 @@ def load(name_or_path: str) -> tuple[Scenario, str]:
     _feed(data, path.parent, where)
     if "retry" in data:
         data["retry"] = msgspec.to_builtins(policy_of(data["retry"], where))
-    scenario = whole(convert(data, Scenario, where), where)
+    scenario = _found(whole(convert(data, Scenario, where), where), path.parent)
     return scenario, where
+
+
+def _found(scenario: Scenario, folder: Path) -> Scenario:
+    """With the place of each module that lies beside the scenario, so that load processes find it from elsewhere."""
+
+    def step(one: JourneyStep) -> JourneyStep:
+        if one.python is None or stated(one).folder:
+            return one
+        there = folder_of(stated(one).call, folder)
+        return msgspec.structs.replace(one, python=msgspec.structs.replace(stated(one), folder=there)) if there else one
+
+    def own(steps: list[JourneyStep]) -> list[JourneyStep]:
+        return [step(one) for one in steps]
+
+    mix = [
+        kind if kind.journey is None else msgspec.structs.replace(kind, journey=own(kind.journey))
+        for kind in scenario.mix
+    ]
+    return msgspec.structs.replace(scenario, journey=own(scenario.journey), mix=mix)
 
 
 def _feed(data: dict[str, Any], folder: Path, where: str) -> None:
@@ -253,6 +304,7 @@ def whole(scenario: Scenario, where: str) -> Scenario:
         raise ConfigError(where, "treated_share", f"{scenario.treated_share:g}", limit)
     check(scenario.prompts, where, scenario.people)
     scenario = _check_load(scenario, where)
+    scenario = _check_journeys(scenario, where)
     _check_limits(scenario.limits, where)
     if scenario.cancel.share + scenario.overlap.share > 1:
         raise ConfigError(where, "overlap.share", "more than all turns together with cancel.share", "at most 1 in all")
@@ -301,6 +353,26 @@ def _check_mix(scenario: Scenario, where: str) -> None:
         raise ConfigError(where, "mix", "nobody talks", "a kind that does")
 
 
+def _check_journeys(scenario: Scenario, where: str) -> Scenario:
+    columns = list(scenario.people[0]) if scenario.people else None
+    for place, steps in scenario.journeys:
+        check_journey(steps, where, place, scenario.prompts, columns)
+    for i, kind in enumerate(scenario.mix):
+        if kind.journey and not kind.talks:
+            raise ConfigError(
+                where, f"mix[{i}].journey", "is of a kind that does not talk", "talks: true, or no journey"
+            )
+    kinds = range(len(scenario.mix)) if scenario.mix else range(1)
+    single = any(not scenario.journey_of(kind) for kind in kinds if not scenario.mix or scenario.mix[kind].talks)
+    if single and not scenario.prompts:
+        raise ConfigError(where, "prompts", "is missing, or empty", "what users say")
+    if scenario.journeys and not any(metric.startswith(SUCCEEDED) for metric in scenario.gates):
+        # A step that does not show what it must is nobody's finding: without this gate it would only be counted.
+        gates = {**scenario.gates, f"{SUCCEEDED}{{fault:{NO_FAULT}}}": [SUCCEEDED_RULE]}
+        scenario = msgspec.structs.replace(scenario, gates=gates)
+    return scenario
+
+
 def _check_limits(limits: Limits, where: str) -> None:
     if limits.money is not None and not limits.prices.input + limits.prices.output:
         raise ConfigError(where, "limits.money", "nothing has a price", "limits.prices, of a million tokens")
@@ -316,6 +388,8 @@ def check_promised(scenario: Scenario, contract: ContractFile, where: str) -> No
         problem = f"contract {contract.name} promises nothing of a message that comes while another turn is under way"
         hint = f"turn.concurrent in the contract ({', '.join(filter(None, get_args(Concurrent)))}), or no overlap"
         raise ConfigError(where, "overlap", problem, hint)
+    for place, steps in scenario.journeys:
+        check_journey_promised(steps, contract, where, place)
     for key in ("tokens", "money"):
         if getattr(scenario.limits, key) is not None and contract.usage is None:
             problem = f"contract {contract.name} does not say where frames tell how many tokens were used"

@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
-from loadtests import limits, prompts, retry, scenario, workload
+from loadtests import journey, limits, prompts, retry, scenario, workload
 from loadtests.contract import schema
 from loadtests.remarks import describe
 
 __all__ = ["PUBLISHED", "file_schema", "text"]
 
+#: a word of Python's, and so declared under another name
+AWAIT = "until the turn has shown a role, or `done`: until all that is under way has ended, and well"
 PUBLISHED = Path(__file__).with_name("scenario.schema.json")
 
 
@@ -21,7 +23,7 @@ def file_schema() -> dict[str, Any]:
     """Of files as they are written: a retry policy may be named there."""
     made = msgspec.json.schema(scenario.Scenario)
     records = made["$defs"]
-    describe(records, [scenario, workload, limits, prompts, retry, schema])
+    describe(records, [scenario, workload, journey, limits, prompts, retry, schema])
     policy = records["Scenario"]["properties"]["retry"]
     keys = {key: policy.pop(key) for key in ("$ref", "allOf") if key in policy}
     policy["anyOf"] = [keys, {"enum": retry.names()}]
@@ -35,8 +37,17 @@ def file_schema() -> dict[str, Any]:
             "description": f"a file with {what}; its path from this file's folder",
         }
         whole.setdefault("allOf", []).append({"not": {"required": [key, f"{key}_from"]}})
-    whole["required"].remove("prompts")
-    whole["anyOf"] = [{"required": ["prompts"]}, {"required": ["prompts_from"]}]
+    # Users may have something to say by their journeys alone.
+    whole["anyOf"] = [{"required": ["prompts_from"]}] + [
+        {"required": [key], "properties": {key: {"minItems": 1}}} for key in ("prompts", "journey", "mix")
+    ]
+    step = records["JourneyStep"]
+    step["minProperties"] = step["maxProperties"] = 1
+    for key, place in step["properties"].items():
+        about = {"description": place["description"]} if "description" in place else {}
+        choices = [one for one in place["anyOf"] if one != {"type": "null"}]
+        step["properties"][key] = {**about, **(choices[0] if len(choices) == 1 else {"anyOf": choices})}
+    step["properties"]["await"]["description"] = AWAIT
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Gauntlet scenario, format 1",

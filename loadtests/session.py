@@ -28,7 +28,7 @@ from loadtests.contract.prelude import MOST_TAKEN
 from loadtests.findings import Finding
 from loadtests.flight import FRAME_CAP_BYTES, KEPT_FRAMES, Expectation, Flight
 from loadtests.handshake import Handshake, json_of
-from loadtests.history import NODE_LABEL, UNKNOWN_TURN, VERSION_LABEL, End, Flag, Parts, RowKind
+from loadtests.history import NODE_LABEL, UNKNOWN_TURN, VERSION_LABEL, End, Fate, Flag, Parts, RowKind
 from loadtests.retry import REFUSALS
 from loadtests.tracker import SessionTracker
 from loadtests.trail import ORDINAL_SHIFT
@@ -38,6 +38,7 @@ __all__ = ["Identity", "Record", "Session", "tag_of"]
 
 NS_PER_MS = 1_000_000
 OK, CUT_BY_STOP = End.OK, End.CUT_BY_STOP
+OURS = int(Flag.OURS)
 RECOVERED, ASSUMED_TURN, OTHER_STREAM = int(Flag.RECOVERED), int(Flag.ASSUMED_TURN), int(Flag.OTHER_STREAM)
 EVENT, SEND, END = int(RowKind.EVENT), int(RowKind.SEND), int(RowKind.END)  # an enum's member costs more than its row
 STANDING_FLAGS = {
@@ -96,10 +97,10 @@ class Session:
         "_answer_type", "_cohort", "_content", "_dated", "_deadline_ns", "_decode", "_findings_at_end",
         "_handshake", "_heeds", "_intern", "_known", "_labels", "_late", "_mark", "_message_prefix", "_met",
         "_next_stream", "_node", "_nonce", "_number", "_own_tag", "_pinged_ns", "_pong", "_put",
-        "_put_ordinary", "_reads", "_replies", "_roles", "_said_ns", "_slowest_ns", "_thread", "_trails",
+        "_put_ordinary", "_reads", "_replies", "_roles", "_said_ns", "_slowest_ns", "_threads", "_trails",
         "_turn_prefix", "_usage", "_versions", "connection", "contract", "dialled_ns", "emit", "expects_answer",
         "findings", "flight", "flights", "heard", "identity", "last_end", "open", "outbox", "ready", "record",
-        "stream", "tag", "tracker", "turns", "wake", "wall",
+        "stream", "tag", "thread", "tracker", "turns", "wake", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -123,7 +124,10 @@ class Session:
         self._nonce = identity.nonce.encode()
         self._own_tag = tag.encode()
         self._turn_prefix, self._message_prefix = f"run_{tag}t", f"msg_{tag}t"
-        self._thread, self._mark = f"thread_{tag}", f" [{tag}]"
+        self._mark = f" [{tag}]"
+        #: the thread that new turns go on; and how many there were
+        self.thread = f"thread_{tag}"
+        self._threads = 1
         self._dated = "now" in contract.message.names
         self._deadline_ns = contract.file.turn.deadline_ms * NS_PER_MS
         self.outbox: list[bytes] = []
@@ -134,7 +138,7 @@ class Session:
         self.flights: dict[int, Flight] = {}
         #: the latest of them
         self.flight: Flight | None = None
-        self._handshake = Handshake(contract, wall, {"thread": self._thread, "token": token}, learn)
+        self._handshake = Handshake(contract, wall, {"thread": self.thread, "token": token}, learn)
         self._said_ns = 0
         #: since when the answer to a ping is awaited; and it was overdue when last looked at
         self._pinged_ns, self._late = 0, False
@@ -308,7 +312,7 @@ class Session:
                 self._answered(raw, at_ns)
         if flight is not None:
             if self._roles[index] != OTHER:
-                flight.events += 1
+                self._shown(flight)
             if len(flight.frames) < KEPT_FRAMES and size <= FRAME_CAP_BYTES:
                 flight.frames.append((number, at_ns, raw, size))
             else:
@@ -320,6 +324,12 @@ class Session:
             record.keep(self._number, turn, number, at_ns, "in", raw)
         if kind in self._heeds:
             self._heed(kind)
+
+    def _shown(self, flight: Flight) -> None:
+        flight.events += 1
+        if flight.awaited and flight.turn.seen & flight.awaited:
+            flight.awaited = 0
+            self.wake()
 
     def _meet(self, names: tuple[str, str | None, str | None], index: int, raw: int, agent: int, tool: int) -> None:
         """Remember what the names of an ordinary event come to."""
@@ -452,7 +462,7 @@ class Session:
     def _told(self) -> dict[str, Any]:
         """What templates that belong to no turn may say."""
         names = dict.fromkeys(self.contract.taken, "")
-        return {**names, "thread": self._thread, "now": self.wall(), "stream": self.stream, **self.values}
+        return {**names, "thread": self.thread, "now": self.wall(), "stream": self.stream, **self.values}
 
     def _welcomed(self, raw: bytes, at_ns: int) -> None:
         resume, where = self.contract.file.resume, self.contract.file.handshake.node
@@ -503,8 +513,10 @@ class Session:
 
     # Turns
 
-    def begin(self, intended_ns: int, content: str, at_ns: int, expect: Expectation | None = None) -> None:
-        """Put a new turn's message into the outbox, to be sent at once.
+    def begin(
+        self, intended_ns: int, content: str, at_ns: int, expect: Expectation | None = None, step: int = 0
+    ) -> Flight:  # fmt: skip
+        """Put a new turn's message into the outbox, to be sent at once. ``step``: of a journey, from 1.
 
         Its row is written before the bytes leave, so that no answer can overtake it.
         """
@@ -512,7 +524,7 @@ class Session:
         turn_id = f"{self._turn_prefix}{number}"
         values = {
             "content": content + self._mark,
-            "thread": self._thread,
+            "thread": self.thread,
             "turn": turn_id,
             "message": f"{self._message_prefix}{number}",
             "now": self.wall() if self._dated else "",
@@ -523,15 +535,34 @@ class Session:
         flight = Flight(number, turn_id, intended_ns, at_ns, message, expect)
         flight.who = Parts.pack_who(self._number, self.connection, number)
         flight.behind = bool(self.flights)
+        flight.thread = self.thread
         self.flight = self.flights[number] = flight
         self._said_ns = at_ns
         row = self._put(
-            SEND, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, 0, 0, self._labels, 0,
+            SEND, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, step, 0, self._labels, 0,
             intended_ns, at_ns, at_ns, -1, 0,
         )  # fmt: skip
         flight.frames.append((row, at_ns, message, len(message)))
         flight.turn = self.tracker.sent(row, number)
         self.outbox.append(message)
+        return flight
+
+    def watch(self, flight: Flight, events: int) -> None:
+        """Wake when a turn shows any of these events (bits); whoever is woken asks ``flight.turn.seen``."""
+        flight.turn.leave()  # on a known way nobody looks at what is seen
+        flight.awaited = events
+
+    def switch(self, *, first: bool = False) -> None:
+        """New turns go on a new thread, or on the session's first one."""
+        self.thread = f"thread_{self.tag}"
+        if not first:
+            self._threads += 1
+            self.thread += f"n{self._threads}"
+
+    def part(self) -> None:
+        """The user is about to leave by itself: what becomes of the turns under way is its own doing."""
+        for flight in self.flights.values():
+            flight.left = True
 
     def cancel(self, at_ns: int) -> None:
         """Ask for the latest turn to be stopped, if the contract says how."""
@@ -543,6 +574,8 @@ class Session:
         self.tracker.cancelled(row, flight.number)
         message_id = f"{self._message_prefix}{flight.number}"
         values = {**self._told(), "turn": flight.turn_id, "message": message_id, "content": ""}
+        if "thread" not in self.values:
+            values["thread"] = flight.thread
         message = template.render(values)
         flight.frames.append((row, at_ns, message, len(message)))
         self.outbox.append(message)
@@ -576,9 +609,16 @@ class Session:
             if number in {0, flight.number}:
                 self._end(flight, at_ns, end)
 
-    def dropped(self, intended_ns: int, at_ns: int, reason: str) -> None:
-        """A planned turn that is not sent."""
-        self._row(RowKind.DROP, at_ns, intended=intended_ns, text=reason)
+    def dropped(self, intended_ns: int, at_ns: int, reason: str, step: int = 0, *, over: bool = False) -> None:
+        """A planned turn that is not sent. ``step``: of a journey, from 1; ``over``: the journey was, before it came to that."""
+        self._row(RowKind.DROP, at_ns, intended=intended_ns, text=reason, code=step, flags=Flag.OURS if over else 0)
+
+    def travelled(self, intended_ns: int, began_ns: int, at_ns: int, fate: Fate, step: int = -1, why: str = "") -> None:
+        """A journey is over. ``began_ns`` 0: it never began; ``step``: that failed, from 1; -1: none."""
+        self.record.row(
+            int(RowKind.JOURNEY), self._cohort, 0, 0, 0, self._number, self.connection, 0, 0, 0, 0, 0, -1, int(fate), 0, self._labels,
+            self.record.intern(why) if why else 0, intended_ns, began_ns, at_ns, step, 0,
+        )  # fmt: skip
 
     def stop(self, at_ns: int) -> None:
         """The session is over; settles what is open."""
@@ -591,8 +631,8 @@ class Session:
         number = flight.number
         used_in, used_out = self._used(last) if last and self._usage is not None else (-1, 0)
         self._put(
-            END, self._cohort, 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, end, 0, self._labels, 0,
-            flight.intended, flight.sent, at_ns, used_in, used_out,
+            END, self._cohort, OURS if flight.left else 0, 0, 0, self._number, self.connection, number, 0, 0, 0, 0, -1, end, 0,
+            self._labels, 0, flight.intended, flight.sent, at_ns, used_in, used_out,
         )  # fmt: skip
         tracker = self.tracker
         tracker.ended(number, end)
@@ -608,6 +648,7 @@ class Session:
             for i, (row, frame_at, raw, size) in enumerate([*flight.frames, *(flight.tail or ())]):
                 direction = "out" if i == 0 or raw is flight.message else "in"
                 self.record.keep(self._number, number, row, frame_at, direction, raw, size)
+        flight.end = end
         del self.flights[number]
         self._content.forget(number)
         if self.flight is flight:

@@ -53,6 +53,8 @@ class ChatUser(User):
         self._process: LoadProcess = self.environment.gauntlet
         self._number, self._chat = self._process.chat()
         self._prompter = self._process.prompter(self._number, self.prompts)
+        if self.prompts or type(self).content is not ChatUser.content:
+            self._chat.conversation.travel = self._chat.conversation.not_begun = None  # it says what it wants to say
         if self._process.has_listeners:
             self._chat.conversation.on_turn = self._process.fire_turn
 

@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from loadtests.journey import JourneyStep
+
 __all__ = ["Arrivals", "Kind", "Level", "Levels", "Range", "kinds_of"]
 
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -54,6 +56,8 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     think_ms: Range | None = None
     #: false: they stay connected and say nothing
     talks: bool = True
+    #: what each of them does in the place of single turns; an empty list: single turns, whatever the others do
+    journey: list[JourneyStep] | None = None
     #: how long they stay connected before they say goodbye and come back by a new connection, uniform between two bounds
     stay_s: Range | None = None
     #: how long they are away in between

@@ -9,7 +9,7 @@ from typing import Literal
 
 from loadtests.history import End
 
-__all__ = ["BY_CLIENT", "CENSORED", "ENDINGS", "FAILED", "GOOD", "LEFT_OUT", "UNENDED", "Ending", "counting_as"]
+__all__ = ["BY_CLIENT", "CENSORED", "ENDINGS", "FAILED", "GOOD", "LEFT", "LEFT_OUT", "UNENDED", "Ending", "counting_as"]
 
 Counted = Literal["ok", "failed", "censored"]
 
@@ -23,6 +23,8 @@ class Ending:
     said: bool = True
 
 
+#: what a turn is called whose user's own journey has cut it, however it ended: neither good nor bad
+LEFT = "left"
 ENDINGS: dict[End, Ending] = {
     End.OK: Ending("ok", "ok"),
     End.FAILED: Ending("failed", "failed"),
@@ -46,8 +48,9 @@ def counting_as(counted: Counted) -> tuple[str, ...]:
 #: the turn was answered, and not with a failure
 GOOD = counting_as("ok")
 FAILED = counting_as("failed")
-#: neither good nor bad; a quota, a cancelled turn and a second one refused as promised say nothing of a turn's success
-LEFT_OUT = counting_as("censored")
+#: neither good nor bad; a quota, a cancelled turn and a second one refused as promised say nothing of a turn's success, and one that
+#: its user's own journey has cut says nothing of times either
+LEFT_OUT = (*counting_as("censored"), LEFT)
 #: ends that the client made itself
 BY_CLIENT = tuple(end for end, one in ENDINGS.items() if not one.said)
 #: of those, neither good nor bad: the run ended first, or a fault may have swallowed the message

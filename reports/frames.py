@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loadtests.history import COHORTS, Flag, RowKind, Window, attribute, phase_at
+from loadtests.history import COHORTS, Fate, Flag, RowKind, Window, attribute, phase_at
 from loadtests.rundir import RunData
 from loadtests.workload import kinds_of
-from reports.endings import ENDINGS
+from reports.endings import ENDINGS, LEFT
 from reports.recovery import Recovery
 from reports.replay import of_own_turns
 from reports.streams import with_chunks
 
 __all__ = [
-    "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "kinds_in", "outages_frame", "phases_of", "turns_frame",
+    "ENDED", "OUTCOMES", "connections_frame", "events_frame", "health_frame", "journeys_frame",
+    "kinds_in", "outages_frame", "phases_of", "turns_frame",
 ]  # fmt: skip
 
 OUTCOMES = {end: one.name for end, one in ENDINGS.items()}
@@ -83,6 +84,7 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
             "turn": sends["turn"].astype(np.int64),
             "cohort": [COHORTS[c] for c in sends["cohort"]],
             "kind": kinds_in(data, sends["session"].tolist()),
+            "step": sends["code"].astype(np.int64),
             "intended": sends["intended"],
             "sent": sends["received"],
         }
@@ -93,11 +95,13 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
             "turn": ends["turn"].astype(np.int64),
             "end": ends["received"],
             "code": ends["code"],
+            "left": (ends["flags"] & Flag.OURS) > 0,
         }
     ).drop_duplicates(["session", "turn"])
     frame = frame.merge(over, on=["session", "turn"], how="left")
     last_ns = int(rows["received"].max(initial=data.start_ns))
     frame["outcome"] = frame["code"].map({int(k): v for k, v in OUTCOMES.items()}).fillna("cut")
+    frame.loc[frame.pop("left").eq(other=True), "outcome"] = LEFT
     frame["end"] = frame["end"].fillna(last_ns).astype(np.int64)
     frame = with_chunks(_with_events(frame, data), data)
     grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
@@ -115,6 +119,37 @@ def turns_frame(data: RunData, windows: list[Window], phases: list[tuple[str, in
     for column in ("intended", "sent", "end"):
         frame[f"{column}_s"] = (frame.pop(column) - data.start_ns) / NS_PER_S
     return frame.drop(columns="code")
+
+
+def journeys_frame(data: RunData, windows: list[Window], phases: list[tuple[str, int, int]]) -> pd.DataFrame:
+    """One row a journey: how it went (``fate``), the step that failed and why, and how long it took from when it was meant, in ms."""
+    rows = data.rows[data.rows["kind"] == RowKind.JOURNEY]
+    fates = {int(fate): fate.name.lower().replace("_", "-") for fate in Fate}
+    cohorts = [COHORTS[c] for c in rows["cohort"]]
+    grace_ns = data.contract.file.turn.recovery_ms * 1_000_000
+    whens = [
+        attribute(a, b, c, windows, grace_ns)
+        for a, b, c in zip(rows["intended"], rows["received"], cohorts, strict=True)
+    ]
+    phase_of_window = {window.id: window.phase for window in windows}
+    return pd.DataFrame(
+        {
+            "session": rows["session"].astype(np.int64),
+            "cohort": cohorts,
+            "kind": kinds_in(data, rows["session"].tolist()),
+            "fate": [fates.get(int(code), "") for code in rows["code"]],
+            "step": rows["cursor"].astype(np.int64),
+            "why": [data.strings[text] for text in rows["text"]],
+            "place": [when.place for when in whens],
+            "fault": [when.id for when in whens],
+            "phase": [
+                phase_of_window[when.id] if when.place == "during" else phase_at(int(at), phases)
+                for when, at in zip(whens, rows["intended"], strict=True)
+            ],
+            "intended_s": (rows["intended"] - data.start_ns) / NS_PER_S,
+            "total_ms": (rows["received"] - rows["intended"]) / NS_PER_MS,
+        }
+    )
 
 
 def _with_events(frame: pd.DataFrame, data: RunData) -> pd.DataFrame:

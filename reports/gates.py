@@ -27,6 +27,11 @@ __all__ = ["Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
 #: answers without all that a whole one shows; what they lack is no latency
 PARTIAL = tuple(name for name in GOOD if name != "ok")
 HIT = ("during", "grace")
+MOST_STEPS = 3
+JOURNEYS = ("journey.success", "journey.total")
+#: fates of journeys, and those of them that say something
+DONE = "done"
+DECIDED = (DONE, "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,9 @@ class Measured:
     closed: bool = False
     #: whether the contract demands a content event of every turn that ends well
     demands_stream: bool = False
+    #: ``reports.frames.journeys_frame``; of a scenario without journeys it is empty
+    journeys: pd.DataFrame = field(default_factory=pd.DataFrame)
+    has_journeys: bool = False
 
 
 def percentile(values: np.ndarray[Any, Any], share: float) -> float | None:
@@ -93,6 +101,9 @@ def _latencies(gate: Gate, measured: Measured) -> pd.Series:
     if name == "recovery.session":
         frame = _select(measured.outages[~measured.outages["censored"]], gate, measured)
         return (frame["recovery_s"] * 1000).fillna(np.inf)
+    if name == "journey.total":
+        frame = _journeys(gate, measured)
+        return frame["total_ms"].where(frame["fate"] == DONE).fillna(np.inf)
     if name in STREAM:
         frame = measured.gaps() if name == "stream.gap" else measured.turns
         return streams.samples(name, _select(frame, gate, measured), demanded=measured.demands_stream)
@@ -112,10 +123,17 @@ def _decided(gate: Gate, measured: Measured) -> pd.DataFrame:
     return _select(measured.turns[~measured.turns["outcome"].isin(LEFT_OUT)], gate, measured)
 
 
+def _journeys(gate: Gate, measured: Measured) -> pd.DataFrame:
+    """Those that were decided."""
+    return _select(measured.journeys[measured.journeys["fate"].isin(DECIDED)], gate, measured)
+
+
 def _shares(gate: Gate, measured: Measured) -> pd.Series:
     """True where a sample is good."""
     if gate.selector.name == "arrivals.achieved":
         return _select(measured.planned, gate, measured)["sent"].astype(bool)
+    if gate.selector.name == "journey.success":
+        return _journeys(gate, measured)["fate"] == DONE
     return _decided(gate, measured)["outcome"].isin(GOOD)
 
 
@@ -129,6 +147,8 @@ def _not_checked(gate: Gate, measured: Measured) -> str:
         return f"this run has no fault {fault}"
     if gate.selector.name == "arrivals.achieved" and measured.closed:
         return "users of a closed workload plan no arrivals"
+    if gate.selector.name in JOURNEYS and not measured.has_journeys:
+        return "this scenario has no journeys"
     if gate.selector.name == "recovery.session" and not measured.cuts:
         return "no fault of this run cuts connections"
     return ""
@@ -149,12 +169,14 @@ def judge_gate(gate: Gate, measured: Measured) -> GateResult:
         good = _shares(gate, measured)
         samples, bad = len(good), int((~good).sum())
         observed = (samples - bad) / samples if samples else None
-    of_turns = gate.selector.name not in {"connect.ready", "recovery.session", "arrivals.achieved"}
+    of_turns = gate.selector.name not in {"connect.ready", "recovery.session", "arrivals.achieved", *JOURNEYS}
     quota = measured.quota if of_turns else ""
     if not samples:
         return _result(gate, None, 0, 0, None, "unknown", quota or "no samples")
     interval = bounds(bad, samples)
     verdict, reason = _decide(gate, bad, samples, interval)
+    if reason and gate.selector.name in JOURNEYS and (why := _why(gate, measured)):
+        reason = f"{reason}; {why}"
     recovery = gate.selector.name == "recovery.session"
     if measured.unfit and (gate.unit != "share" or gate.selector.name == "arrivals.achieved"):
         verdict, reason = "unknown", f"the generator was the bottleneck: {measured.unfit}"
@@ -163,6 +185,15 @@ def judge_gate(gate: Gate, measured: Measured) -> GateResult:
     elif measured.unproven and recovery and verdict == "pass":
         verdict, reason = "unknown", measured.unproven
     return _result(gate, observed, samples, bad, interval, verdict, reason)
+
+
+def _why(gate: Gate, measured: Measured) -> str:
+    """At which steps journeys failed, the most frequent first; empty: none did."""
+    journeys = _journeys(gate, measured)
+    counts = journeys["why"][journeys["fate"] != DONE].value_counts()
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], str(one[0])))
+    more = f", and {len(ordered) - MOST_STEPS} more" if len(ordered) > MOST_STEPS else ""
+    return ", ".join(f"{count} times {why}" for why, count in ordered[:MOST_STEPS]) + more
 
 
 def _decide(gate: Gate, bad: int, samples: int, interval: tuple[float, float]) -> tuple[GateVerdict, str]:

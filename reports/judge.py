@@ -23,7 +23,7 @@ from reports.checkers import declares_client
 from reports.eventlines import event_lines
 from reports.evidence import compared
 from reports.faultlines import fault_results
-from reports.frames import connections_frame, health_frame, outages_frame, phases_of, turns_frame
+from reports.frames import connections_frame, health_frame, journeys_frame, outages_frame, phases_of, turns_frame
 from reports.gates import Measured, judge_gate
 from reports.generator import generator_health
 from reports.hypothesis import expected_reconnects, experiment_result
@@ -74,12 +74,14 @@ def judge(path: Path, contract_name: str | None = None, gates_file: Path | None 
     )  # fmt: skip
     assessed = assess(data.contract, data.rows, data.strings, setting, replayed)
     checks, outages = assessed.checks, outages_frame(assessed.recovered, connections, data)
+    journeys = journeys_frame(data, windows, phases)
     measured = Measured(
         turns=turns, connections=connections, outages=outages, planned=planned,
         findings={check.id: check.violations for check in checks}, phases=frozenset(name for name, _, _ in phases),
         cohorts=frozenset(turns["cohort"]), cuts=assessed.evidence.cuts, faults={window.id: window.kind for window in windows},
         unfit=setting.unfit, unproven=setting.unproven, quota=assessed.quota, gaps=lambda: gaps_frame(data, turns),
         closed=data.scenario.arrivals.model == "closed", demands_stream=any(rule.role == "content" for rule in data.contract.demanded),
+        journeys=journeys, has_journeys=bool(data.scenario.journeys),
     )  # fmt: skip
     results = tuple(judge_gate(gate, measured) for gate in gates)
     verdict = merge(checks, results, assessed.quota, declares_client=declares_client(assessed.evidence))

@@ -225,7 +225,7 @@ class _Worker:
             tracker.claim(row, at_ns, bool(flags & Flag.RESUMED), rest[-2], self._asked.get(tracker.session, -1))
 
     def _end(
-        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, turn: int, _flags: int, code: int, *rest: int
+        self, tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, turn: int, flags: int, code: int, *rest: int
     ) -> None:  # fmt: skip
         result = self._result
         result.ends[code] += 1
@@ -236,10 +236,15 @@ class _Worker:
             result.begun += seen > 0 and code not in CENSORED
             result.unheard += code not in BY_CLIENT and not heard.ended
         account.ended(turn, at_ns)
-        result.steadiness.add(row, account.cohort, rest[-1], at_ns, code)
+        if not flags & Flag.OURS:  # whose user was away of its own will says nothing of how turns go
+            result.steadiness.add(row, account.cohort, rest[-1], at_ns, code)
         tracker.ended(turn, code)
 
-    def _drop(self, _tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, *rest: int) -> None:
+    def _drop(
+        self, _tracker: SessionTracker, account: ClientAccount, row: int, at_ns: int, _turn: int, flags: int, *rest: int
+    ) -> None:  # fmt: skip
+        if flags & Flag.OURS:
+            return  # the journey was over before it, and why is counted there
         account.dropped(rest[-1])
         self._result.steadiness.add(row, account.cohort, rest[-1], at_ns, DROPPED)
 

@@ -13,6 +13,7 @@ from loadtests import arrivals
 from loadtests.cohorts import size
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.planning import FORMS
+from loadtests.journey import in_words
 from loadtests.metrics import NO_FAULT, Gate
 from loadtests.scenario import Phase, Scenario
 from loadtests.workload import kinds_of
@@ -63,6 +64,8 @@ def _absent(gate: Gate, prepared: Prepared) -> str:
         return "this run has no such fault"
     if gate.selector.name == "arrivals.achieved" and prepared.scenario.arrivals.model == "closed":
         return "users of a closed workload plan no arrivals"
+    if gate.selector.name.startswith("journey.") and not prepared.scenario.journeys:
+        return "this scenario has no journeys"
     if gate.selector.name == "recovery.session" and not any(window.fault.disconnects for window in windows):
         return "no fault cuts connections"
     return ""
@@ -89,6 +92,8 @@ def _samples(gate: Gate, prepared: Prepared, turns: int | None) -> int | None:
         return sum(w.fault.disconnects for w in named) * size(users, prepared.scenario.treated_share)
     if turns is None:
         return None
+    if gate.selector.name.startswith("journey.") or gate.selector.name == "arrivals.achieved":
+        turns = _arrivals(prepared, journeys=gate.selector.name.startswith("journey."))
     share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved") * _share_of_kind(
         labels, prepared
     )
@@ -125,7 +130,24 @@ def _turns(prepared: Prepared) -> int | None:
     """How many are planned; None: whoever thinks after each answer sends as the backend lets them."""
     if prepared.scenario.arrivals.model == "closed":
         return None
-    return sum(1 for _ in arrivals.planned(prepared.scenario, prepared.options.seed))
+    return arrivals.turns(prepared.scenario, prepared.options.seed)
+
+
+def _arrivals(prepared: Prepared, *, journeys: bool) -> int:
+    """How many are planned; ``journeys``: of users who have one."""
+    one, seed = prepared.scenario, prepared.options.seed
+    kinds = kinds_of(seed, one.users, one.mix)
+    return sum(not journeys or bool(one.journey_of(kinds[user])) for _, user in arrivals.planned(one, seed))
+
+
+def _journeys(scenario: Scenario) -> list[str]:
+    """What users do each time, step by step."""
+    found = []
+    for place, steps in scenario.journeys:
+        whose = "" if place == "journey" else f" of {scenario.mix[int(place[4 : place.index(']')])].name}"
+        found.append(f"journey{whose}")
+        found += [f"  {number:>3}  {in_words(step)}" for number, step in enumerate(steps, 1)]
+    return found
 
 
 def _how_often(scenario: Scenario, turns: int | None) -> str:
@@ -221,6 +243,8 @@ def describe(prepared: Prepared) -> str:
         lines.append("chaos     none")
     if p.experiment is not None:
         lines.append(f"test      {p.experiment.name}, {options.form or FORMS[0]} form: {p.experiment.hypothesis}")
+    if s.journeys:
+        lines += ["", *_journeys(s)]
     lines += ["", "phases"]
     at = 0.0
     for phase in s.phases:

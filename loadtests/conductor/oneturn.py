@@ -11,7 +11,7 @@ from rich.text import Text
 
 from loadtests.errors import ConfigError
 from loadtests.findings import Finding
-from loadtests.history import COHORTS, OUTCOMES, End, Flag, RowKind, attribute
+from loadtests.history import COHORTS, OUTCOMES, End, Fate, Flag, RowKind, attribute
 from loadtests.plaintext import printable
 from loadtests.rundir import RunData, frames, read_run, windows_of
 
@@ -156,6 +156,8 @@ def _what(data: RunData, row: np.void) -> str:
         return f"claim: {'resumed' if flags & Flag.RESUMED else 'lost'}, head {row['cursor']}"
     if kind is RowKind.ASK:
         return f"resume asked after #{row['cursor']}"
+    if kind is RowKind.JOURNEY:
+        return f"journey: {Fate(int(row['code'])).name.lower().replace('_', ' ')} {data.strings[row['text']]}".rstrip()
     return kind.name.lower()
 
 

@@ -18,6 +18,7 @@ from loadtests.contract.compile import Contract
 from loadtests.dial import Target, tls_context
 from loadtests.errors import ConfigError
 from loadtests.metrics import NO_FAULT, Gate, parse_gates
+from loadtests.outside import check_functions
 from loadtests.scenario import Overrides, Scenario
 from loadtests.tokens import Source
 
@@ -114,6 +115,7 @@ def prepare(options: RunOptions) -> Prepared:
     ours = _limited(options, Overrides(options.users, options.duration_s, options.chaos).apply(declared))
     compiled = contract.load(options.contract or _promised(options, declared))
     scenario.check_promised(ours, compiled.file, where)
+    check_functions(ours.functions, where)
     nodes = _nodes(options, experiment, source)
     if options.defect:
         _check_defect(options, nodes)
@@ -275,7 +277,7 @@ def _check_limited(target: Target, scenario: Scenario, seed: int) -> None:
     limits = scenario.limits
     if _is_loopback(target.address) or (limits.turns, limits.tokens, limits.money) != (None, None, None):
         return
-    turns = math.ceil(sum(1 for _ in arrivals.planned(scenario, seed)) * (1 + scenario.overlap.share))
+    turns = math.ceil(arrivals.turns(scenario, seed) * (1 + scenario.overlap.share))
     problem = f"{target.host} is not loopback, and the run has no limit of what it may cost"
     raise ConfigError("--target", "", problem, f"--max-turns {turns or 'N'}, or limits in the scenario")
 

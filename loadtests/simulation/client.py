@@ -64,7 +64,7 @@ class Client:
         self.messages_sent += 1
         wire.send(masked_text(message, self._rng.getrandbits(32).to_bytes(4, "big")))
 
-    def abort(self) -> None:
+    def abort(self, *, reset: bool = False) -> None:  # noqa: ARG002  # no test of the simulation tells one end from the other
         if self._wire is not None:
             self._wire.abort()
             self._wire = None

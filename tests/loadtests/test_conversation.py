@@ -131,7 +131,7 @@ class Wire:
             }
             self._frame(type=self._names[role], **ids, **more)
 
-    def abort(self) -> None:
+    def abort(self, *, reset: bool = False) -> None:
         self.is_open = False
 
     def cut(self, code: int = 1006) -> None:

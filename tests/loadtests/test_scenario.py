@@ -57,7 +57,7 @@ def test_a_file_is_read_with_defaults(tmp_path: Path) -> None:
     [
         ("users: 10", "users: 0", ["users", ">= 1"]),
         ("users: 10", "usres: 10", ["usres", "did you mean 'users'?"]),
-        ("prompts: [hello]", "prompts: []", ["prompts", "length >= 1"]),
+        ("prompts: [hello]", "prompts: []", ["prompts", "is missing, or empty"]),
         (", s: 10", ", s: 0", ["phases[0].s", "> 0"]),
         (", s: 10", ", s: ten", ["phases[0].s", "`float`", "`str`"]),
         ("{name: steady, s: 10}", "{name: steady, s: 10, fualt: {}}", ["phases[", "fualt", "did you mean 'fault'?"]),
