@@ -77,7 +77,9 @@ class Expectation:
 class Prompter:
     """One user's messages, the same for the same seed and user."""
 
-    __slots__ = ("_asked", "_cancel", "_dice", "_overlap", "_person", "_prompts", "_thread", "_user", "_words")
+    __slots__ = (
+        "_asked", "_cancel", "_dice", "_elsewhere", "_overlap", "_person", "_prompts", "_thread", "_user", "_word",
+    )  # fmt: skip
 
     def __init__(
         self, prompts: Sequence[str | Prompt], seed: int, user: int, cancel: Interference, overlap: Interference,
@@ -124,7 +126,7 @@ class Prompter:
         """What is said from now on is said on another thread, where only what was told there is known."""
         words = self._elsewhere = self._elsewhere or {}
         words[self._thread] = self._word
-        self._thread, self._word = thread, words.pop(thread, None) or CodeWord()
+        self._thread, self._word = thread, words.pop(thread, CodeWord())
 
 
 def check(prompts: Sequence[str | Prompt], where: str, people: Sequence[Mapping[str, str]] = ()) -> None:
