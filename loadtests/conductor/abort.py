@@ -57,7 +57,8 @@ class Lookout:
         """Which limit of the last seconds is broken, and by how much; empty: none, or none is set."""
         self._look(now_ns)
         limits, recent = self._limits, self._recent
-        ends = recent[recent["kind"] == RowKind.END]
+        # What a user's own journey has cut is nobody's error.
+        ends = recent[(recent["kind"] == RowKind.END) & (recent["flags"] & int(Flag.OURS) == 0)]
         bad = ends[np.isin(ends["code"], BAD)]
         if limits.error_rate is not None:
             decided = int((~np.isin(ends["code"], LEFT_OUT)).sum())

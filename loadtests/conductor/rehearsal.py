@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loadtests import cohorts, retry
 from loadtests.conductor import selftest
 from loadtests.contract.compile import Contract
+from loadtests.journey import stated
 from loadtests.scenario import Scenario
 from loadtests.simulation import Plan, play
 from loadtests.simulation.faults import PlannedFault
@@ -100,5 +101,11 @@ class Rehearsal:
             turns=1 + int(plan.end_ms / (one.pace_ms * SHORTEST_GAP)), pace_ms=one.pace_ms, lasts_ms=plan.end_ms,
             policy=retry.declared(file.client, one.retry), conditions=Conditions(), habits=Habits(), faults=tuple(faults),
             cancel_share=one.cancel.share if file.cancel else 0.0, overlap_share=one.overlap.share if file.turn.concurrent else 0.0,
-            prompts=tuple(one.prompts), scene=one.name, defect=self.defect,
+            prompts=tuple(one.prompts) or _said(one), scene=one.name, defect=self.defect,
         )  # fmt: skip
+
+
+def _said(scenario: Scenario) -> tuple[str, ...]:
+    """What journeys say, in single turns: virtual time plays no steps."""
+    steps = [step for _, steps in scenario.journeys for step in steps if step.send is not None]
+    return tuple(stated(step).say for step in steps) or ("…",)

@@ -74,7 +74,7 @@ class Call(_Record, frozen=True):
 
     #: ``{token}`` and names taken before are replaced, here as in path, headers and body
     path: str
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Literal["GET", "POST", "PUT"] = "POST"
     headers: dict[str, str] = {}
     body: dict[str, Any] | None = None
     #: these answers are good ones

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from loadtests.arrivals import opened, paced, planned, talking, thinking
+from loadtests.arrivals import opened, paced, planned, talking, thinking, turns
+from loadtests.journey import JourneyStep
 from loadtests.scenario import Phase, Scenario
 from loadtests.workload import Arrivals, Kind, Levels, kinds_of
 
@@ -107,3 +108,13 @@ def test_an_open_plan_is_its_arrivals_and_a_closed_one_has_none() -> None:
     one = scene(arrivals=Arrivals(model="open", rate_per_s=30))
     assert list(planned(one, 3)) == list(opened(3, range(20), 30, "poisson", one.levels))
     assert list(planned(scene(arrivals=Arrivals(model="closed")), 3)) == []
+
+
+def test_a_journey_plans_as_many_turns_as_its_steps_send() -> None:
+    journey = [JourneyStep(send="a"), JourneyStep(awaits="done"), JourneyStep(send="b"), JourneyStep(python="m:f")]
+    mix = [Kind(name="travels", journey=journey), Kind(name="talks")]
+    kinds = kinds_of(3, 20, mix)
+    one = scene(mix=mix)
+    each = Counter(kinds[user] for _, user in planned(one, 3))
+    assert turns(scene(), 3) == sum(1 for _ in planned(scene(), 3))
+    assert turns(one, 3) == 2 * each[0] + each[1]

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from loadtests.chat import Chat
-from loadtests.conversation import Ask
+from loadtests.conversation import Ask, Failure, Fetch, Outcome, Run, Steps, Wait
 from loadtests.dial import Target
 from loadtests.door import Door
 from loadtests.history import COHORTS, End, RowKind
@@ -477,3 +477,29 @@ def test_nobody_is_hit_without_a_connection(bench: Bench) -> None:
         chat.look()
         chat.wake()
         chat.cut()
+
+
+def begun(what: Fetch | Run) -> Steps[Any]:
+    pending = yield what
+    while pending.result is None:
+        yield Wait(None)
+    return pending.result
+
+
+def test_a_function_that_blocks_its_thread_stops_nobody_else(bench: Bench) -> None:
+    chat, released = user(bench, 1), threading.Event()
+    gevent.spawn_later(0.05, released.set)  # never, if the hub stood still
+    assert chat._perform(begun(Run(lambda: released.wait(15)))) == Outcome(value=True)
+
+
+def test_whatever_a_function_raises_is_given_to_whoever_called_it(bench: Bench) -> None:
+    outcome = user(bench, 1)._perform(begun(Run(lambda: {}["nothing"])))
+    assert (outcome.value, type(outcome.error)) == (None, KeyError)
+
+
+def test_an_http_request_that_nobody_answers_is_a_failure_with_its_path(bench: Bench) -> None:
+    with closed_port() as port:
+        failure = user(bench, port)._perform(begun(Fetch("GET", "/threads", {}, None, 2.0)))
+    assert isinstance(failure, Failure)
+    assert failure.code < 0
+    assert failure.text.startswith("GET /threads: ")

@@ -301,3 +301,25 @@ def test_over_tls_the_certificates_are_read_once(tmp_path: Path, monkeypatch: py
         thread.join()
     assert values == {"ticket": "tick-1"}
     assert made == [{"cafile": str(authority.file)}]
+
+
+def test_any_other_call_goes_the_same_way_and_gives_what_was_answered_whatever_that_is(port: int) -> None:
+    Desk.answer = 404, "nothing hére".encode()
+    call = Call(path="/threads/{thread}", headers={"Authorization": "Bearer {token}"}, body={"of": "{thread}"})
+    assert door(port).fetch(call, {"thread": "a b"}, 5) == (404, "nothing hére")
+    path, host, authorization, body = Desk.asked[0]
+    assert (path, host, authorization, json.loads(body)) == (
+        "/threads/a%20b",
+        "chat.test:9",
+        f"Bearer {SECRET}",
+        {"of": "a b"},
+    )
+
+
+def test_any_other_call_without_an_answer_is_an_error_that_shows_no_token() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(DialError) as caught:
+            door(taken.getsockname()[1]).fetch(Call(path="/{token}", method="GET"), {}, 2)
+    assert caught.value.code < 0
+    assert SECRET not in caught.value.text

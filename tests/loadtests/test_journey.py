@@ -157,3 +157,12 @@ def test_nobody_waits_for_a_role_that_no_event_has() -> None:
 def test_the_reference_contract_promises_all_that_a_journey_can_ask_for() -> None:
     text = "[{send: x}, {send: y}, {await: content}, {cancel: {}}, {switch_thread: {}}]"
     check_journey_promised(steps_of(text), contract.load("reference").file, "mine.yaml", "journey")
+
+
+def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (found,) = (block for block in readme.split("```yaml\n")[1:] if block.startswith("journey:"))
+    example = yaml.safe_load(found.partition("```")[0])
+    one = loaded(tmp_path, **example, people=[{"name": "Ada"}])
+    assert {kind_of(step) for step in one.journey} == set(KINDS)
+    scenario.check_promised(one, contract.load("reference").file, "README.md")

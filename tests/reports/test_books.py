@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
-from loadtests.history import End, RowKind
+from loadtests.history import End, Fate, Flag, RowKind
+from loadtests.journey import JourneyStep
 from loadtests.rundir import RunData, read_run, windows_of
 from reports.books import books, planned_turns
 from reports.frames import OUTCOMES, phases_of, turns_frame
@@ -96,3 +98,43 @@ def test_reasons_for_dropped_messages_are_counted(tmp_path: Path) -> None:
     account = books_of(read_run(path))
     assert account.dropped_why == {"late by more than a pace": account.dropped}
     assert account.balanced
+
+
+def travelled(data: RunData) -> RunData:
+    """The same run as one of journeys: each turn is the first of two steps that send, and the second was dropped."""
+    steps = [JourneyStep(send="a"), JourneyStep(awaits="done"), JourneyStep(send="b")]
+    rows = data.rows.copy()
+    sends = rows["kind"] == RowKind.SEND
+    rows["code"][sends] = 1
+    drops, journeys = rows[sends].copy(), rows[sends].copy()
+    drops["kind"], drops["code"], drops["flags"], drops["turn"] = RowKind.DROP, 3, Flag.OURS, 0
+    journeys["kind"], journeys["code"], journeys["turn"] = RowKind.JOURNEY, Fate.FAILED, 0
+    scenario = msgspec.structs.replace(data.scenario, journey=steps)
+    return replace(data, rows=np.concatenate([rows, drops, journeys]), scenario=scenario)
+
+
+def test_each_step_of_each_journey_that_sends_is_accounted_for(data: RunData) -> None:
+    account = books_of(travelled(data))
+    assert account.balanced
+    assert (account.planned, account.sent, account.dropped) == (2 * account.sent, len(turns_of(data)), account.sent)
+
+
+@pytest.mark.parametrize("kind", [RowKind.SEND, RowKind.DROP, RowKind.JOURNEY])
+def test_whatever_is_missing_of_a_journey_unbalances_them(data: RunData, kind: RowKind) -> None:
+    whole = travelled(data)
+    first = int(np.flatnonzero(whole.rows["kind"] == kind)[0])
+    assert not books_of(replace(whole, rows=np.delete(whole.rows, first))).balanced
+
+
+def test_a_journey_that_was_begun_at_another_time_than_it_was_meant_for_unbalances_them(data: RunData) -> None:
+    whole = travelled(data)
+    rows = whole.rows.copy()
+    rows["intended"][np.flatnonzero(rows["kind"] == RowKind.JOURNEY)[0]] += 5_000_000
+    assert not books_of(replace(whole, rows=rows)).balanced
+
+
+def test_a_turn_that_its_user_s_journey_has_cut_is_left_out_however_it_ended(data: RunData) -> None:
+    rows = data.rows.copy()
+    rows["flags"][np.flatnonzero(rows["kind"] == RowKind.END)[:2]] = Flag.OURS
+    account = books_of(replace(data, rows=rows))
+    assert (account.balanced, account.outcomes["left"], account.censored) == (True, 2, 2)

@@ -342,3 +342,56 @@ def test_a_count_gate_counts(rule: str, count: int, verdict: str) -> None:
 def test_severity_and_rule_are_passed_on_as_written() -> None:
     result = judge_gate(gate("turn.total", "p(95) < 1s", "warn"), measured(turns([100.0] * 80)))
     assert (result.severity, result.rule, result.metric, result.unit) == ("warn", "p(95) < 1s", "turn.total", "ms")
+
+
+def journeys(*fates: str, **columns: Any) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {
+            "fate": fates,
+            "total_ms": 100.0,
+            "why": "",
+            "phase": "steady",
+            "place": "clear",
+            "fault": "",
+            "cohort": "control",
+        }
+    )
+    return frame.assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ("fates", "verdict", "samples", "bad"),
+    [
+        (("done",) * 100, "pass", 100, 0),
+        (("done",) * 60 + ("failed",) * 40, "fail", 100, 40),
+        (("done",) * 100 + ("cut", "not-begun", "our-error") * 50, "pass", 100, 0),
+        (("our-error",) * 100, "unknown", 0, 0),
+    ],
+)
+def test_journeys_that_were_decided_are_judged_and_no_others(
+    fates: tuple[str, ...], verdict: str, samples: int, bad: int
+) -> None:
+    seen = measured(journeys=journeys(*fates), has_journeys=True)
+    result = judge_gate(gate("journey.success", "rate>0.9"), seen)
+    assert (result.verdict, result.samples, result.bad) == (verdict, samples, bad)
+    latency = judge_gate(gate("journey.total", "p(90)<1000"), seen)
+    assert (latency.verdict, latency.samples, latency.bad) == (verdict, samples, bad)
+
+
+def test_a_gate_on_journeys_says_at_which_steps_they_failed_the_most_frequent_first() -> None:
+    why = ["late"] * 2 + ["lost"] * 5 + ["a", "b"]
+    seen = measured(journeys=journeys(*("failed",) * 9, why=why), has_journeys=True)
+    reason = judge_gate(gate("journey.success", "rate>0.9"), seen).reason
+    assert reason.endswith("; 5 times lost, 2 times late, 1 times a, and 1 more")
+
+
+def test_a_journey_that_a_fault_explains_is_no_sample_of_fault_none() -> None:
+    frame = pd.concat([journeys(*["done"] * 50), journeys(*["failed"] * 50, place="grace", fault="w1")])
+    seen = measured(journeys=frame, has_journeys=True, faults={"w1": "down"})
+    assert judge_gate(gate("journey.success{fault:none}", "rate>0.9"), seen).verdict == "pass"
+    assert judge_gate(gate("journey.success{fault:w1}", "rate>0.9"), seen).verdict == "fail"
+
+
+def test_without_journeys_a_gate_on_them_is_not_checked() -> None:
+    result = judge_gate(gate("journey.success", "rate>0.9"), measured())
+    assert (result.verdict, result.reason) == ("not-checked", "this scenario has no journeys")
