@@ -44,6 +44,8 @@ class Assignment(msgspec.Struct, frozen=True):
     listeners: dict[str, tuple[str, int]] = {}
     treated_share: float = 0.0
     workers: int = 1
+    #: number of this host's first load process among all of them
+    first: int = 0
     token_env: str = ""
     token_file: str = ""
     token_program: str = ""

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from loadtests.clocks import Alignment
 from loadtests.history import COHORTS, UNKNOWN_TURN, RowKind
 
-__all__ = ["account_of", "health_of", "journal_of", "manifest_of", "sane_rows", "start_of"]
+__all__ = ["account_of", "clocks_of", "health_of", "journal_of", "manifest_of", "sane_rows", "start_of"]
 
 T = TypeVar("T")
 MOST_NS = 1 << 61
@@ -37,6 +38,21 @@ class _Clock(msgspec.Struct):
     wall_ns: Nanoseconds
 
 
+class _Host(msgspec.Struct):
+    """One of several that made the load."""
+
+    name: str
+    workers: list[str]
+    delivered: bool
+    address: str = ""
+    wrote: dict[str, dict[str, Count]] = {}
+    clock: Alignment | None = None
+    late_ms: Count = 0
+    heard_rows: Count = 0
+    heard_turns: Count = 0
+    heard_s: float = 0.0
+
+
 class _Manifest(msgspec.Struct):
     """Only what the judge reads; everything else is for people."""
 
@@ -51,6 +67,7 @@ class _Manifest(msgspec.Struct):
     clock_end: _Clock | None = None
     labels: dict[str, str] = {}
     argv: list[str] = []
+    hosts: list[_Host] = []
 
 
 class _Account(msgspec.Struct):
@@ -120,6 +137,12 @@ def _whole(
 def manifest_of(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     """The manifest, or an empty one."""
     return _whole(data, _Manifest, "manifest.json", problems) or {}
+
+
+def clocks_of(manifest: dict[str, Any]) -> dict[str, Alignment]:
+    """By load process, where its host's clock is not the master's. ``manifest``: one that ``manifest_of`` has let through."""
+    hosts = msgspec.convert(manifest.get("hosts", []), list[_Host])
+    return {worker: host.clock for host in hosts if host.clock is not None for worker in host.workers}
 
 
 def account_of(data: dict[str, Any] | None, name: str, problems: list[str]) -> dict[str, Any] | None:

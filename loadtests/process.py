@@ -156,10 +156,14 @@ class LoadProcess:
             self.recorder.flush()
             (self._rows / f"{self.name}.done").write_text(str(time.monotonic_ns()))
 
-    def chat(self) -> tuple[int, Chat]:
-        """A new user: its number in the run, and its conversation."""
+    def chat(self) -> tuple[int, Chat] | None:
+        """A new user: its number in the run, and its conversation. None: all of ours are here; Locust was asked for so many that
+        each of its workers is given enough, whichever it gives one more.
+        """
         a = self.assignment
         number = self._made * a.workers + self.index if a.barrier else self.index * STRIDE + self._made
+        if a.barrier and number >= a.users:
+            return None
         self._made += 1
         cohort = self._cohort(number)
         token = None if self._tokens.changes else self._tokens.of(number)

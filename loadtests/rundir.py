@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from loadtests import contract, intake, scenario
+from loadtests.clocks import Alignment, shifted, shifted_record
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED
 from loadtests.errors import ConfigError
@@ -23,8 +24,10 @@ from loadtests.journal import read_journal
 from loadtests.manifest import read_manifest
 from loadtests.scenario import Scenario
 
-__all__ = ["RunData", "find_run", "frames", "read_run", "wedged", "windows_of"]
+__all__ = ["HOSTS", "RunData", "find_run", "frames", "read_run", "wedged", "windows_of"]
 
+#: the folder of the parts that other hosts have delivered, one folder each
+HOSTS = "hosts"
 Rows = np.ndarray[Any, np.dtype[Any]]
 _STRING_COLUMNS = ("raw", "agent", "tool", "labels", "text")
 
@@ -47,6 +50,15 @@ class RunData:
     #: what could not be read whole
     problems: list[str]
     start_ns: int
+    #: by load process, of hosts whose clock is not the master's; all times here are in the master's
+    clocks: Mapping[str, Alignment] = field(default_factory=dict)
+
+    def meant_ns(self, at_ns: int, user: int) -> int:
+        """When a user's load process takes a planned time for come: it goes by its own host's clock from the start on."""
+        clock = (
+            self.clocks.get(f"worker-{user % max(1, int(self.manifest.get('workers') or 1))}") if self.clocks else None
+        )
+        return at_ns if clock is None else clock.to_master(at_ns + clock.before.ahead_ns)
 
     def seconds(self, at_ns: int) -> float:
         """Seconds since the run's start."""
@@ -74,7 +86,8 @@ def read_run(path: Path, contract_name: str | None = None) -> RunData:
     own = contract.load(path / "contract.yaml")
     used = contract.load(contract_name) if contract_name else own
     own_scenario, _ = scenario.load(str(path / "scenario.yaml"))
-    rows, strings, workers, first_row, accounts = _read_rows(path / "rows", len(own.events), problems)
+    clocks = intake.clocks_of(manifest)
+    rows, strings, workers, first_row, accounts = _read_rows(path / "rows", len(own.events), problems, clocks)
     if used.digest != own.digest:
         _reclassify(rows, strings, own, used)
     start_ns = intake.start_of(_json_file(path / "start.json"), problems)
@@ -83,8 +96,19 @@ def read_run(path: Path, contract_name: str | None = None) -> RunData:
     return RunData(
         path=path, manifest=manifest, contract=used, scenario=own_scenario, rows=rows, strings=strings, workers=workers,
         first_row=first_row, accounts=accounts, journal=intake.journal_of(read_journal(path / "history.jsonl"), problems),
-        health=intake.health_of(read_journal(path / "health.jsonl"), problems), problems=problems, start_ns=start_ns,
+        health=_health(path, clocks, problems), problems=problems, start_ns=start_ns, clocks=clocks,
     )  # fmt: skip
+
+
+def _health(path: Path, clocks: Mapping[str, Alignment], problems: list[str]) -> list[dict[str, Any]]:
+    """Of all hosts, in the master's clock."""
+    records = read_journal(path / "health.jsonl")
+    for file in sorted((path / HOSTS).glob("*/health.jsonl")):
+        records += read_journal(file)
+    return [
+        shifted_record(record, clocks[record["worker"]]) if record["worker"] in clocks else record
+        for record in intake.health_of(records, problems)
+    ]
 
 
 def _json_file(path: Path) -> dict[str, Any] | None:
@@ -96,7 +120,7 @@ def _json_file(path: Path) -> dict[str, Any] | None:
 
 
 def _read_rows(
-    folder: Path, events: int, problems: list[str]
+    folder: Path, events: int, problems: list[str], clocks: Mapping[str, Alignment]
 ) -> tuple[Rows, list[str], list[str], list[int], dict[str, dict[str, Any] | None]]:
     strings, numbers = [""], {"": 0}
     parts: list[Rows] = []
@@ -117,6 +141,10 @@ def _read_rows(
             problems.append(f"{file.stem}.strings is not whole: {len(local) - 1} strings, {broken} of them unreadable")
         _renumber(rows, local, strings, numbers)
         rows = intake.sane_rows(rows, events, file.name, problems)
+        if file.stem in clocks:
+            rows = intake.sane_rows(
+                shifted(rows, clocks[file.stem]), events, f"{file.name}, by the master's clock,", problems
+            )
         parts.append(rows)
         workers.append(file.stem)
         first_row.append(total)
@@ -222,6 +250,7 @@ def windows_of(data: RunData) -> list[Window]:
 
 def frames(path: Path) -> Iterator[dict[str, Any]]:
     """Kept frames of all processes, with the worker's name added."""
+    clocks = intake.clocks_of(intake.manifest_of(read_manifest(path), []))
     for file in sorted((path / "rows").glob("*.frames")):
         for line in file.read_bytes().split(b"\n"):
             try:
@@ -229,4 +258,5 @@ def frames(path: Path) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
-                yield {**record, "worker": file.stem}
+                clock = clocks.get(file.stem)
+                yield {**(shifted_record(record, clock) if clock else record), "worker": file.stem}

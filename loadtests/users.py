@@ -51,7 +51,11 @@ class ChatUser(User):
         if self.environment.gauntlet is None:
             return  # the test could not start, and has said why
         self._process: LoadProcess = self.environment.gauntlet
-        self._number, self._chat = self._process.chat()
+        self._talks = False
+        if (made := self._process.chat()) is None:
+            return
+        self._number, self._chat = made
+        self._talks = True
         self._prompter = self._process.prompter(self._number, self.prompts)
         if self.prompts or type(self).content is not ChatUser.content:
             self._chat.conversation.travel = self._chat.conversation.not_begun = None  # it says what it wants to say
@@ -63,7 +67,8 @@ class ChatUser(User):
         """The user's only task; Locust ends it by ending the user."""
         if self.environment.gauntlet is None:
             raise StopUser
-        self.live()
+        if self._talks:
+            self.live()
         while True:
             gevent.sleep(3600)
 
@@ -74,7 +79,7 @@ class ChatUser(User):
         )
 
     def on_stop(self) -> None:
-        if self.environment.gauntlet is not None:
+        if self.environment.gauntlet is not None and self._talks:
             self._chat.cut()
 
 
@@ -150,7 +155,7 @@ def _test_start(environment: Any, **_: Any) -> None:
         if not path and not isinstance(runner, WorkerRunner):
             _write_plain_run(one)
         if not isinstance(runner, MasterRunner):
-            index = max(0, getattr(runner, "worker_index", 0))
+            index = one.first + max(0, getattr(runner, "worker_index", 0))
             environment.gauntlet = LoadProcess(one, environment, index)
     except GauntletError as error:
         log.error("%s", error)  # noqa: TRY400  # a sentence for the user, not a traceback

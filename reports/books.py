@@ -51,7 +51,7 @@ def planned_turns(data: RunData, turns: pd.DataFrame, phases: Phases) -> pd.Data
     out = []
     for at_ms, user in arrivals.planned(scenario, seed):
         at_ns = data.start_ns + int(at_ms * 1_000_000)
-        key = taker[user], round(data.seconds(at_ns) * 1e6)
+        key = taker[user], round(data.seconds(data.meant_ns(at_ns, user)) * 1e6)
         was_sent = sent_at[key] > 0
         sent_at[key] -= was_sent
         kind = scenario.mix[kinds[user]].name if scenario.mix else ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from loadtests.clocks import Alignment
 from loadtests.history import RowKind, Window
 from loadtests.manifest import scenario_digest
 from loadtests.rundir import RunData
@@ -32,6 +35,7 @@ def problems(data: RunData, windows: list[Window], books: Books, replayed: Repla
     if ran is not None and ran != scenario_digest(data.path):
         found.append("scenario.yaml is not the scenario that ran")
     found += _accounts(data, replayed, same_contract)
+    found += _hosts(data)
     if not books.balanced:
         found.append(
             f"the books do not balance: planned {books.planned}, sent {books.sent} + dropped {books.dropped}; "
@@ -90,6 +94,41 @@ def _accounts(data: RunData, replayed: Replayed, same_contract: bool) -> list[st
             again = replayed.counts.get(worker, Counter())
             if live != again:
                 found.append(f"{worker}: judged live {dict(live)}, from rows {dict(again)}")
+    return found
+
+
+def _hosts(data: RunData) -> list[str]:
+    """What each worker host said that it wrote, against what of it is judged; and whether its clock can be believed."""
+    found = []
+    ranges = dict(zip(data.workers, pairwise([*data.first_row, len(data.rows)]), strict=True))
+    for host in data.manifest.get("hosts", []):
+        name = f"{host['name']} ({host.get('address', '')})"
+        there = sum(last - first for worker in host["workers"] for first, last in [ranges.get(worker, (0, 0))])
+        if not host["delivered"]:
+            found.append(
+                f"{name} did not deliver its part: when last heard of, at {host.get('heard_s', 0):.1f} s, it had written "
+                f"{host.get('heard_rows', 0)} rows and sent {host.get('heard_turns', 0)} turns; {there} rows are here"
+            )
+            continue
+        for worker in host["workers"]:
+            wrote = Counter(dict(host.get("wrote", {}).get(worker, {})))
+            first, last = ranges.get(worker, (0, 0))
+            counts = np.bincount(data.rows["kind"][first:last], minlength=max(RowKind) + 1).tolist()
+            judged = Counter({RowKind(kind).name: count for kind, count in enumerate(counts) if count})
+            if wrote != judged:
+                short = {
+                    kind: (wrote[kind], judged[kind])
+                    for kind in sorted({*wrote, *judged})
+                    if wrote[kind] != judged[kind]
+                }
+                words = ", ".join(f"{kind} {theirs} there and {ours} here" for kind, (theirs, ours) in short.items())
+                found.append(f"{name}: not all rows of {worker} are judged: {words}")
+        if host.get("late_ms", 0):
+            found.append(f"{name} learned of the start {host['late_ms']} ms after it")
+        if host.get("clock") is None:
+            found.append(f"{name}: its clock was not read, so its times mean nothing here")
+        elif jump_ns := msgspec.convert(host["clock"], Alignment).jump_ns:
+            found.append(f"{name}: its clock jumped by {jump_ns / 1e6:.1f} ms against the master's")
     return found
 
 

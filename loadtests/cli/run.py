@@ -74,12 +74,23 @@ def run(
     max_turns: Annotated[
         int | None, typer.Option(help="No more than so many turns; asked for when the target is not loopback.")
     ] = None,
+    master: Annotated[
+        bool, typer.Option("--master", help="Conduct worker hosts; all make one run, judged here. Needs --workers.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="With --master: how many worker hosts to wait for.")] = 0,
+    bind: Annotated[str, typer.Option(help="With --master: ADDRESS[:PORT] where they find it; else loopback.")] = "",
+    worker: Annotated[
+        str, typer.Option(help="HOST[:PORT] of a master: make a part of the load, with the same options as there.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
 ) -> None:
     """Run a scenario against a backend, judge every event, write the page.
 
     Example: [bold]gauntlet run smoke[/bold], or [bold]gauntlet run smoke --target ws://127.0.0.1:8000/ws --no-chaos[/bold],
     or [bold]gauntlet run smoke --experiment flap --form short[/bold]
+
+    On several hosts, with one GAUNTLET_HOSTS_TOKEN in the environment of all: the same command with
+    [bold]--master --workers 2 --bind 10.0.0.1[/bold] on one, and with [bold]--worker 10.0.0.1[/bold] on the others.
 
     Exit: 0 GO, 99 NO-GO, 3 CANNOT SAY, 2 configuration or preflight, 1 crash, 130 interrupted.
     """
@@ -93,6 +104,7 @@ def run(
         toxiproxy_url=toxiproxy_url, allow_target=tuple(allow_target or ()), labels=_labels(label or []), ca=ca, resolve=resolve,
         sources=tuple(source or ()),
         out=out, web=web, defect=defect, nodes=nodes, max_turns=max_turns, experiment=experiment, form=form, dry_run=dry_run,
+        master=master, workers=workers, bind=bind, worker=worker,
     )  # fmt: skip
     with _Progress() as progress:
         code = conductor.run(options, progress.say, progress.show)

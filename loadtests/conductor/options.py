@@ -13,6 +13,7 @@ import msgspec
 
 from loadtests import arrivals, contract, descriptors, scenario
 from loadtests.cohorts import size
+from loadtests.conductor.hostoptions import check_hosts
 from loadtests.conductor.planning import before, faults_before, plan_of, with_experiment
 from loadtests.contract.compile import Contract
 from loadtests.dial import Target, tls_context
@@ -64,6 +65,12 @@ class RunOptions:
     max_turns: int | None = None
     experiment: str = ""
     form: str = ""
+    #: this host conducts a run of so many worker hosts, and makes no load itself; ``bind``: where they find it
+    master: bool = False
+    workers: int = 0
+    bind: str = ""
+    #: the master's address: this host makes a part of the load
+    worker: str = ""
     dry_run: bool = False
 
     @property
@@ -144,7 +151,10 @@ def prepare(options: RunOptions) -> Prepared:
     address = target.address if target is not None else LOOPBACK
     _check_sources(options.sources, address, chaos=bool(plan.windows) or experiment is not None)
     broken = bool(plan.windows) or experiment is not None
-    descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
+    if options.master or options.worker or options.workers or options.bind:
+        check_hosts(options, chaos=broken)
+    else:
+        descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
     options.tokens.check(ours.users + (1 if broken else 0))  # the canaries have one of their own
     if target is not None:
         tls_context(target.scheme, options.ca)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -17,23 +17,36 @@ from loadtests.conductor.planning import FORMS
 if TYPE_CHECKING:
     from chaos.plan import Plan
 
-__all__ = ["Papers", "acts_of", "windows_of"]
+__all__ = ["Papers", "Part", "acts_of", "windows_of"]
+
+
+class Part(NamedTuple):
+    """Of all load processes of a run: its nonce, the number of the first one here, and how many there are everywhere."""
+
+    nonce: str
+    first: int
+    workers: int
 
 
 class Papers:
-    """The same run, written down for others. ``url``: where its target listens."""
+    """The same run, written down for others. ``url``: where its target listens. ``part``: which of a run on several hosts."""
 
-    def __init__(self, prepared: Prepared, run_dir: Path, url: str) -> None:
+    def __init__(self, prepared: Prepared, run_dir: Path, url: str, part: Part | None = None) -> None:
         self._p, self._dir, self._url = prepared, run_dir, url
-        self._nonce = manifest.new_nonce()
+        self._part = part or Part(manifest.new_nonce(), 0, prepared.options.processes)
+
+    @property
+    def nonce(self) -> str:
+        """Marks every id of the run."""
+        return self._part.nonce
 
     def assign(self, listeners: Mapping[str, tuple[str, int]]) -> None:
         """For the load processes; for the preflight, without listeners."""
         p, options = self._p, self._p.options
         one = assignment.Assignment(
-            run_dir=str(self._dir), nonce=self._nonce, seed=options.seed, contract=str(self._dir / "contract.yaml"),
+            run_dir=str(self._dir), nonce=self.nonce, seed=options.seed, contract=str(self._dir / "contract.yaml"),
             scenario=str(self._dir / "scenario.yaml"), target=self._url, users=p.scenario.users, listeners=dict(listeners),
-            treated_share=p.scenario.treated_share, workers=options.processes, token_env=options.token_env,
+            treated_share=p.scenario.treated_share, workers=self._part.workers, first=self._part.first, token_env=options.token_env,
             token_file=options.token_file, token_program=options.token_program,
             ca=str(Path(options.ca).resolve()) if options.ca else "", resolve=options.resolve, sources=options.sources,
             acts=list(acts_of(p.plan)) if listeners else [],
@@ -48,8 +61,8 @@ class Papers:
             {
                 "kind": "run", "scenario": p.scenario.name, "contract": p.contract.name, "contract_digest": p.contract.digest,
                 "plan_digest": hashlib.sha256(p.plan.to_json().encode()).hexdigest()[:12], "seed": options.seed,
-                "nonce": self._nonce, "target": target, "users": p.scenario.users, "pace_ms": p.scenario.pace_ms,
-                "workers": options.processes, "labels": options.labels, "defect": options.defect, "chaos": p.chaos,
+                "nonce": self.nonce, "target": target, "users": p.scenario.users, "pace_ms": p.scenario.pace_ms,
+                "workers": self._part.workers, "labels": options.labels, "defect": options.defect, "chaos": p.chaos,
                 "windows": windows_of(p.plan), "toxiproxy": toxiproxy, "scope": p.scenario.scope,
                 "phases": [[phase.name, phase.s] for phase in p.scenario.phases],
                 "declared_phases": list(p.phases), "backend": {} if p.target else p.backend_options, **self._experiment(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -241,14 +242,18 @@ class Backend:
 
 
 class Load:
-    """Locust, with one worker or a master and several."""
+    """Locust, with one worker or a master and several. ``among``: of how many load processes on all hosts the workers are a part."""
 
-    def __init__(self, run_dir: Path, tag: Mapping[str, str], users: int, workers: int, url: str, *, web: bool) -> None:
+    def __init__(
+        self, run_dir: Path, tag: Mapping[str, str], users: int, workers: int, url: str, *, web: bool, among: int = 0
+    ) -> None:
         from importlib.util import find_spec
 
         from chaos.ports import free_port
 
         locustfile = Path(str(getattr(find_spec("loadtests"), "origin", ""))).parent / "locustfile.py"
+        # Whichever worker Locust gives one more: each takes those that are its own, and no others.
+        most = math.ceil(users / (among or workers))
         command = [
             sys.executable,
             "-P",
@@ -259,9 +264,9 @@ class Load:
             "--host",
             url,
             "-u",
-            str(users),
+            str(most * workers),
             "-r",
-            str(users),
+            str(most * workers),
         ]
         self.web_url = ""
         if web:

@@ -18,7 +18,7 @@ from loadtests.conductor.census import Census
 from loadtests.conductor.dryrun import describe, doubts
 from loadtests.conductor.interruption import Interrupted, interruptible
 from loadtests.conductor.options import Prepared, RunOptions, prepare
-from loadtests.conductor.papers import Papers
+from loadtests.conductor.papers import Papers, Part
 from loadtests.conductor.preflight import preflight
 from loadtests.conductor.processes import Backend, Load
 from loadtests.conductor.rig import Rig
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chaos.lease import Lease
     from chaos.plan import Plan
 
-__all__ = ["EMBEDDED", "EXIT_CODES", "INTERRUPTED", "Progress", "Say", "run"]
+__all__ = ["EMBEDDED", "EXIT_CODES", "INTERRUPTED", "Conductor", "Progress", "Say", "run"]
 
 EXIT_CODES = {"go": 0, "no-go": 99, "cannot-say": 3}
 INTERRUPTED = 130
@@ -42,7 +42,6 @@ INTERRUPTED = 130
 EMBEDDED = "embedded backend"
 TAG = "GAUNTLET_RUN"
 WORKERS_UP_S = 120.0
-START_DELAY_NS = 300_000_000
 BEAT_S = 1.0
 DRAIN_MARGIN_S = 15.0
 NS_PER_S = 1_000_000_000
@@ -74,12 +73,14 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
     say(f"run directory {run_dir}")
     try:
         with interruptible():
-            conductor = _Conductor(prepared, run_dir, binary, say, progress)
+            conductor = _conductor_of(options)(prepared, run_dir, binary, say, progress)
             exit_reason = conductor.conduct()
     except (ConfigError, PreflightError, BusyError):
         if folder.discard(run_dir, itself=not was_there):
             say(f"nothing ran: the run directory is {'empty again' if was_there else 'removed'}")
         raise
+    if options.worker:
+        return INTERRUPTED if exit_reason == "interrupted" else conductor.exit_code
     from loadtests.conductor.report import report
 
     verdict = report(run_dir, say)
@@ -102,8 +103,25 @@ def _check_programs(plan: Plan) -> None:
             raise ConfigError("plan.json", f"windows.{window.id}", problem, "programs on PATH, or paths of programs")
 
 
-class _Conductor:
+def _conductor_of(options: RunOptions) -> type[Conductor]:
+    """Of a run on one host, or of a master's or a worker host's part of one on several."""
+    if options.master:
+        from loadtests.conductor.master import Master
+
+        return Master
+    if options.worker:
+        from loadtests.conductor.worker import Worker
+
+        return Worker
+    return Conductor
+
+
+class Conductor:
     """Holds what a run has started, so that its end is one place."""
+
+    START_DELAY_NS = 300_000_000
+    #: of a part of a run, which has no verdict of its own
+    exit_code = 0
 
     def __init__(self, prepared: Prepared, run_dir: Path, binary: Path | None, say: Say, progress: Progress) -> None:
         self._p, self._dir, self._binary, self._say, self._progress = prepared, run_dir, binary, say, progress
@@ -120,6 +138,8 @@ class _Conductor:
         one = prepared.scenario
         self._lookout = Lookout(one.abort, run_dir / "rows", one.users, one.limits)
         self._reason = "ended"
+        #: of all load processes, those of this host; None: all
+        self._part: Part | None = None
         self._facts: dict[str, Any] = {}
         self._over = threading.Event()
 
@@ -157,16 +177,15 @@ class _Conductor:
         from chaos.guard import Guard
 
         p, options = self._p, self._p.options
-        if p.target is not None:
-            from chaos.lease import Lease
-
-            self._lease = Lease.take(p.target.address, p.target.port, self._id, self._say)
+        self._take_lease()
         urls = [options.toxiproxy_url] if options.toxiproxy_url else []
         self._guard = Guard.start(self._id, self._dir, urls=urls)
         # In a thread of its own: a preflight or an orderly end may last longer than the lease.
         threading.Thread(target=self._beat, args=(self._guard,), name="heartbeat", daemon=True).start()
         self._target = p.target or self._start_backend()
-        papers = Papers(p, self._dir, options.target or (self._backend.url if self._backend else ""))
+        self._papers = papers = Papers(
+            p, self._dir, options.target or (self._backend.url if self._backend else ""), self._part
+        )
         papers.assign({})
         papers.declare(self._target.url if p.target else self._embedded(), self._toxiproxy())
         self._say("preflight: one connection, one turn")
@@ -177,6 +196,12 @@ class _Conductor:
         self._listeners = self._rig.open(self._target)
         if self._listeners:
             papers.assign(self._listeners)
+
+    def _take_lease(self) -> None:
+        if self._p.target is not None:
+            from chaos.lease import Lease
+
+            self._lease = Lease.take(self._p.target.address, self._p.target.port, self._id, self._say)
 
     def _beat(self, guard: Guard) -> None:
         while not self._over.wait(BEAT_S):
@@ -206,7 +231,10 @@ class _Conductor:
     def _run_load(self) -> None:
         p, options = self._p, self._p.options
         users, rate_per_s = p.scenario.users, p.scenario.limits.connects_per_s
-        self._load = Load(self._dir, self._tag, users, options.processes, self._target.url, web=options.web)
+        among = self._part.workers if self._part else 0
+        self._load = Load(
+            self._dir, self._tag, users, options.processes, self._target.url, web=options.web, among=among
+        )
         if self._load.web_url:
             self._say(f"Locust's web UI at {self._load.web_url}")
         bypass = Bypass(self._load.pid, (self._target.address, self._target.port), self._listeners)
@@ -230,7 +258,9 @@ class _Conductor:
 
     def _set_start(self) -> int:
         """One time axis for all processes and the faults."""
-        start_ns = time.monotonic_ns() + START_DELAY_NS
+        return self._write_start(time.monotonic_ns() + self.START_DELAY_NS)
+
+    def _write_start(self, start_ns: int) -> int:
         self._journal.append("clock", mono_ns=time.monotonic_ns(), wall_ns=time.time_ns())
         at_ns = start_ns
         for phase in self._p.scenario.phases:

@@ -80,10 +80,12 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def started(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command, running; killed when the block is left."""
+def started(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path, within: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """The command, running; killed when the block is left. ``within``: words before it, of a program that becomes it."""
     with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], env=environment(env or {}), cwd=cwd, text=True, stdin=subprocess.DEVNULL,
+        [*within, *COMMAND, *map(str, arguments)], env=environment(env or {}), cwd=cwd, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         try:
@@ -141,9 +143,17 @@ def gone(run: Path, timeout_s: float) -> None:
 
 
 @contextmanager
-def backend(*arguments: str | Path) -> Iterator[str]:
+def backend(*arguments: str | Path, within: Sequence[str] = ()) -> Iterator[str]:
     """The embedded backend as a stranger's: started by hand, known by its URL alone."""
-    words: Sequence[str] = [sys.executable, "-P", "-m", "loadtests.backend", "--lifeline", *map(str, arguments)]
+    words: Sequence[str] = [
+        *within,
+        sys.executable,
+        "-P",
+        "-m",
+        "loadtests.backend",
+        "--lifeline",
+        *map(str, arguments),
+    ]
     with subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None

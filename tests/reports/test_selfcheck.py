@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace as replace_reading
 
+from loadtests.clocks import Alignment, Reading
 from loadtests.history import DTYPE, ROW, RowKind
+from loadtests.rundir import read_run
 from reports.judge import judge
 from tests.reports.rundirs import Fault, Frames, Plan, write_run
 
@@ -201,3 +205,70 @@ def test_live_findings_are_not_held_against_another_contract(tmp_path: Path) -> 
     path = write_run(tmp_path / "run", replace(PLAN, spoil=twice))
     assert judge(path).check("self").verdict == "valid"
     assert judge(path, "netra").check("self").verdict == "valid"
+
+
+# -- several hosts -----------------------------------------------------------------------------------------------------
+
+#: a million seconds ahead, and 60 µs more each second
+FAST = Alignment(Reading(10**15, 10**15 - 10**9, 40_000), Reading(10**15 + 10**10, 10**15 - 10**9 + 600_000, 50_000))
+
+
+def on_a_host(path: Path, clock: Alignment = FAST, /, **changes: Any) -> Path:
+    """The same run as another host has recorded it, by its own clock."""
+    data = read_run(path)
+    rows, start_ns = data.rows.copy(), data.start_ns
+    ours = Alignment(
+        replace_reading(clock.before, at_ns=start_ns + clock.before.ahead_ns),
+        replace_reading(clock.after, at_ns=start_ns + clock.before.ahead_ns + 10**10),
+    )
+    for column in ("sent", "received"):
+        there = rows[column] + ours.before.ahead_ns
+        for _ in range(3):  # what it shows when the master's clock shows that
+            there = np.array([m + ours.ahead_at(int(t)) for m, t in zip(rows[column].tolist(), there, strict=True)])
+        rows[column] = np.where(rows[column] > 0, there, 0)
+    rows["intended"] = np.where(rows["intended"] > 0, rows["intended"] + ours.before.ahead_ns, 0)
+    rows_of(path).write_bytes(rows.tobytes())
+    counts = np.bincount(rows["kind"]).tolist()
+    host = {
+        "name": "host-1", "address": "10.0.0.9", "workers": ["worker-0"], "delivered": True, "late_ms": 0, "clock": to_builtins(ours),
+        "wrote": {"worker-0": {RowKind(kind).name: count for kind, count in enumerate(counts) if count}}, **changes,
+    }  # fmt: skip
+    edit_json(path / "manifest.json", lambda manifest: manifest.update(hosts=[host]))
+    return path
+
+
+def test_a_run_on_a_host_with_another_clock_is_judged_as_on_the_masters(tmp_path: Path) -> None:
+    here, there = write_run(tmp_path / "here", PLAN), on_a_host(write_run(tmp_path / "there", PLAN))
+    assert np.abs(read_run(there).rows["received"] - read_run(here).rows["received"]).max() <= 1
+    one, other = judge(here), judge(there)
+    assert (other.verdict, other.check("self").reason) == ("go", one.check("self").reason), other.sentence
+    assert other.books == one.books
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"late_ms": 40}, "host-1 (10.0.0.9) learned of the start 40 ms after it"),
+        ({"clock": None}, "its clock was not read"),
+        (
+            {"delivered": False, "heard_rows": 700, "heard_turns": 9, "heard_s": 12.34},
+            "did not deliver its part: when last heard of, at 12.3 s, it had written 700 rows and sent 9 turns",
+        ),
+        ({"wrote": {"worker-0": {"SEND": 1000}}}, "not all rows of worker-0 are judged: "),
+        ({"wrote": {"worker-0": {"SEND": 1000}}}, "SEND 1000 there and "),
+        ({"workers": ["worker-0", "worker-1"], "wrote": {"worker-1": {"END": 3}}}, "worker-1 are judged: END 3 there and 0 here"),
+    ],
+)  # fmt: skip
+def test_what_a_host_did_not_bring_is_named_with_its_numbers(
+    tmp_path: Path, changes: dict[str, Any], text: str
+) -> None:
+    judged = judge(on_a_host(write_run(tmp_path / "run", PLAN), **changes))
+    assert judged.verdict == "cannot-say"
+    assert text in judged.check("self").reason
+
+
+def test_a_host_whose_clock_jumped_is_named(tmp_path: Path) -> None:
+    jumped = Alignment(FAST.before, replace_reading(FAST.after, ahead_ns=FAST.before.ahead_ns - 3 * 10**9))
+    judged = judge(on_a_host(write_run(tmp_path / "run", PLAN), jumped))
+    assert judged.verdict == "cannot-say"
+    assert "host-1 (10.0.0.9): its clock jumped by 2989.9 ms against the master's" in judged.check("self").reason

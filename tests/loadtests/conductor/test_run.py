@@ -11,7 +11,7 @@ from loadtests.conductor import folder
 from loadtests.conductor import run as package_run
 from loadtests.conductor.dryrun import doubts
 from loadtests.conductor.options import RunOptions, prepare
-from loadtests.conductor.run import EXIT_CODES, _Conductor, run
+from loadtests.conductor.run import EXIT_CODES, Conductor, run
 from loadtests.errors import ConfigError, PreflightError, RigError
 
 
@@ -47,11 +47,11 @@ def test_gates_that_cannot_be_decided_are_told_before_the_run_directory_is_made(
 def test_a_run_that_never_began_leaves_nothing_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
-    def conduct(self: _Conductor) -> str:
+    def conduct(self: Conductor) -> str:
         self._journal.append("clock")
         raise PreflightError("connect", "nobody is there")
 
-    monkeypatch.setattr(_Conductor, "conduct", conduct)
+    monkeypatch.setattr(Conductor, "conduct", conduct)
     out = tmp_path / "out"
     if there:
         out.mkdir()
@@ -77,7 +77,7 @@ def test_a_run_that_never_began_leaves_nothing_of_its_own(
 def test_the_phase_shown_is_the_one_that_is_on(tmp_path: Path, at_s: float, phase: str) -> None:
     options = RunOptions(scenario="smoke", out=tmp_path / "out")
     prepared = prepare(options)
-    conductor = _Conductor(prepared, folder.make(prepared), None, print, lambda *_: None)
+    conductor = Conductor(prepared, folder.make(prepared), None, print, lambda *_: None)
     name, shown_s, total_s = conductor._where(at_s)
     assert (name, shown_s <= total_s, total_s) == (phase, True, 45)
 

@@ -1,0 +1,73 @@
+"""What the command line may ask of a run on several hosts, and what must be the same on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from loadtests import manifest
+from loadtests.errors import ConfigError
+from loadtests.hosts.wire import PORT, address_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from loadtests.conductor.options import Prepared, RunOptions
+
+__all__ = ["bound_to", "check_hosts", "same_of"]
+
+LOOPBACK = "127.0.0.1"
+
+
+def check_hosts(options: RunOptions, *, chaos: bool) -> None:
+    """Raises:
+    ConfigError: options that contradict each other, or that no run on several hosts can have.
+    """
+    if options.master and options.worker:
+        raise ConfigError("--worker", "", "this host is the master already", "--master or --worker")
+    if not options.master and (options.workers or options.bind):
+        if options.worker and not options.bind:
+            return _check_all(options, chaos=chaos)
+        raise ConfigError("--workers" if options.workers else "--bind", "", "is the master's", "--master with it")
+    if options.master:
+        if options.workers < 1:
+            raise ConfigError("--workers", "", f"{options.workers}", "how many worker hosts to wait for, at least 1")
+        if options.web:
+            raise ConfigError("--web", "", "the master has no users", "--web on a worker host")
+        bound_to(options)
+    return _check_all(options, chaos=chaos)
+
+
+def _check_all(options: RunOptions, *, chaos: bool) -> None:
+    """What holds for all hosts of a run.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    option = "--worker" if options.worker else "--master"
+    if options.worker:
+        address_of(options.worker, "--worker")
+    if chaos:
+        raise ConfigError(option, "", "faults on several hosts at once are not offered", "--no-chaos with it")
+    if not options.target:
+        raise ConfigError(option, "", "the embedded backend is on one host's loopback", "--target with it")
+
+
+def bound_to(options: RunOptions) -> tuple[str, int]:
+    """Where the master listens.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    return address_of(options.bind, "--bind") if options.bind else (LOOPBACK, PORT)
+
+
+def same_of(prepared: Prepared, run_dir: Path) -> dict[str, str]:
+    """What all hosts of a run must have in common, by names that a user knows."""
+    options = prepared.options
+    return {
+        "version": metadata.version("chat-gauntlet"), "scenario": manifest.scenario_digest(run_dir),
+        "contract": prepared.contract.digest, "plan": hashlib.sha256(prepared.plan.to_json().encode()).hexdigest()[:12],
+        "--seed": str(options.seed), "--target": options.target, "--users": str(prepared.scenario.users),
+    }  # fmt: skip
