@@ -159,7 +159,7 @@ class Chat:
         try:
             dial = self._door.open(session.values, timeout_s)
             connection = self._connection = Connection(
-                dial, session.frame, session.binary, self._closed, session.opened
+                dial, session.frames, session.binary, self._closed, session.opened
             )
             connection.connect(max(0.0, deadline - time.monotonic()))
         except DialError as error:

@@ -12,7 +12,7 @@ rules were held against the library alone in a property test; each is needed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
@@ -23,7 +23,10 @@ try:
 except ImportError:  # a platform for which websockets ships no compiled part
     from websockets.utils import apply_mask
 
-__all__ = ["KEY_BYTES", "Splitter", "masked_text"]
+__all__ = ["KEY_BYTES", "Splitter", "Texts", "masked_text"]
+
+#: messages, when they came in ns, and bytes in which each stands as it is
+Texts = Callable[[Sequence[bytes], int, bytes], None]
 
 PLAIN_TEXT = 0x81  # FIN, no reserved bit, opcode text
 MASKED = 0x80
@@ -45,20 +48,24 @@ def masked_text(payload: bytes, key: bytes) -> bytes:
 
 
 class Splitter:
-    """Feeds received bytes to ``on_text`` and, for everything but plain text, to the protocol."""
+    """Feeds received bytes to ``on_texts`` and, for everything but plain text, to the protocol.
 
-    __slots__ = ("_limit", "_message", "_on_binary", "_on_text", "_owed", "_protocol", "_rest", "_text", "closing")
+    ``on_texts`` gets messages that came together, when they came, and bytes in which each stands as it is: whoever looks for
+    something in all of them need look only once.
+    """
+
+    __slots__ = ("_limit", "_message", "_on_binary", "_on_texts", "_owed", "_protocol", "_rest", "_text", "closing")
 
     def __init__(
         self,
         protocol: ClientProtocol,
         limit_bytes: int,
-        on_text: Callable[[bytes, int], None],
+        on_texts: Texts,
         on_binary: Callable[[bytes, int], None],
     ) -> None:
         self._protocol = protocol
         self._limit = limit_bytes
-        self._on_text = on_text
+        self._on_texts = on_texts
         self._on_binary = on_binary
         self._rest = b""
         self._owed = 0
@@ -80,9 +87,14 @@ class Splitter:
         data = self._rest + chunk if self._rest else chunk
         self._rest = b""
         protocol = self._protocol
-        at, end, limit, on_text, handed = 0, len(data), self._limit, self._on_text, False
+        at, end, limit, handed = 0, len(data), self._limit, False
         plain = not self._owed and self._message is None and protocol.state is OPEN
         while at < end:
+            if plain:
+                at = self._plain(data, at, at_ns)
+                if at == end:
+                    return handed
+                plain = not self.closing  # said so by whoever was just told
             if self._owed:
                 take = min(self._owed, end - at)
                 self._owed -= take
@@ -106,23 +118,38 @@ class Splitter:
                 if left < head:
                     self._rest = data[at:]
                     return handed
-                # By hand where it is two bytes, as for nearly all events: a slice and a call cost twice as much.
-                length = (
-                    data[at + 2] << 8 | data[at + 3] if head == 4 else int.from_bytes(data[at + 2 : at + head], "big")
-                )
+                length = int.from_bytes(data[at + 2 : at + head], "big")
             whole = head + length
             if plain and data[at] == PLAIN_TEXT and second < MASKED and length <= limit:
                 if left >= whole:
-                    on_text(data[at + head : at + whole], at_ns)
+                    payload = data[at + head : at + whole]
+                    self._on_texts((payload,), at_ns, payload)
                     at += whole
-                    if self.closing:  # said so by whoever was just told
-                        plain = False
+                    plain = not self.closing
                     continue
                 if whole <= COLLECT_BYTES:
                     self._rest = data[at:]
                     return handed
             self._owed = whole + (4 if second >= MASKED else 0)
         return handed
+
+    def _plain(self, data: bytes, at: int, at_ns: int) -> int:
+        """Hand on all short text frames that stand whole from ``at`` on, together; returns where that ends."""
+        end, limit, texts = len(data), self._limit, []
+        while at + 1 < end and data[at] == PLAIN_TEXT:
+            length, start = data[at + 1], at + 2
+            if length >= 126:
+                start = at + 4
+                if length != 126 or start > end:
+                    break
+                length = data[at + 2] << 8 | data[at + 3]  # a slice and a call cost twice as much
+            if start + length > end or length > limit:
+                break
+            at = start + length
+            texts.append(data[start:at])
+        if texts:
+            self._on_texts(texts, at_ns, data)
+        return at
 
     def finish(self, at_ns: int) -> None:
         """End of stream: what is left goes to the library, which calls it an error."""
@@ -141,11 +168,17 @@ class Splitter:
             opcode = getattr(frame, "opcode", None)
             if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
                 if frame.fin:  # type: ignore[union-attr]  # after the handshake all events are frames
-                    (self._on_text if opcode is Opcode.TEXT else self._on_binary)(bytes(frame.data), at_ns)  # type: ignore[union-attr]
+                    self._tell(bytes(frame.data), at_ns, text=opcode is Opcode.TEXT)  # type: ignore[union-attr]
                 else:
                     self._message, self._text = [bytes(frame.data)], opcode is Opcode.TEXT  # type: ignore[union-attr]
             elif opcode is Opcode.CONT and self._message is not None:
                 self._message.append(bytes(frame.data))  # type: ignore[union-attr]
                 if frame.fin:  # type: ignore[union-attr]
                     whole, self._message = b"".join(self._message), None
-                    (self._on_text if self._text else self._on_binary)(whole, at_ns)
+                    self._tell(whole, at_ns, text=self._text)
+
+    def _tell(self, payload: bytes, at_ns: int, *, text: bool) -> None:
+        if text:
+            self._on_texts((payload,), at_ns, payload)
+        else:
+            self._on_binary(payload, at_ns)

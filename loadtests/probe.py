@@ -10,7 +10,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -162,7 +162,7 @@ class Probe:
             if self._contract.file.prelude:
                 self._passed("prelude", (time.monotonic_ns() - began) / NS_PER_MS, _calls(self._contract))
                 began = time.monotonic_ns()
-            connection = Connection(dial, self._text, self._binary, self._closed, session.opened)
+            connection = Connection(dial, self._texts, self._binary, self._closed, session.opened)
             self._connection = connection
             connection.connect(CONNECT_TIMEOUT_S)
         except DialError as error:
@@ -239,6 +239,10 @@ class Probe:
             self._session.tick(time.monotonic_ns())
             if not done() and time.monotonic() >= deadline:
                 return
+
+    def _texts(self, raws: Sequence[bytes], at_ns: int, _: bytes) -> None:
+        for raw in raws:
+            self._text(raw, at_ns)
 
     def _text(self, raw: bytes, at_ns: int) -> None:
         index, standing, schema, _, kind, _ = self._contract.decode(raw)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -222,37 +222,45 @@ class Session:
 
     def frame(self, raw: bytes, at_ns: int) -> None:
         """One text frame, as bytes; anything may be in it."""
-        seen = _, standing, schema, recovered, kind, ids = self._decode(raw)
-        turn_id, agent, execution, tool, _, stream, _, _, cursor, version = ids
-        flight, tracker = self.flight, self.tracker
-        # Nearly all frames: an ordinary event that was met before, of the turn in flight, and the next one of the stream.
-        # Each condition is a rule of ``_judge`` that then has nothing to say.
-        if (
-            flight is not None and turn_id == flight.turn_id and (node := flight.turn.node)
-            and cursor == tracker.high + 1 and cursor < MOST_CURSOR and len(flight.frames) < KEPT_FRAMES
-            and (step := self._met.get((kind, agent, tool))) is not None and not (standing or schema or recovered)
-            and self.ready and (stream is None or stream == self.stream) and self._has_only_own_marks(raw)
-        ):  # fmt: skip
-            key, head, names = step
-            execution_id, turn, size = 0, flight.turn, len(raw)
-            labels = self._labels if version is None else self._versions.get(version, -1)
-            if execution:
-                execution_id = _short(execution)
-                key |= turn.ordinal(execution_id) << ORDINAL_SHIFT
-            after = node.get(key)
-            if after is not None and size <= FRAME_CAP_BYTES and labels >= 0:
-                number = self._put_ordinary(
-                    head, flight.who, names, execution_id, size, labels, flight.when, at_ns, cursor
-                )
-                self.heard = True
-                tracker.high = cursor
-                flight.frames.append((number, at_ns, raw, size))
-                flight.events += 1
-                turn.follow(after, number)
-                if after.ended:
-                    self._end(flight, at_ns, self._end_of(flight, after.outcome), raw)
-                return
-        self._judge(raw, at_ns, seen)
+        self.frames((raw,), at_ns, raw)
+
+    def frames(self, raws: Sequence[bytes], at_ns: int, source: bytes) -> None:
+        """Text frames that came together. ``source``: bytes in which each of them stands as it is.
+
+        What is looked up once for all of them is what makes an event cheap: a turn's events mostly come together.
+        """
+        decode, met, put, tracker = self._decode, self._met, self._put_ordinary, self.tracker
+        own = self._has_only_own_marks(source)
+        for raw in raws:
+            seen = _, standing, schema, recovered, kind, ids = decode(raw)
+            turn_id, agent, execution, tool, _, stream, _, _, cursor, version = ids
+            flight = self.flight
+            # Nearly all frames: an ordinary event that was met before, of the turn in flight, and the next one of the stream.
+            # Each condition is a rule of ``_judge`` that then has nothing to say.
+            if (
+                flight is not None and turn_id == flight.turn_id and (node := flight.turn.node)
+                and cursor == tracker.high + 1 and cursor < MOST_CURSOR and len(flight.frames) < KEPT_FRAMES
+                and (step := met.get((kind, agent, tool))) is not None and not (standing or schema or recovered)
+                and self.ready and (stream is None or stream == self.stream) and (own or self._has_only_own_marks(raw))
+            ):  # fmt: skip
+                key, head, names = step
+                execution_id, turn, size = 0, flight.turn, len(raw)
+                labels = self._labels if version is None else self._versions.get(version, -1)
+                if execution:
+                    execution_id = _short(execution)
+                    key |= turn.ordinal(execution_id) << ORDINAL_SHIFT
+                after = node.get(key)
+                if after is not None and size <= FRAME_CAP_BYTES and labels >= 0:
+                    number = put(head, flight.who, names, execution_id, size, labels, flight.when, at_ns, cursor)
+                    self.heard = True
+                    tracker.high = cursor
+                    flight.frames.append((number, at_ns, raw, size))
+                    flight.events += 1
+                    turn.follow(after, number)
+                    if after.ended:
+                        self._end(flight, at_ns, self._end_of(flight, after.outcome), raw)
+                    continue
+            self._judge(raw, at_ns, seen)
 
     def _has_only_own_marks(self, raw: bytes) -> bool:
         """No other session's, that is. Mostly there is one mark, and to find it is cheaper than to count once more."""

@@ -34,7 +34,7 @@ from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from loadtests.dial import Dial
-from loadtests.framing import KEY_BYTES, Splitter, masked_text
+from loadtests.framing import KEY_BYTES, Splitter, Texts, masked_text
 from loadtests.history import OUR_ERROR
 
 __all__ = ["ABNORMAL", "Connection", "DialError", "Timing"]
@@ -117,7 +117,7 @@ def _look_up(host: str, port: int) -> list[tuple[Any, ...]]:
 
 
 class Connection:
-    """``on_text`` and ``on_binary`` get (payload, received_ns); ``on_close`` gets (code, reason, received_ns), once.
+    """``on_texts`` is ``framing.Texts``; ``on_binary`` gets (payload, received_ns); ``on_close`` gets (code, reason, received_ns), once.
 
     ``on_open`` gets the time of the upgrade, before any frame: the first often comes in the same packet.
     """
@@ -125,7 +125,7 @@ class Connection:
     def __init__(
         self,
         dial: Dial,
-        on_text: Callable[[bytes, int], None],
+        on_texts: Texts,
         on_binary: Callable[[bytes, int], None],
         on_close: Callable[[int, str, int], None],
         on_open: Callable[[int], None],
@@ -140,7 +140,7 @@ class Connection:
             subprotocols=[Subprotocol(p) for p in dial.subprotocols] or None,
             max_size=LIMIT_BYTES,
         )
-        self._splitter = Splitter(self._protocol, LIMIT_BYTES, on_text, on_binary)
+        self._splitter = Splitter(self._protocol, LIMIT_BYTES, on_texts, on_binary)
         self._plain = dial.tls is None
         self._keys: Iterator[tuple[bytes]] = iter(())
         self._socket: Any = None

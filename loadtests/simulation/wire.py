@@ -6,6 +6,7 @@ Frames go through the same splitter and the same library.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -58,7 +59,7 @@ class Wire:
 
     @cached_property
     def _splitter(self) -> Splitter:
-        return Splitter(self._protocol, LIMIT_BYTES, self._text, self._binary)
+        return Splitter(self._protocol, LIMIT_BYTES, self._texts, self._binary)
 
     def connect(self, road: Road) -> int:
         """Begin; the errno of a refusal, or 0."""
@@ -69,8 +70,9 @@ class Wire:
         socket.send(self._hello)
         return 0
 
-    def _text(self, raw: bytes, at_ns: int) -> None:
-        self._owner.text(raw, at_ns)
+    def _texts(self, raws: Sequence[bytes], at_ns: int, _: bytes) -> None:
+        for raw in raws:
+            self._owner.text(raw, at_ns)
 
     def _binary(self, raw: bytes, at_ns: int) -> None:
         self._owner.binary(raw, at_ns)

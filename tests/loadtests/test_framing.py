@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -98,7 +98,7 @@ class Ours:
         splitter = Splitter(
             self.protocol,
             limit,
-            lambda raw, at_ns: self.seen.append(("TEXT", raw)),
+            lambda raws, at_ns, source: self.seen.extend(("TEXT", raw) for raw in raws),
             lambda raw, at_ns: self.seen.append(("BINARY", raw)),
         )
         self._splitter = splitter
@@ -241,13 +241,13 @@ def test_a_long_incomplete_frame_is_not_collected() -> None:
 def test_a_listener_that_closes_in_the_middle_of_a_chunk_ends_the_fast_way() -> None:
     told: list[bytes] = []
 
-    def hear(raw: bytes, _: int) -> None:
-        told.append(raw)
-        if raw == b"a":
+    def hear(raws: Sequence[bytes], *_: object) -> None:
+        told.extend(raws)
+        if b"a" in raws:
             splitter.close(1000, "enough")
 
     protocol = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN)
-    splitter = Splitter(protocol, 1 << 20, hear, hear)
+    splitter = Splitter(protocol, 1 << 20, hear, lambda *_: None)
     assert splitter.feed(frame(1, b"a") + frame(1, b"b") + frame(8, struct.pack("!H", 1000)), 0)
     assert told == [b"a", b"b"]  # what was on its way is still heard, by way of the library
     assert protocol.close_rcvd is not None

@@ -347,6 +347,31 @@ def test_our_own_mark_however_often_is_no_leak(bench: Bench) -> None:
     assert talk.kinds == []
 
 
+@pytest.mark.parametrize("leaky", ["think", "close", "done", ""])
+def test_frames_that_come_together_are_judged_each_as_if_it_had_come_alone(bench: Bench, leaky: str) -> None:
+    """Turns on a way that is known by then; in one of them another session's mark stands in one frame, or nowhere."""
+    for number in (1, 2):
+        talk = bench.session(number).ready()
+        for turn in range(3):
+            talk.begin()
+            frames = []
+            for role in WHOLE:
+                changes = {"more": f"[{tag_of(NONCE, 7)}]"} if role == leaky and turn == 2 else {}
+                frames.append(json.dumps(talk.event(role, **changes)).encode())
+            if number == 1:
+                for frame in frames:
+                    talk.raw(frame)
+            else:
+                talk.session.frames(frames, bench.tick(), b"\x81\x7e  ".join(frames))
+        talk.stop()
+    alone, together = ([found.kind.name for found in bench.found if found.session == number] for number in (1, 2))
+    assert alone == together == (["foreign"] if leaky else [])
+    columns = ("event", "flags", "turn", "agent", "tool", "execution", "foreign", "code", "size", "cursor")
+    events = bench.rows(RowKind.EVENT)
+    ours, theirs = ([[row[c] for c in columns] for row in events if row["session"] == number] for number in (1, 2))
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     ("run_id", "turn", "kinds"),
     [

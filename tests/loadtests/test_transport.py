@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -54,15 +54,19 @@ class Heard:
         self.told: list[str] = []
         self.closes: list[tuple[int, str]] = []
         self.connection = Connection(
-            dial, lambda raw, _: self._text(raw), lambda raw, _: self.binaries.append(raw), self._close, self._open
+            dial,
+            lambda raws, at_ns, _: self._texts(raws),
+            lambda raw, _: self.binaries.append(raw),
+            self._close,
+            self._open,
         )
 
     def _open(self, at_ns: int) -> None:
         self.told.append("open")
 
-    def _text(self, raw: bytes) -> None:
-        self.told.append("text")
-        self.texts.append(raw)
+    def _texts(self, raws: Sequence[bytes]) -> None:
+        self.told += ["text"] * len(raws)
+        self.texts += raws
 
     def _close(self, code: int, reason: str, at_ns: int) -> None:
         self.told.append("close")
@@ -581,8 +585,8 @@ def test_bytes_that_are_no_websocket_end_it_with_the_reason(bad: bytes) -> None:
 def test_a_mistake_of_ours_while_reading_ends_the_connection_and_hangs_nobody(server: int) -> None:
     closes: list[tuple[int, str]] = []
 
-    def mistake(raw: bytes, at_ns: int) -> None:
-        raise LookupError(raw.decode())
+    def mistake(raws: Any, *_: Any) -> None:
+        raise LookupError(raws)
 
     def closed(code: int, reason: str, at_ns: int) -> None:
         closes.append((code, reason))

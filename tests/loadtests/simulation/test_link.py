@@ -23,7 +23,9 @@ def test_frames_are_read_as_what_was_written_however_they_are_cut(payload: bytes
     """Whole or in fragments, long or short; the client's own splitter reads them."""
     seen: list[bytes] = []
     protocol = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
-    splitter = Splitter(protocol, 1 << 20, lambda raw, _: seen.append(raw), lambda raw, _: seen.append(b"binary" + raw))
+    splitter = Splitter(
+        protocol, 1 << 20, lambda raws, *_: seen.extend(raws), lambda raw, _: seen.append(b"binary" + raw)
+    )
     payload = payload.hex().encode() * 3
     data = text_frames(payload, min(cut, max(0, len(payload) - 1)))
     for size in cuts:
