@@ -27,11 +27,9 @@ TEXT_DIFFERS, POOR_ANSWER = int(Flag.TEXT_DIFFERS), int(Flag.POOR_ANSWER)
 
 
 class Content:
-    """Of one session. ``indices``: the events whose content has to be read at all; ``tail_chars``: how much of a text's end is
-    put before the chunk that follows it.
-    """
+    """Of one session. ``tail_chars``: how much of a text's end is put before the chunk that follows it."""
 
-    __slots__ = ("_contract", "_roles", "_tail_chars", "_tails", "indices")
+    __slots__ = ("_contract", "_roles", "_tail_chars", "_tails")
 
     def __init__(self, contract: Contract, roles: Sequence[int], tail_chars: int) -> None:
         self._contract = contract
@@ -39,10 +37,6 @@ class Content:
         self._tail_chars = tail_chars
         #: turn (0: none in flight) -> stream -> the text's end so far
         self._tails: dict[int, dict[int, str]] = {}
-        ends = {i for i, role in enumerate(roles) if role in (DONE, FAILED)} if contract.says_outcome else set()
-        self.indices = frozenset(
-            {*contract.stream_of, *contract.final_of, *contract.foretold, *ends, contract.answer_event} - {0}
-        )
 
     def read(self, flight: Flight, index: int, raw: bytes, cursor: int, key: int) -> tuple[int, int, int, str]:
         """The row's ``code``, flags, and schema bits, and what a chunk says, behind the end of what came before it.

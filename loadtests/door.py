@@ -65,7 +65,7 @@ class Door:
         self._ca = ca
         self._known = known or Secrets()
         self._tls: Any = None
-        self._made: set[int] = set()
+        self._made: tuple[int, ...] = ()
         self._via = via
         self._token = token
         self._fixed = None if calls or token else dial_of({})
@@ -94,7 +94,7 @@ class Door:
                 values.update(given)
                 for name in given.keys() - SHOWN:
                     self._known.learn(given[name], lasting=call.each == "session", spare=values.get("thread", ""))
-                self._made.add(i)
+                self._made += (i,)
         return self._dial(values)
 
     def fetch(self, call: Call, values: Mapping[str, str], timeout_s: float) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import at_path
-from loadtests.contract.prelude import MOST_TAKEN, SHOWN
+from loadtests.contract.prelude import MOST_TAKEN
 
 __all__ = ["Handshake", "json_of"]
 
@@ -27,13 +27,11 @@ class Handshake:
     """One session's; begun anew with each connection. ``values``: what was taken, for all that is sent later."""
 
     __slots__ = (
-        "_awaited",
+        "_contract",
         "_defaults",
         "_heard",
         "_learn",
-        "_own",
         "_ready_type",
-        "_secret",
         "_step",
         "_steps",
         "_wall",
@@ -48,6 +46,7 @@ class Handshake:
         defaults: Mapping[str, str],
         learn: Callable[[str], None] | None = None,
     ) -> None:
+        self._contract = contract
         self._steps = contract.steps
         self._ready_type = contract.file.handshake.ready
         self._wall = wall
@@ -57,12 +56,6 @@ class Handshake:
         self._defaults = {**dict.fromkeys(names, ""), **defaults}
         #: what a step or the welcome waits for, as far as it has come
         self._heard: dict[str, bytes] = {}
-        self._awaited = frozenset({self._ready_type, *(step.expect for step in self._steps)} - {""})
-        #: type -> where in its frame that stands which must not be shown
-        self._secret: dict[str, list[str]] = {}
-        for step in self._steps:
-            self._secret.setdefault(step.expect, []).extend(p for name, p in step.take.items() if name not in SHOWN)
-        self._own = frozenset(name for step in self._steps for name in step.take)
         self._step = 0
         self.pause_until_ns = 0
         self.values: dict[str, str] = {}
@@ -71,14 +64,14 @@ class Handshake:
         """A new connection: what the last one's handshake gave is no longer true."""
         self._step = self.pause_until_ns = 0
         self._heard.clear()
-        for name in self._own:
+        for name in self._contract.taken_by_steps:
             self.values.pop(name, None)
 
     def hear(self, kind: str, raw: bytes) -> None:
         """A frame; what a later step expects may come before its turn."""
-        if kind in self._awaited:
+        if kind in self._contract.awaited:
             self._heard.setdefault(kind, raw)
-            if self._learn is not None and (paths := self._secret.get(kind)):
+            if self._learn is not None and (paths := self._contract.hidden.get(kind)):
                 data = json_of(raw)
                 for text in filter(None, (_word(data, path) for path in paths)):
                     self._learn(text)

@@ -5,7 +5,6 @@ Firing Locust's ``request`` per event costs 3-7 microseconds each; this way it i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,15 +19,20 @@ TURN = "TURN"
 #: neither good nor bad: cut off by us, in doubt, or turned away by a quota
 CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED)
 FAILURES = (End.FAILED, End.TIMEOUT, End.ABANDONED)
+#: Locust looks back ten seconds at most, and keeps a number for every second of a run
+KEPT_S = 30
+EXACT_MS = 10_000
 
 
 class TurnFailedError(Exception):
     """How a turn failed, from a fixed list, so that Locust's table of failures stays short."""
 
 
-def _bucket(milliseconds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Locust's rounding (``locust.stats.bucket_response_time``), so that its tables agree with themselves."""
-    step = np.select([milliseconds < 100, milliseconds < 1000, milliseconds < 10_000], [1, 10, 100], 1000)
+def _to_the_millisecond(milliseconds: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Locust's own buckets (``locust.stats.bucket_response_time``) are 100 ms wide where a budget of 1,000 ms is broken; beyond ten
+    seconds a millisecond more or less is nothing, and each is a key that is kept.
+    """
+    step = np.where(milliseconds < EXACT_MS, 1, 100)
     rounded: np.ndarray[Any, Any] = np.round(milliseconds / step).astype(np.int64) * step
     return rounded
 
@@ -37,7 +41,8 @@ def feed(stats: Any, names: Sequence[str], block: bytes | memoryview, now_s: flo
     """Merge the events and turns of a block of rows into ``environment.stats``; returns how many.
 
     ``names``: event index -> name, empty for those that are not shown. Only events of a turn in flight count: others
-    have no intended send to be measured from. Turns cut by the run's end, or in doubt, are neither good nor bad.
+    have no intended send to be measured from. Turns cut by the run's end, or in doubt, are neither good nor bad; those that failed
+    are entries of their own.
     """
     rows = np.frombuffer(block, DTYPE)
     # Column by column: a mask over whole rows would copy 96 bytes for each that is kept.
@@ -50,30 +55,54 @@ def feed(stats: Any, names: Sequence[str], block: bytes | memoryview, now_s: flo
             mine = numbers == event
             total += _merge(stats, names[event], EVENT, latency_ms[mine], int(sizes[mine].sum()), now_s)
     ends = rows[(kinds == RowKind.END) & begun & ~np.isin(rows["code"], CENSORED)]
-    if len(ends):
+    codes, took_ms, sizes = ends["code"], (ends["received"] - ends["intended"]) / 1e6, ends["size"]
+    good = ~np.isin(codes, FAILURES)
+    if good.any():
+        total += _merge(stats, "turn", TURN, took_ms[good], int(sizes[good].sum()), now_s)
+    for code in np.unique(codes[~good]).tolist():
+        mine, how = codes == code, End(code).name.lower()
+        # By itself: when a turn was given up is no time in which one was served.
         total += _merge(
-            stats, "turn", TURN, (ends["received"] - ends["intended"]) / 1e6, int(ends["size"].sum()), now_s
+            stats, f"turn {how}", TURN, took_ms[mine], int(sizes[mine].sum()), now_s, error=TurnFailedError(how)
         )
-        for code, count in Counter(ends["code"][np.isin(ends["code"], FAILURES)].tolist()).items():
-            for _ in range(count):
-                stats.log_error(TURN, "turn", TurnFailedError(End(code).name.lower()))
+    if total:
+        for entry in (stats.total, *stats.entries.values()):
+            _forget(entry, int(now_s) - KEPT_S)
     return total
 
 
-def _merge(stats: Any, name: str, kind: str, latency_ms: np.ndarray[Any, Any], size_bytes: int, now_s: float) -> int:
+def _merge(
+    stats: Any,
+    name: str,
+    kind: str,
+    latency_ms: np.ndarray[Any, Any],
+    size_bytes: int,
+    now_s: float,
+    error: Exception | None = None,
+) -> int:
     """One entry made of many samples, by the same merge that Locust's master uses for its workers' reports."""
-    from locust.stats import StatsEntry  # noqa: PLC0415  # importing Locust patches sockets; only its own process may
+    from locust.stats import StatsEntry, StatsError  # noqa: PLC0415  # importing Locust patches sockets; only its own process may
 
     entry: Any = StatsEntry(stats, name, kind)
-    entry.num_requests = len(latency_ms)
+    entry.num_requests = count = len(latency_ms)
     entry.total_response_time = float(latency_ms.sum())
     entry.min_response_time = float(latency_ms.min())
     entry.max_response_time = float(latency_ms.max())
     entry.total_content_length = size_bytes
     entry.start_time = entry.last_request_timestamp = now_s
-    entry.num_reqs_per_sec[int(now_s)] = len(latency_ms)
-    buckets, counts = np.unique(_bucket(latency_ms), return_counts=True)
+    entry.num_reqs_per_sec[int(now_s)] = count
+    if error is not None:
+        entry.num_failures = entry.num_fail_per_sec[int(now_s)] = count
+        key = StatsError.create_key(kind, name, error)
+        stats.errors.setdefault(key, StatsError(kind, name, error)).occurrences += count
+    buckets, counts = np.unique(_to_the_millisecond(latency_ms), return_counts=True)
     entry.response_times.update(dict(zip(buckets.tolist(), counts.tolist(), strict=True)))
     stats.entries[(name, kind)].extend(entry)
     stats.total.extend(entry)
-    return len(latency_ms)
+    return count
+
+
+def _forget(entry: Any, before_s: int) -> None:
+    for seconds in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
+        for second in [one for one in seconds if one < before_s]:
+            del seconds[second]

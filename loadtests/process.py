@@ -35,7 +35,7 @@ from loadtests.health import Health
 from loadtests.history import COHORTS, End
 from loadtests.outside import load_function
 from loadtests.pool import Pool
-from loadtests.prompts import Interference, Prompter
+from loadtests.prompts import Interference, Prompter, spoken
 from loadtests.recorder import Recorder
 from loadtests.retry import declared
 from loadtests.secrets import Secrets
@@ -98,6 +98,7 @@ class LoadProcess:
         self._actor: Actor | None = None
         self.recorder = Recorder(self._rows, self.name, self._secrets)
         self.recorder.on_flush = self._feed
+        self._prompts = spoken(self.scenario.prompts or UNSAID)
         self._rules = Rules(self.contract, self.recorder.names(self.contract.file.agents.root))
         self._shown = ["" if rule.role == "other" else rule.name for rule in self.contract.events]
         self._shown.insert(0, "")
@@ -276,7 +277,7 @@ class LoadProcess:
         """What a user says; ``prompts``: its own instead of the scenario's."""
         one = self.scenario
         return Prompter(
-            prompts or one.prompts or UNSAID,
+            prompts or self._prompts,
             self.assignment.seed,
             number,
             one.cancel,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 
@@ -16,7 +16,7 @@ from loadtests.conversation import Ask
 from loadtests.dice import LateDice
 from loadtests.errors import ConfigError
 
-__all__ = ["CodeWord", "Expect", "Expectation", "Interference", "Prompt", "Prompter", "check"]
+__all__ = ["CodeWord", "Expect", "Expectation", "Interference", "Prompt", "Prompter", "check", "spoken"]
 
 NONCE = "{nonce}"
 COLUMN = re.compile(r"\{(\w+)\}")
@@ -74,6 +74,16 @@ class Expectation:
         )
 
 
+def spoken(prompts: Sequence[str | Prompt]) -> Sequence[Prompt]:
+    """A text is a prompt without more; what is spoken already is the same list, so that thousands of users share one."""
+    found = [one for one in prompts if not isinstance(one, str)]
+    return (
+        cast("Sequence[Prompt]", prompts)
+        if len(found) == len(prompts)
+        else [Prompt(o) if isinstance(o, str) else o for o in prompts]
+    )
+
+
 class Prompter:
     """One user's messages, the same for the same seed and user."""
 
@@ -87,7 +97,7 @@ class Prompter:
     ) -> None:  # fmt: skip
         """``person``: what fills ``{column}`` in what is said."""
         self._person = dict(person or {})
-        self._prompts = [Prompt(one) if isinstance(one, str) else one for one in prompts]
+        self._prompts = spoken(prompts)
         self._dice = LateDice(f"prompts:{seed}:{user}")
         self._user = user
         self._cancel, self._overlap = cancel, overlap

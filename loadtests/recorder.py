@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from loadtests.history import DTYPE, NO_TEXT, NOT_FOREIGN, ORDINARY, ROW, SCHEMA, RowKind
@@ -23,6 +24,7 @@ __all__ = ["FRAME_CAP_BYTES", "Recorder"]
 ROW_BYTES = ROW.size
 BUFFER_BYTES = 16_384 * ROW_BYTES
 _pack, _pack_ordinary = ROW.pack_into, ORDINARY.pack_into
+_line = msgspec.json.encode  # a line of JSON has no line break in it
 TEXT_CAP = 256
 STRINGS_CAP = 65_536
 FRAME_CAP_BYTES = 4096
@@ -47,7 +49,7 @@ class Recorder:
         #: the number of a string that was interned before, else None; on the hot path a call less
         self.known = self._strings.get
         self._new_strings: list[str] = []
-        self._frame_lines: list[str] = []
+        self._frame_lines: list[bytes] = []
         self._frame_bytes = 0
         self.frames_left_out = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -133,7 +135,7 @@ class Recorder:
             "session": session, "turn": turn, "row": row, "at_ns": at_ns, "direction": direction,
             "size": len(raw) if size is None else size, "text": text,
         }  # fmt: skip
-        line = json.dumps(record, ensure_ascii=True)
+        line = _line(record)
         self._frame_bytes += len(line)
         self._frame_lines.append(line)
 
@@ -152,7 +154,7 @@ class Recorder:
             _write_all(self._files["bin"], block)
             self._used = 0
         if self._frame_lines:
-            _write_all(self._files["frames"], ("\n".join(self._frame_lines) + "\n").encode())
+            _write_all(self._files["frames"], b"\n".join([*self._frame_lines, b""]))
             self._frame_lines = []
 
     def close(self, books: Mapping[str, Any] | None = None) -> None:

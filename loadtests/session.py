@@ -159,14 +159,14 @@ class Session:
         self._usage = contract.file.usage
         self._pong = contract.keepalive.expect if contract.keepalive is not None else ""
         #: types of frames that are more than events to the session
-        self._heeds = frozenset({*contract.replies, self._pong} - {""})
+        self._heeds = contract.heeded
         self._roles = rules.roles
         self._trails, self._met = rules.trails, rules.trails.met[identity.cohort]
         self._versions: dict[str, int] = {}
         #: of the node that welcomed the present connection
         self._node = 0
         self._content = Content(contract, rules.roles, len(tag))  # a mark's last character comes behind it
-        self._reads = self._content.indices
+        self._reads = contract.read_events
 
     # Connections
 

@@ -7,6 +7,7 @@ judged once, by the first rule it breaks: leak, phantom, duplicate, vocabulary, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from loadtests.contract.decoder import UNDECLARED_OUTCOME
 from loadtests.findings import BY_NAME, Finding, Kind
@@ -39,6 +40,7 @@ FIELD_MISSING, UNDECLARED = BY_NAME["field-missing"], BY_NAME["undeclared-outcom
 
 KEPT_TURNS = 8  # a session remembers so many turns; of older ones only that they are over
 KEPT_KEYS = 2048  # event ids remembered twice over, where there is no cursor
+NOTHING: AbstractSet[int] = frozenset()  # one for all: where streams are numbered thousands of sessions remember no key
 CLEAN_CLOSE = 1000
 GIVEN_UP = (int(End.TIMEOUT), int(End.IN_DOUBT))
 
@@ -85,8 +87,8 @@ class SessionTracker:
         self.current: TurnTracker | None = None
         self.high = rules.first_cursor - 1
         self.holes: list[_Hole] = []
-        self.keys: set[int] = set()
-        self.old_keys: set[int] = set()
+        self.keys: AbstractSet[int] = NOTHING
+        self.old_keys: AbstractSet[int] = NOTHING
         self.connection = 0
         self.asked = self.claimed_head = self.claim_row = -1
         self.reconnected = False
@@ -267,9 +269,10 @@ class SessionTracker:
         return REDELIVERED
 
     def _remember(self, key: int) -> None:
-        self.keys.add(key)
-        if len(self.keys) >= KEPT_KEYS:
-            self.old_keys, self.keys = self.keys, set()
+        keys = self.keys = self.keys if isinstance(self.keys, set) else set()
+        keys.add(key)
+        if len(keys) >= KEPT_KEYS:
+            self.old_keys, self.keys = keys, NOTHING
 
     def resent(self, turn: int) -> None:
         """The turn's message was sent again, on a connection that is ready."""

@@ -159,7 +159,7 @@ class Connection:
         self._closed = False
         self._deaf = self._mute = False
         self.timing = Timing(0, 0, 0, 0)
-        self.response: Response | None = None
+        self._upgraded = False
 
     # Connecting, in the user's greenlet
 
@@ -259,7 +259,7 @@ class Connection:
         if not self._changed.wait(max(0.0, deadline - time.monotonic())) and not self._changed.is_set():
             raise TimeoutError
         self._changed.clear()
-        if self._error is not None and self.response is None:
+        if self._error is not None and not self._upgraded:
             raise self._error
 
     def _secure(self, deadline: float) -> None:
@@ -291,7 +291,7 @@ class Connection:
             request.headers[name] = value
         self._protocol.send_request(request)
         self._send_pending()
-        while self.response is None:  # not ``is_open``: a close may have come in the same packet as the upgrade
+        while not self._upgraded:  # not ``is_open``: a close may have come in the same packet as the upgrade
             if self._closed:
                 raise DialError("upgrade", self._status(), self._refusal())
             self._wait(deadline)
@@ -384,7 +384,7 @@ class Connection:
         if self._protocol.handshake_exc is not None or not events:
             self._finish(ABNORMAL, "refused")
             return b""
-        self.response = events[0] if isinstance(events[0], Response) else None
+        self._upgraded = isinstance(events[0], Response)
         self.is_open = True
         self._on_open(self.at_ns)
         self._changed.set()

@@ -64,13 +64,10 @@ class ChatUser(User):
 
     @task
     def converse(self) -> None:
-        """The user's only task; Locust ends it by ending the user."""
-        if self.environment.gauntlet is None:
-            raise StopUser
-        if self._talks:
+        """The user's only task, and its last: thousands who are through would each have to be ended, and are not there to be."""
+        if self.environment.gauntlet is not None and self._talks:
             self.live()
-        while True:
-            gevent.sleep(3600)
+        raise StopUser
 
     def live(self) -> None:
         """The whole conversation: override it for one that follows no schedule."""

@@ -19,6 +19,7 @@ from loadtests.contract.content import FinalRule, OutcomeRule, StreamRule, answe
 from loadtests.contract.decoder import FrameDecoder
 from loadtests.contract.envelope import on_wire
 from loadtests.contract.explain import shaped, shaped_in_part
+from loadtests.contract.prelude import SHOWN
 from loadtests.contract.schema import Concurrent, ContractFile, GateRule, Role
 from loadtests.contract.template import Template
 from loadtests.errors import ConfigError
@@ -93,6 +94,9 @@ class Contract:
         self.foretold: dict[int, int] = rule.foretold
         #: where the answer to a message stands (0: the file does not say)
         self.answer_event, self.read_answer = answers(file, index_of)
+        ends = {one.index for one in self.events if one.role in {"done", "failed"}} if rule.says else set()
+        #: events whose content has to be read at all
+        self.read_events = frozenset({*self.stream_of, *self.final_of, *self.foretold, *ends, self.answer_event} - {0})
         self.decoder = FrameDecoder(file, self.events)
         #: ``Seen`` of one text frame, see ``loadtests.contract.decoder``
         self.decode = self.decoder.decode
@@ -142,6 +146,12 @@ class Contract:
             )
             for step in file.handshake.steps
         )
+        #: types that a step or the welcome waits for; names that steps take; and by type where that stands which must not be shown
+        self.awaited = frozenset({file.handshake.ready, *(step.expect for step in self.steps)} - {""})
+        self.taken_by_steps = frozenset(name for step in self.steps for name in step.take)
+        self.hidden: dict[str, list[str]] = {}
+        for step in self.steps:
+            self.hidden.setdefault(step.expect, []).extend(p for name, p in step.take.items() if name not in SHOWN)
         self.replies = {kind: Template(answer, self.taken) for kind, answer in file.control.replies.items()}
         beat = file.control.keepalive
         self.keepalive = (
@@ -149,6 +159,8 @@ class Contract:
             if beat
             else None
         )
+        #: types of frames that are more than events to a session
+        self.heeded = frozenset({*self.replies, self.keepalive.expect if self.keepalive else ""} - {""})
 
     def promising(self, concurrent: Concurrent) -> Contract:
         """The same, but for what becomes of a second message; itself, if it promises nothing of the kind."""
