@@ -21,6 +21,7 @@ MOST_NS = 1 << 61
 MOST_SESSIONS = 1 << 24
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=MOST_NS)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Rows = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -53,6 +54,13 @@ class _Host(msgspec.Struct):
     heard_s: float = 0.0
 
 
+class _Floor(msgspec.Struct):
+    """What the echo at the start took."""
+
+    p50_ms: Milliseconds
+    p99_ms: Milliseconds
+
+
 class _Manifest(msgspec.Struct):
     """Only what the judge reads; everything else is for people."""
 
@@ -68,6 +76,7 @@ class _Manifest(msgspec.Struct):
     labels: dict[str, str] = {}
     argv: list[str] = []
     hosts: list[_Host] = []
+    floor: _Floor | None = None
 
 
 class _Account(msgspec.Struct):

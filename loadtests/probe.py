@@ -24,6 +24,7 @@ from loadtests.dial import Dial, Target, tls_context
 from loadtests.door import Door
 from loadtests.errors import ConfigError
 from loadtests.findings import Finding
+from loadtests.floor import Floor, measured
 from loadtests.history import End
 from loadtests.plaintext import printable
 from loadtests.retry import REFUSALS
@@ -69,6 +70,8 @@ class Report(msgspec.Struct, kw_only=True):
     approved: int = 0
     outcome: str = ""
     build: str = ""
+    #: of the preflight: what cannot be measured below here; None: no echo
+    floor: Floor | None = None
 
 
 class _Memory:
@@ -331,6 +334,7 @@ def main() -> None:
     """Print the report as one JSON line; exit 2 on a configuration error."""
     try:
         report = probe_assignment(assignment.read(sys.argv[1]), "Preflight: say hello.", most_turn_s=PREFLIGHT_TURN_S)
+        report.floor = measured()
     except ConfigError as error:
         print(json.dumps({"error": str(error)}))
         sys.exit(2)

@@ -45,6 +45,7 @@ def generator_health(
     return GeneratorHealth(
         fit=not reasons, loop_lag_p99_ms=_rounded(lag, 1), cpu_p95=_rounded(cpu, 3), rows_lost=lost, reasons=tuple(reasons),
         send_late_p99_ms=_rounded(late, 1), gc_max_ms=_rounded(pause, 1), steal_p95=_rounded(steal, 4),
+        floor_p99_ms=(data.manifest.get("floor") or {}).get("p99_ms"),
     )  # fmt: skip
 
 

@@ -183,6 +183,8 @@ class GeneratorHealth:
     #: longest pause of the garbage collector, and 95th percentile of the share of time that the host gave to others
     gc_max_ms: float | None = None
     steal_p95: float | None = None
+    #: of round trips to an echo, before the load; 99th percentile
+    floor_p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

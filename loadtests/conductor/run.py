@@ -191,6 +191,7 @@ class Conductor:
         self._say("preflight: one connection, one turn")
         seen = preflight(self._dir, self._tag, p.contract)
         self._facts["preflight"] = {"fit": seen["fit"], "steps": seen["steps"], "outcome": seen["outcome"]}
+        self._facts["floor"] = seen["floor"]
         if seen["fit"] == "silent":
             self._say("preflight: connected, and nothing came back; the run will show it")
         self._listeners = self._rig.open(self._target)

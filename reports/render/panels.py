@@ -218,6 +218,7 @@ def _late(judgement: Judgement) -> str:
     said = [
         (one.send_late_p99_ms, "turns whose user was free were sent up to {} ms late (p99)"),
         (one.gc_max_ms, "the longest pause of the collector was {} ms"),
+        (one.floor_p99_ms, "an echo before the load took up to {} ms (p99)"),
     ]
     words = [text.format(f"{value:.1f}") for value, text in said if value is not None]
     return f"Besides: {'; '.join(words)}." if words else ""
