@@ -11,21 +11,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import threading
-import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
 import yaml
 
-from chaos.guard import tagged
 from loadtests.journal import read_journal
-from loadtests.manifest import run_id
 from tests.live.gauntlet import processes_of, started
 from tests.proofs.ledger import commit, prove, publish
+from tests.proofs.samples import Sample, Samples, slope_mb_per_h
 
 SOAK_S = float(os.environ.get("SOAK_S", "1200"))
 SEED = 41
@@ -34,7 +28,6 @@ USERS = 40
 EVERY_S, FOR_S = [3.0, 3.4], [1.4, 1.8]
 LEAST_PER_H = 900
 QUIET_S, RECOVERY_S, LAST_S = 12.0, 30.0, 12.0
-SAMPLE_S = 1.0
 MOST_MB_PER_H = 24.0
 #: whose growth is judged
 OURS = ("conductor", "guard", "load")
@@ -55,11 +48,6 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "flap", "down_ms": 200, "up_ms": 300},
     {"kind": "limit-data", "bytes": [700, 5000]},
 ]
-#: what a process of a run is, by a word of its command line
-ROLES = {
-    "toxiproxy-server": "toxiproxy", "loadtests.backend": "backend", "locust": "load", "chaos.guard": "guard",
-    "gauntlet": "conductor", "loadtests.cli": "conductor",
-}  # fmt: skip
 
 
 def _experiment(path: Path) -> Path:
@@ -77,76 +65,40 @@ def _experiment(path: Path) -> Path:
     return path
 
 
-class _Samples:
-    """What each process of the run held, once a second; by role and process."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, int], list[tuple[float, float, int, int]]] = defaultdict(list)
-
-    def take(self, conductor: int, run: Path) -> None:
-        now_s = time.monotonic()
-        children = [child.pid for child in psutil.Process(conductor).children()]
-        for pid in {conductor, *children, *tagged(run_id(run))}:
-            try:
-                process = psutil.Process(pid)
-                role = next((r for word, r in ROLES.items() if any(word in w for w in process.cmdline())), "other")
-                row = (
-                    now_s,
-                    process.memory_info().rss / 1e6,
-                    len(process.net_connections("tcp")),
-                    process.num_threads(),
-                )
-            except psutil.Error:
-                continue
-            self.rows[role, pid].append(row)
-
-    def figures(self, start_s: float) -> dict[str, dict[str, Any]]:
-        """Of each role: growth over the last half of the soak, and sockets and threads at the end more than at the beginning."""
-        middle, end = start_s + QUIET_S + SOAK_S / 2, start_s + QUIET_S + SOAK_S
-        found: dict[str, dict[str, Any]] = {}
-        for (role, pid), rows in self.rows.items():
-            half = [(at, mb) for at, mb, _, _ in rows if middle <= at <= end]
-            first = [row for row in rows if start_s + QUIET_S / 3 <= row[0] <= start_s + QUIET_S]
-            last = [row for row in rows if row[0] >= end + RECOVERY_S and row[0] <= end + RECOVERY_S + LAST_S * 0.6]
-            # Toxiproxy is replaced when it is wedged; what has not lived through all of it cannot have grown over it.
-            if len(half) < 10 or not first or not last:
-                continue
-            slope = float(np.polyfit([at for at, _ in half], [mb for _, mb in half], 1)[0]) * 3600
-            found[role if role not in found else f"{role}-{pid}"] = {
-                "rss_mb": round(half[-1][1], 1), "mb_per_h": round(slope, 2),
-                "sockets": _more(first, last, 2), "threads": _more(first, last, 3),
-            }  # fmt: skip
-        return found
+def _figures(samples: Samples) -> dict[str, dict[str, Any]]:
+    """Of each role: growth over the last half of the soak, and sockets and threads at the end more than at the beginning."""
+    end_s = QUIET_S + SOAK_S
+    firsts = samples.between(QUIET_S / 3, QUIET_S)
+    halves = samples.between(QUIET_S + SOAK_S / 2, end_s)
+    lasts = samples.between(end_s + RECOVERY_S, end_s + RECOVERY_S + LAST_S * 0.6)
+    found: dict[str, dict[str, Any]] = {}
+    # Toxiproxy is replaced when it is wedged; what has not lived through all of it cannot have grown over it.
+    for role, pid in sorted(firsts.keys() & halves.keys() & lasts.keys()):
+        half, first, last = halves[role, pid], firsts[role, pid], lasts[role, pid]
+        found[role if role not in found else f"{role}-{pid}"] = {
+            "rss_mb": round(half[-1][1], 1), "mb_per_h": round(slope_mb_per_h(half), 2),
+            "sockets": _more(first, last, 2), "threads": _more(first, last, 3),
+        }  # fmt: skip
+    return found
 
 
-def _more(first: list[tuple[float, float, int, int]], last: list[tuple[float, float, int, int]], column: int) -> int:
+def _more(first: list[Sample], last: list[Sample], column: int) -> int:
     return int(min(row[column] for row in last) - max(row[column] for row in first))
 
 
 def _soak() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-soak-"))
-    run, samples = folder / "run", _Samples()
+    run, samples = folder / "run", Samples()
     options = ("--experiment", _experiment(folder / "soak.yaml"), "--seed", str(SEED), "--out", run)
     with started("run", "smoke", *options, cwd=folder) as process:
-        reader = threading.Thread(target=process.communicate, daemon=True)  # a full pipe would stop it
-        reader.start()
-        start_s = 0.0
-        while process.poll() is None:
-            if not start_s and (run / "start.json").exists():
-                start_s = time.monotonic()
-            try:
-                samples.take(process.pid, run)
-            except psutil.Error:
-                break
-            threading.Event().wait(SAMPLE_S)
-        reader.join(60)
+        samples.follow(process, run)
         code = process.returncode
     records = list(read_journal(run / "history.jsonl"))
     steps = [record["step"] for record in records if record["type"] == "window"]
     effects = [record["effect"] for record in records if record["type"] == "effect"]
     cleaned = next((record for record in records if record["type"] == "cleanup"), {"ok": False, "left": ["no record"]})
     windows = steps.count("applying")
-    figures = samples.figures(start_s)
+    figures = _figures(samples)
     result = {
         "exit": code, "windows": windows, "windows_per_h": round(windows / SOAK_S * 3600), "healed": steps.count("healed"),
         "confirmed": effects.count("confirmed"), "absent": effects.count("absent"),
