@@ -83,12 +83,13 @@ prove: $(READY) ## the long proofs, one part each: PART=name (without: list them
 	elif [ -n "$(filter $(PART),$(PROOFS))" ]; then $(PY) -P tests/proofs/$(PART).py $(ARGS); \
 	else echo "prove: no part '$(PART)'; one of: $(PROOFS)" >&2; exit 2; fi
 
-bench: $(READY) ## what an event costs, beside k6, Gatling and Artillery, and what judging costs (PART=peers, judge, truth)
-	@for part in $(or $(PART),peers judge truth); do case $$part in \
+bench: $(READY) ## what an event costs, beside k6, Gatling and Artillery, and what judging costs (PART=peers, judge, truth, sessions)
+	@for part in $(or $(PART),peers judge truth sessions); do case $$part in \
 	  peers) $(PY) -P tests/benchmarks/run.py $(ARGS) || exit;; \
 	  judge) $(PY) -P tests/benchmarks/judge.py $(ARGS) || exit;; \
 	  truth) $(PY) -P tests/benchmarks/truth.py $(ARGS) || exit;; \
-	  *) echo "bench: no part '$$part'; one of: peers judge truth" >&2; exit 2;; esac; done
+	  sessions) $(PY) -P tests/benchmarks/sessions.py $(ARGS) || exit;; \
+	  *) echo "bench: no part '$$part'; one of: peers judge truth sessions" >&2; exit 2;; esac; done
 
 # Hashes must be those of the index, so wheels that a machine keeps locally stay out; and so does every host name.
 # editables is what hatchling asks for beyond its requirements to install this tree itself, without build isolation.

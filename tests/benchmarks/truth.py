@@ -88,12 +88,13 @@ def scenario(folder: Path, **changes: Any) -> Path:
 
 
 @contextlib.contextmanager
-def running(folder: Path, port: int) -> Iterator[Path]:
+def running(folder: Path, port: int, *, chaos: bool = False) -> Iterator[Path]:
     """A run of ``scenario``'s file on the last core; leaving the block waits for its end."""
     run = folder / "run"
     words = [
         "taskset", "-c", CORE, sys.executable, "-P", "-c", "from loadtests.cli import main; main()", "run", str(folder / "truth.yaml"),
-        "--target", f"ws://127.0.0.1:{port}/ws", "--contract", str(folder / "timed.yaml"), "--no-chaos", "--out", str(run),
+        "--target", f"ws://127.0.0.1:{port}/ws", "--contract", str(folder / "timed.yaml"), "--out", str(run),
+        *(() if chaos else ("--no-chaos",)),
     ]  # fmt: skip
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(words, cwd=HERE.parents[1], stdout=said, stderr=said)
