@@ -92,7 +92,9 @@ def _samples(gate: Gate, prepared: Prepared, turns: int | None) -> int | None:
         return sum(w.fault.disconnects for w in named) * size(users, prepared.scenario.treated_share)
     if turns is None:
         return None
-    if gate.selector.name.startswith("journey.") or gate.selector.name == "arrivals.achieved":
+    if gate.selector.name.startswith("journey.") or (
+        gate.selector.name == "arrivals.achieved" and prepared.scenario.journeys
+    ):
         turns = _arrivals(prepared, journeys=gate.selector.name.startswith("journey."))
     share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved") * _share_of_kind(
         labels, prepared

@@ -112,7 +112,7 @@ def test_who_asks_a_run_to_stop_gets_its_faults_healed_its_turns_ended_and_a_rep
     ended = runs["stopped"]
     assert ended.code in {3, 99}, ended
     assert read_manifest(ended.run)["exit"] == "stopped: asked by gauntlet stop"
-    assert "run: stopped: asked by gauntlet stop" in ended.out
+    assert "the run was stopped before its time: asked by gauntlet stop" in ended.out
     data = read_run(ended.run)
     assert data.rows["received"].max() < data.start_ns + 40e9
     assert not [line for line in data.journal if line.get("type") == "cleanup" and not line.get("ok")]

@@ -93,8 +93,9 @@ def test_numbers_on_disk_stay_what_they_are() -> None:
                 "STOP",
                 "GAVE_UP",
                 "CANCEL",
+                "JOURNEY",
             ],
-            range(1, 16),
+            range(1, 17),
             strict=True,
         )
     )

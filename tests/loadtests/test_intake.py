@@ -64,7 +64,7 @@ def test_what_is_absent_is_no_problem_here() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "sane"),
-    [("kind", 0, False), ("kind", 15, True), ("kind", 16, False), ("cohort", 2, True), ("cohort", 3, False), ("event", 5, True),
+    [("kind", 0, False), ("kind", 16, True), ("kind", 17, False), ("cohort", 2, True), ("cohort", 3, False), ("event", 5, True),
      ("event", 6, False), ("turn", UNKNOWN_TURN, True), ("turn", UNKNOWN_TURN - 1, False), ("received", -1, False),
      ("received", 1 << 62, False), ("session", 1 << 24, False)],
 )  # fmt: skip
