@@ -123,10 +123,13 @@ class Chat:
 
     def _begin(self, what: Fetch | Run) -> Pending:
         """In a greenlet or a thread of its own, so that what is under way goes on meanwhile."""
-        pending = Pending()
+        pending = Pending(began_ns=time.monotonic_ns() if isinstance(what, Fetch) else None)
 
         def finish() -> None:
-            pending.result = self._fetched(what) if isinstance(what, Fetch) else _threads().apply(_called, (what.call,))
+            if isinstance(what, Fetch):
+                pending.result = self._fetched(what)
+            else:
+                pending.result = _threads().apply(_called, (what.call, pending))
             self._bell.ring()
 
         gevent.spawn(finish)
@@ -305,7 +308,8 @@ def _threads() -> Any:
     return gevent.threadpool.ThreadPool(MOST_THREADS)
 
 
-def _called(call: Callable[[], Any]) -> Outcome:
+def _called(call: Callable[[], Any], pending: Pending) -> Outcome:
+    pending.began_ns = time.monotonic_ns()  # until now it has waited for a thread
     try:
         return Outcome(call())
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, it is the function's

@@ -86,10 +86,12 @@ class Outcome(NamedTuple):
 class Pending:
     """Something that goes on by itself; the session's ``wake`` is called when ``result`` is there."""
 
-    __slots__ = ("result",)
+    __slots__ = ("began_ns", "result")
 
-    def __init__(self, result: Answer | Failure | Outcome | None = None) -> None:
+    def __init__(self, result: Answer | Failure | Outcome | None = None, began_ns: int | None = None) -> None:
         self.result = result
+        #: when it was begun, after waiting for its turn; None: it has not been
+        self.began_ns = began_ns
 
 
 class Fetch(NamedTuple):
@@ -333,14 +335,15 @@ class Conversation:
         self._send()
         return flight
 
-    def ended(self, end: End, intended_ns: int, tells: Told | None = None) -> None:
-        """A turn is over; what its message told is known if it was answered."""
+    def ended(self, end: End, intended_ns: int, tells: Told | None = None, flight: Flight | None = None) -> None:
+        """A turn is over; what its message told is known if it was answered. ``flight``: it ended some time ago."""
         if self.session.heard and not self._greets:
             self._backoff.succeeded()
         if tells is not None and end in ANSWERED:
             tells.known = True
-        if self.on_turn is not None:
-            self.on_turn(end, (self._now_ns() - intended_ns) / NS_PER_MS)
+        if self.on_turn is not None and not (flight is not None and flight.left):
+            ended_ns = self._now_ns() if flight is None else flight.ended_ns
+            self.on_turn(end, (ended_ns - intended_ns) / NS_PER_MS)
 
     def drop(self, intended_ns: int, why: str) -> None:
         """What was planned for a time, and nobody begins."""

@@ -90,7 +90,7 @@ class Door:
         deadline = time.monotonic() + timeout_s
         for i, call in enumerate(self._calls):
             if call.each == "connection" or i not in self._made:
-                given = self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic()), partial(taken, call))
+                given = self._call(call, values, max(LEAST_CALL_S, deadline - time.monotonic()), partial(_taken, call))
                 values.update(given)
                 for name in given.keys() - SHOWN:
                     self._known.learn(given[name], lasting=call.each == "session", spare=values.get("thread", ""))
@@ -98,14 +98,14 @@ class Door:
         return self._dial(values)
 
     def fetch(self, call: Call, values: Mapping[str, str], timeout_s: float) -> tuple[int, str]:
-        """Status and text of one more call, whatever the status is. It goes where connections go, and nowhere else.
+        """Status of one more call, whatever it is, and its text as far as it is read. It goes where connections go, and nowhere else.
 
         Raises:
             DialError: there was no answer, or none that can be read.
         """
 
         def whole(status: int, body: bytes) -> tuple[int, str]:
-            return status, body.decode("utf-8", "replace")
+            return status, body[:MOST_BODY_BYTES].decode("utf-8", "replace")
 
         return self._call(call, values, timeout_s, whole)
 
@@ -164,10 +164,7 @@ class Door:
             headers = {name: value for name, value in usual.items() if name.lower() not in own} | dict(made.headers)
             connection.request(made.method, made.path, made.body or None, headers)
             answer = connection.getresponse()
-            body = answer.read(MOST_BODY_BYTES + 1)
-            if len(body) > MOST_BODY_BYTES:
-                raise _too_much(answer.status)
-            return answer.status, body
+            return answer.status, answer.read(MOST_BODY_BYTES + 1)
         finally:
             socket.close()
 
@@ -176,6 +173,12 @@ class Door:
         if self._tls is None:
             self._tls = gevent.ssl.create_default_context(cafile=self._ca or None)
         return self._tls
+
+
+def _taken(call: Call, status: int, body: bytes) -> dict[str, str]:
+    if len(body) > MOST_BODY_BYTES:
+        raise _too_much(status)
+    return taken(call, status, body)
 
 
 def _too_much(status: int) -> CallError:

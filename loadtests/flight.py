@@ -24,7 +24,8 @@ class Flight:
     """One message and what came of it so far."""
 
     __slots__ = (
-        "answer", "awaited", "behind", "cancelled", "chars", "end", "events", "expect", "foretold", "frames", "intended", "keys",
+        "answer", "awaited", "behind", "cancelled", "chars", "end", "ended_ns",
+        "events", "expect", "foretold", "frames", "intended", "keys",
         "left", "message", "number", "resent", "sent", "tail", "texts", "thread", "turn", "turn_id", "when", "who",
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ class Flight:
         self.left = False
         #: how it ended; None: it has not
         self.end: End | None = None
+        self.ended_ns = 0
         #: what the backend answered; None: that is not known, or not asked for (an empty text asks for it)
         self.answer: str | None = None
         #: number of the outcome that an event has said of the end to come; -1: none has
@@ -72,6 +74,10 @@ class Flight:
         known = key in keys
         keys.add(key)
         return known
+
+    def put_away(self) -> None:
+        """Over, and nobody will read its frames again."""
+        self.frames, self.tail, self.texts, self.keys = [], None, None, None
 
     def keep_late(self, row: int, at_ns: int, raw: bytes) -> None:
         """A frame behind the first ones, or one too long to be kept whole."""

@@ -14,6 +14,7 @@ import msgspec
 
 from loadtests.configfile import nearest
 from loadtests.contract.schema import ContractFile
+from loadtests.contract.template import placeholders
 from loadtests.errors import ConfigError
 from loadtests.prompts import Expect, Prompt, check
 
@@ -266,6 +267,11 @@ def check_journey_promised(steps: Sequence[JourneyStep], contract: ContractFile,
             hint = nearest(told.role, sorted({*roles & {*get_args(AwaitRole)}, "done"}))
         elif kind == "cancel" and contract.cancel is None:
             problem, hint = f"contract {name} does not say how a turn is stopped", "cancel in the contract"
+        elif kind == "http" and (strange := _unfilled(told, contract)):
+            problem, hint = (
+                f"nobody fills {{{strange}}}",
+                ", ".join(f"{{{name}}}" for name in sorted(_fillable(contract))),
+            )
         elif kind == "switch_thread":
             problem, hint = _no_threads(contract), "a contract whose messages name the {thread} that the client chose"
         if problem:
@@ -280,6 +286,17 @@ def _no_threads(contract: ContractFile) -> str:
     if "{thread}" not in json.dumps(contract.send.template):
         return f"messages of contract {contract.name} name no thread"
     return ""
+
+
+def _fillable(contract: ContractFile) -> set[str]:
+    """What a request may name."""
+    return {"token", "thread", *(name for takes in _takes(contract) for name in takes)}
+
+
+def _unfilled(said: Http, contract: ContractFile) -> str:
+    """The first name in braces that nobody fills; empty: none."""
+    named = [*placeholders(said.path), *placeholders(said.headers), *placeholders(said.body or {})]
+    return next((name for name in named if name not in _fillable(contract)), "")
 
 
 def _takes(contract: ContractFile) -> Iterator[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.history import DTYPE, End, RowKind
+from loadtests.history import DTYPE, End, Flag, RowKind
 
 __all__ = ["CENSORED", "FAILURES", "TURN", "TurnFailedError", "feed"]
 
@@ -21,6 +21,8 @@ CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED)
 FAILURES = (End.FAILED, End.TIMEOUT, End.ABANDONED)
 #: Locust looks back ten seconds at most, and keeps a number for every second of a run
 KEPT_S = 30
+#: its user's own journey has cut it
+OURS = int(Flag.OURS)
 EXACT_MS = 10_000
 
 
@@ -54,7 +56,8 @@ def feed(stats: Any, names: Sequence[str], block: bytes | memoryview, now_s: flo
         if event < len(names) and names[event]:
             mine = numbers == event
             total += _merge(stats, names[event], EVENT, latency_ms[mine], int(sizes[mine].sum()), now_s)
-    ends = rows[(kinds == RowKind.END) & begun & ~np.isin(rows["code"], CENSORED)]
+    decided = ~np.isin(rows["code"], CENSORED) & (rows["flags"] & OURS == 0)
+    ends = rows[(kinds == RowKind.END) & begun & decided]
     codes, took_ms, sizes = ends["code"], (ends["received"] - ends["intended"]) / 1e6, ends["size"]
     good = ~np.isin(codes, FAILURES)
     if good.any():

@@ -14,6 +14,7 @@ It runs in a thread of its own and may block. Any other exception is a mistake o
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -93,6 +94,8 @@ def load_function(one: Outside) -> Function:
         ) from None
     if not callable(found):
         raise ConfigError("python", one.call, f"module {module} has no function {name!r}", EXPECTED)
+    if inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found):
+        raise ConfigError("python", one.call, "is async, and nobody would wait for it", "an ordinary function")
     function: Function = found
     return function
 

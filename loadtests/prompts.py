@@ -88,7 +88,7 @@ class Prompter:
     """One user's messages, the same for the same seed and user."""
 
     __slots__ = (
-        "_asked", "_cancel", "_dice", "_elsewhere", "_overlap", "_person", "_prompts", "_thread", "_user", "_word",
+        "_asked", "_cancel", "_dice", "_first", "_overlap", "_person", "_prompts", "_thread", "_user", "_word",
     )  # fmt: skip
 
     def __init__(
@@ -102,9 +102,14 @@ class Prompter:
         self._user = user
         self._cancel, self._overlap = cancel, overlap
         self._asked = 0
-        #: the last code word told on this thread, and on others
+        #: the last code word told on this thread, and on the first one, which alone a user comes back to
         self._thread, self._word = "", CodeWord()
-        self._elsewhere: dict[str, CodeWord] | None = None
+        self._first = ("", self._word)
+
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """What is said one after the other."""
+        return self._prompts
 
     def ask(self) -> Ask:
         """The next message."""
@@ -134,9 +139,9 @@ class Prompter:
 
     def switch(self, thread: str) -> None:
         """What is said from now on is said on another thread, where only what was told there is known."""
-        words = self._elsewhere = self._elsewhere or {}
-        words[self._thread] = self._word
-        self._thread, self._word = thread, words.pop(thread, CodeWord())
+        if self._thread in {"", self._first[0]}:
+            self._first = (self._thread or thread, self._word)
+        self._thread, self._word = thread, self._first[1] if thread == self._first[0] else CodeWord()
 
 
 def check(prompts: Sequence[str | Prompt], where: str, people: Sequence[Mapping[str, str]] = ()) -> None:

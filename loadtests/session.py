@@ -300,8 +300,7 @@ class Session:
         raw_id = known(kind) or self._intern(kind)
         agent_id = (known(agent) or self._intern(agent)) if agent else 0
         tool_id = (known(tool) or self._intern(tool)) if tool else 0
-        execution_id = _short(execution) if execution else 0
-        size = len(raw)
+        execution_id, size = _short(execution) if execution else 0, len(raw)
         number = self._put(
             EVENT, self._cohort, flags, index, schema, self._number, self.connection, turn, raw_id, agent_id, tool_id,
             execution_id, foreign, code, size, labels, unknown, intended, sent, at_ns, place, key,
@@ -320,7 +319,9 @@ class Session:
                 self._answered(raw, at_ns)
         if flight is not None:
             if self._roles[index] != OTHER:
-                self._shown(flight)
+                flight.events += 1
+                if flight.awaited:
+                    self._shown(flight)
             if len(flight.frames) < KEPT_FRAMES and size <= FRAME_CAP_BYTES:
                 flight.frames.append((number, at_ns, raw, size))
             else:
@@ -334,8 +335,7 @@ class Session:
             self._heed(kind)
 
     def _shown(self, flight: Flight) -> None:
-        flight.events += 1
-        if flight.awaited and flight.turn.seen & flight.awaited:
+        if flight.turn.seen & flight.awaited:
             flight.awaited = 0
             self.wake()
 
@@ -656,7 +656,7 @@ class Session:
             for i, (row, frame_at, raw, size) in enumerate([*flight.frames, *(flight.tail or ())]):
                 direction = "out" if i == 0 or raw is flight.message else "in"
                 self.record.keep(self._number, number, row, frame_at, direction, raw, size)
-        flight.end = end
+        flight.end, flight.ended_ns = end, at_ns
         del self.flights[number]
         self._content.forget(number)
         if self.flight is flight:

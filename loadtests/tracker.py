@@ -324,6 +324,7 @@ class SessionTracker:
             if not one.over:
                 one.leave()
                 one.cut, one.resent = True, False
+                one.left = one.left or (ours and not never_ready)
         if never_ready:
             self._report(UNANSWERED if ready else NEVER_READY, 0, row, at_ns)
         if ours:

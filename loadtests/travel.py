@@ -17,7 +17,7 @@ from loadtests.conversation import NEVER, Answer, Ask, Conversation, Failure, Fe
 from loadtests.dice import Dice
 from loadtests.errors import ConfigError
 from loadtests.flight import Flight
-from loadtests.history import End, Fate
+from loadtests.history import OUR_ERROR, End, Fate
 from loadtests.journey import (
     Await,
     Cancel,
@@ -29,6 +29,7 @@ from loadtests.journey import (
     Switch,
     Think,
     check_journey,
+    check_journey_promised,
     in_words,
     kind_of,
     sends,
@@ -49,7 +50,7 @@ BAD = frozenset({End.FAILED, End.TIMEOUT, End.ABANDONED})
 UNSAID = frozenset({End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED})
 #: bad ends that a backend may give a turn whose user has left it
 EXCUSED = frozenset({End.FAILED, End.ABANDONED})
-MOST_WHY = 120
+BEGUN, ENDED = JourneyStep(send="."), JourneyStep(awaits="done")
 
 
 class _Over(Exception):  # noqa: N818  # how most journeys that end before their last step do so is no error
@@ -79,6 +80,8 @@ class Traveller:
         self._steps, self._prompter, self._dice = tuple(steps), prompter, dice
         self._user, self._person, self._functions = user, dict(person or {}), dict(functions or {})
         self._failed, self._now_ns, self._over = failed, now_ns, over
+        self._contract = contract.file
+        self._recovery_ns = contract.file.turn.recovery_ms * NS_PER_MS
         self._bits: dict[str, int] = {}
         for index, role in enumerate(contract.roles):
             self._bits[role] = self._bits.get(role, 0) | 1 << index
@@ -125,14 +128,17 @@ class Traveller:
         if fate is Fate.NOT_BEGUN:
             self.not_begun(intended_ns, why)
             return
-        reason = f"{in_words(self._steps[failed_at - 1])}: {why}" if failed_at > 0 else why
+        where = in_words(self._steps[failed_at - 1]) if failed_at > 0 else ""
+        # Why is said once, at the journey: it may be anybody's words, and differ each time.
+        reason = f"its journey was over: {where or fate.name.lower()}"
         for one in (one for one in sends(self._steps) if one not in sent):
-            over = one != failed_at
-            self._session.dropped(
-                self._due_ns, now_ns, f"its journey was over: {reason}" if over else why, one, over=over
-            )
-        why = f"step {failed_at} ({in_words(self._steps[failed_at - 1])}): {why}" if failed_at > 0 else why
-        self._session.travelled(intended_ns, began_ns, now_ns, fate, failed_at, why)
+            over = one != failed_at or fate is Fate.CUT
+            self._session.dropped(self._due_ns, now_ns, reason if over else why, one, over=over)
+        self._session.travelled(
+            intended_ns, began_ns, now_ns, fate, failed_at, f"step {failed_at} ({where}): {why}" if where else why
+        )
+        if self._latest is not None and self._latest.end is not None:
+            self._latest.put_away()
 
     # Steps
 
@@ -159,7 +165,8 @@ class Traveller:
     def _send(self, place: int, said: Say, *, begins: bool) -> Steps[None]:
         conversation, session = self._conversation, self._session
         ask = self._prompter.ask_of(said.say, said.expect) if said.say else self._prompter.ask()
-        if not session.ready and not (yield from conversation.ensure_ready(self._due_ns + self._late_ns)):
+        until_ns = self._due_ns + self._late_ns if begins else self._now_ns() + self._recovery_ns
+        if not session.ready and not (yield from conversation.ensure_ready(until_ns)):
             if not begins and self._is_ending():
                 self._cut()
             raise _Over(Fate.NOT_BEGUN if begins else Fate.FAILED, conversation.refused)
@@ -211,7 +218,7 @@ class Traveller:
         for flight, ask in self._flights:
             if flight.end is None:
                 continue
-            self._conversation.ended(flight.end, flight.intended, ask.tells)
+            self._conversation.ended(flight.end, flight.intended, ask.tells, flight)
             if flight.end in BAD and not (flight.left and flight.end in EXCUSED):
                 self._bad = self._bad or _Over(Fate.FAILED, f"a turn ended: {flight.end.name.lower()}")
             elif flight.end in UNSAID:
@@ -226,18 +233,25 @@ class Traveller:
             self._cut()
 
     def _cancel(self, said: Cancel) -> Steps[None]:
-        conversation, session = self._conversation, self._session
+        conversation, session, latest = self._conversation, self._session, self._latest
         at_ns = self._due_ns + int(said.after_ms * NS_PER_MS)
-        yield from conversation.attend(at_ns, lambda: not session.flights)
-        if session.flights and not session.ready:
-            yield from conversation.attend(NEVER, lambda: session.ready or not session.flights)
-        if session.flights:
+
+        def ended() -> bool:
+            return latest is None or latest.end is not None
+
+        yield from conversation.attend(at_ns, ended)
+        if not ended() and not session.ready:
+            yield from conversation.attend(NEVER, lambda: session.ready or ended())
+        if not ended():
             conversation.cancel()
         self._settle()
         self._due_ns = self._now_ns()
 
     def _disconnect(self, said: Disconnect) -> Steps[None]:
         until_ns = self._due_ns + int(said.for_ms * NS_PER_MS)
+        # Whoever was cut off comes back before it leaves: how long that takes is the outage's, and how long it is away its own.
+        if not self._session.open and not (yield from self._conversation.come_back()):
+            raise _Over(Fate.FAILED, self._conversation.refused)
         yield from self._conversation.depart(min(until_ns, self._end_ns), reset=said.reset)
         self._settle()
         if self._is_ending():
@@ -248,9 +262,10 @@ class Traveller:
 
     def _http(self, said: Http) -> Steps[None]:
         what = Fetch(said.method, said.path, said.headers, said.body, said.within_ms / MS_PER_S)
-        result = yield from self._pending(what, self._due_ns + said.within_ms * NS_PER_MS)
+        result = yield from self._pending(what, said.within_ms)
         if isinstance(result, Failure):
-            raise _Over(Fate.FAILED, result.text[:MOST_WHY])
+            # Without a token nothing was asked.
+            raise _Over(Fate.OUR_ERROR if result.code == OUR_ERROR else Fate.FAILED, result.text)
         if not isinstance(result, Answer):
             raise _Over(Fate.FAILED, f"no answer within {said.within_ms:,} ms")
         self._heard = result
@@ -259,16 +274,23 @@ class Traveller:
             raise _Over(Fate.FAILED, f"answered {result.status}, expected {expected}")
         self._due_ns = self._now_ns()
 
-    def _pending(self, what: Fetch | Run, limit_ns: int) -> Generator[Any, Any, Answer | Failure | Outcome | None]:
-        """What comes of it, while all else goes on; None: nothing in time."""
+    def _pending(self, what: Fetch | Run, within_ms: int) -> Generator[Any, Any, Answer | Failure | Outcome | None]:
+        """What comes of it, while all else goes on; None: nothing in time, counted from when somebody began with it."""
         pending: Pending = yield what
 
         def came() -> bool:
             return pending.result is not None
 
-        while not came() and self._now_ns() < limit_ns:
-            yield from self._conversation.attend(limit_ns, came)
-            if not came() and self._over() and not self._session.flights:
+        while not came():
+            begun_ns = self._now_ns() if pending.began_ns is None else pending.began_ns
+            limit_ns = begun_ns + within_ms * NS_PER_MS
+            if self._now_ns() >= limit_ns:
+                break
+            if not self._is_ending():
+                yield from self._conversation.attend(min(limit_ns, self._end_ns), came)
+            elif self._session.flights:
+                yield from self._conversation.await_end(limit_ns, came)
+            else:
                 self._cut()
         self._settle()
         return pending.result
@@ -306,8 +328,10 @@ class Traveller:
                 raise ConfigError(said.call, "", "gives no step", 'a step such as {"send": "…"}')
             if kind_of(one) in {"await", "cancel"} and self._latest is None:
                 raise ConfigError(said.call, kind_of(one), "nothing is under way", "a step send before it")
-            # The rules of a file, but for what comes before.
-            check_journey([JourneyStep(send="."), one], said.call, "yield", ["."], list(self._person) or None)
+            # The rules of a file, whose step before is here what has been done.
+            check_journey([BEGUN, one], said.call, "yield", self._prompter.prompts, list(self._person) or None)
+            before = [BEGUN] if self._session.flights else [BEGUN, ENDED]
+            check_journey_promised([*before, one], self._contract, said.call, "yield")
         except (ConfigError, msgspec.ValidationError) as error:
             self._wrong(error)
         return one
@@ -318,11 +342,11 @@ class Traveller:
         Raises:
             _Over: it says that the journey has failed, or did something wrong.
         """
-        outcome = yield from self._pending(Run(call), self._now_ns() + said.within_ms * NS_PER_MS)
+        outcome = yield from self._pending(Run(call), said.within_ms)
         if not isinstance(outcome, Outcome):
             self._wrong(TimeoutError(f"{said.call} did not return within {said.within_ms:,} ms"))
         if isinstance(outcome.error, StepFailed | AssertionError):
-            raise _Over(Fate.FAILED, str(outcome.error)[:MOST_WHY] or type(outcome.error).__name__)
+            raise _Over(Fate.FAILED, str(outcome.error) or type(outcome.error).__name__)
         if outcome.error is not None:
             self._wrong(outcome.error)
         return outcome.value

@@ -116,7 +116,8 @@ class TurnTracker:
 
     __slots__ = (
         "agents", "allowed", "begin_row", "cancel_row", "chunks", "closed", "cut", "declared", "displaced", "early",
-        "elected", "end_row", "ended", "executions", "given_up", "holed", "learning", "missing", "node", "number", "opened", "outcome",
+        "elected", "end_row", "ended", "executions", "given_up", "holed",
+        "learning", "left", "missing", "node", "number", "opened", "outcome",
         "overtaken", "pending", "resent", "root", "rows", "rules", "seen", "send_row", "sent_again", "settled", "twice",
     )  # fmt: skip
 
@@ -132,6 +133,8 @@ class TurnTracker:
         self.cancel_row = -1
         self.outcome = O_OK
         self.ended = self.cut = self.resent = self.sent_again = self.given_up = self.settled = False
+        #: its user went away of its own, and may have thrown away what was on its way
+        self.left = False
         #: the message was executed again, and whatever comes of that is one finding
         self.twice = False
         #: events are missing: found out by their numbers, or declared by the backend itself
@@ -443,6 +446,8 @@ class TurnTracker:
             return [(NEVER_ENDED, self.send_row, 0)]
         if self.sent_again and self.seen:
             return [(NEVER_EXECUTED, self.send_row, 0)]
+        if self.left and not self.resent:
+            return []
         # Sent again on a new connection, nothing is in doubt any more.
         return [(SILENT_CUT if self.cut and not self.resent else SILENT, self.send_row, 0)]
 

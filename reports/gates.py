@@ -178,7 +178,7 @@ def judge_gate(gate: Gate, measured: Measured) -> GateResult:
     if reason and gate.selector.name in JOURNEYS and (why := _why(gate, measured)):
         reason = f"{reason}; {why}"
     recovery = gate.selector.name == "recovery.session"
-    if measured.unfit and (gate.unit != "share" or gate.selector.name == "arrivals.achieved"):
+    if measured.unfit and (gate.unit != "share" or gate.selector.name in {"arrivals.achieved", *JOURNEYS}):
         verdict, reason = "unknown", f"the generator was the bottleneck: {measured.unfit}"
     elif quota:
         verdict, reason = "unknown", quota

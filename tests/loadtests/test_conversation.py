@@ -111,7 +111,7 @@ class Wire:
     def send(self, message: bytes) -> None:
         said = json.loads(message)
         self.heard.append(said)
-        if said["type"] == self.bench.contract.file.resume.ask["type"]:
+        if said["type"] == self.bench.contract.file.resume.ask.get("type"):
             self._frame(type=self.bench.contract.file.resume.answer, data={"resumed": True, "last_seq": self._cursor})
         elif said["type"] == "user_message" and not self.silent:
             run = said["payload"]["run_id"]

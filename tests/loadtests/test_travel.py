@@ -30,7 +30,7 @@ class Road(Wire):
         super().__init__(bench)
         self.asked: list[Fetch] = []
         self.http: Callable[[], Answer | Failure] = lambda: Answer(200, '{"threads": []}')
-        self.http_after_ms = 0.0
+        self.http_after_ms = self.run_waits_ms = 0.0
         self.functions: dict[str, Any] = {}
         self.mistakes: list[BaseException] = []
         self.resets: list[bool] = []
@@ -48,12 +48,13 @@ class Road(Wire):
             answer = self._begin(request) if isinstance(request, Fetch | Run) else (yield request)
 
     def _begin(self, request: Fetch | Run) -> Pending:
-        pending = Pending()
+        pending = Pending(began_ns=self.now_ns)
         if isinstance(request, Run):
-            try:
-                pending.result = Outcome(request.call())
-            except Exception as error:  # noqa: BLE001  # as the shell does
-                pending.result = Outcome(error=error)
+            if self.run_waits_ms:
+                pending.began_ns = None
+                self.at(self.now_ns / MS + self.run_waits_ms, lambda: self._called(request, pending))
+            else:
+                self._called(request, pending)
             return pending
         self.asked.append(request)
 
@@ -63,6 +64,14 @@ class Road(Wire):
 
         self.at(self.now_ns / MS + self.http_after_ms, came)
         return pending
+
+    def _called(self, request: Run, pending: Pending) -> None:
+        pending.began_ns = self.now_ns
+        try:
+            pending.result = Outcome(request.call())
+        except Exception as error:  # noqa: BLE001  # as the shell does
+            pending.result = Outcome(error=error)
+        self._ring()
 
     def abort(self, *, reset: bool = False) -> None:
         self.resets.append(reset)
@@ -164,12 +173,12 @@ def test_a_turn_that_does_not_end_well_fails_its_journey(road: Road, step: str) 
     assert road.why("a turn ended: timeout")
 
 
-def test_a_turn_is_stopped_and_that_is_no_failure(road: Road) -> None:
+def test_a_backend_that_goes_on_with_a_turn_that_was_stopped_fails_the_journey(road: Road) -> None:
     road.answer_after_ms = 300
     road.travel("[{send: hello}, {cancel: {after_ms: 100}}, {await: {role: done, within_ms: 100}}]")
     (cancel,) = road.of_kind(RowKind.CANCEL)
     assert cancel["received"] - road.of_kind(RowKind.SEND)[0]["received"] == 100 * MS
-    assert road.fates == [Fate.FAILED]  # this backend knows of no stop, and goes on
+    assert road.fates == [Fate.FAILED]
 
 
 def test_a_turn_that_has_ended_is_not_stopped(road: Road) -> None:
@@ -325,6 +334,7 @@ def gives(*steps: Any) -> Callable[[Here], Iterator[Any]]:
         (gives({"await": "done"}), "ConfigError"),
         (gives({"python": "m:f"}), "ConfigError"),
         (gives({"http": {"get": "//elsewhere"}}), "ConfigError"),
+        (gives({"http": {"get": "/{nobody}"}}), "ConfigError"),
     ],
 )
 def test_any_other_mistake_of_a_function_is_ours_and_no_failure_of_the_backend(
@@ -335,6 +345,47 @@ def test_any_other_mistake_of_a_function_is_ours_and_no_failure_of_the_backend(
     assert road.fates == [Fate.OUR_ERROR]
     assert [type(error).__name__ for error in road.mistakes] == [mistake]
     assert [int(row["code"]) for row in road.of_kind(RowKind.DROP)] == [2]
+
+
+def test_a_function_is_given_the_time_it_has_from_when_somebody_begins_with_it(road: Road) -> None:
+    """Not from when it was asked for: it may have to wait for a thread."""
+    road.functions, road.run_waits_ms = {"m:f": lambda here: None}, 5000.0
+    road.travel("[{python: {call: 'm:f', within_ms: 100}}, {send: a}]")
+    assert (road.fates, road.mistakes) == ([Fate.DONE], [])
+
+
+def test_what_functions_say_is_told_once_and_not_for_each_turn_that_is_dropped(road: Road) -> None:
+    road.functions = {"m:f": raising(StepFailed("differs " * 30))}
+    road.travel("[{python: 'm:f'}, {send: a}]")
+    (drop,) = road.of_kind(RowKind.DROP)
+    assert road.bench.read().strings[drop["text"]] == "its journey was over: python m:f"
+    assert road.why("differs differs")
+
+
+def test_who_leaves_while_it_is_cut_off_comes_back_first(road: Road) -> None:
+    """How long the outage lasts is the network's, and how long the user is away its own."""
+    road.at(300, lambda: road.cut(1006))
+    road.travel("[{send: a}, {await: done}, {think: {ms: [400, 400]}}, {disconnect: {for_ms: 9000}}, {send: b}]")
+    assert road.fates == [Fate.DONE]
+    dials = [int(row["received"]) for row in road.of_kind(RowKind.DIAL)]
+    assert len(dials) == 3
+    assert dials[1] < 1000 * MS
+    assert dials[2] > 9000 * MS
+
+
+def test_a_message_that_its_own_user_threw_away_is_no_finding(tmp_path: Path) -> None:
+    road = Road(Bench(tmp_path, "netra"))
+    road.silent = True
+    road.travel("[{send: a}, {disconnect: {reset: true}}]")
+    road.session.stop(road.now_ns)
+    assert [found.kind.name for found in road.bench.found] == []
+
+
+def test_the_run_s_end_after_a_turn_drops_the_next_one_as_its_journey_s(road: Road) -> None:
+    road.answer_after_ms = 200
+    road.travel("[{send: a}, {await: done}, {send: b}]", end_ms=100)
+    assert road.fates == [Fate.CUT]
+    assert [(int(row["code"]), int(row["flags"])) for row in road.of_kind(RowKind.DROP)] == [(3, Flag.OURS)]
 
 
 def test_the_run_s_end_cuts_a_journey_which_is_neither_good_nor_bad(road: Road) -> None:

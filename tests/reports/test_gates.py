@@ -389,6 +389,8 @@ def test_a_journey_that_a_fault_explains_is_no_sample_of_fault_none() -> None:
     frame = pd.concat([journeys(*["done"] * 50), journeys(*["failed"] * 50, place="grace", fault="w1")])
     seen = measured(journeys=frame, has_journeys=True, faults={"w1": "down"})
     assert judge_gate(gate("journey.success{fault:none}", "rate>0.9"), seen).verdict == "pass"
+    unfit = replace(seen, unfit="its loop was late")
+    assert judge_gate(gate("journey.success{fault:w1}", "rate>0.9"), unfit).verdict == "unknown"
     assert judge_gate(gate("journey.success{fault:w1}", "rate>0.9"), seen).verdict == "fail"
 
 
