@@ -16,7 +16,6 @@ from loadtests import arrivals, cohorts, scenario
 from loadtests.errors import ConfigError
 
 #: on what slow-consumer is played, since the smoke scenario's users are too many for it
-HEAVY = Path(__file__).parents[1] / "proofs" / "heavy.yaml"
 ALL = [
     "backend-kill", "baseline-null", "black-hole-kill", "cut-mid-frame", "flap", "half-open-ghosts", "handshake-faults",
     "jam-heal-long", "jam-heal-short", "jam-upstream", "jitter-burst", "latency-steps", "node-kill", "proxy-down-herd", "rolling-deploy",
@@ -75,14 +74,16 @@ def test_the_short_form_has_the_shape_of_the_full_one(name):
 GRACE_MS = 10_000
 #: a comparison that is meant has so many turns; and one that can be made has so many before
 LEAST_AFTER, LEAST_BEFORE = 40, 15
+#: whose turns are few and heavy: whether a steady state is restored is not what it asks
+COMPARED = [name for name in ALL if name != "slow-consumer"]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", COMPARED)
 @pytest.mark.parametrize("seed", [1, 2, 3, 31, 32, 33, 34, 35])
 def test_the_short_form_plans_turns_enough_on_either_side_of_its_faults(name, seed):
     """An experiment claims that a steady state is restored, and must be able to show it."""
     experiment, _ = load(name)
-    own, _ = scenario.load(str(HEAVY) if name == "slow-consumer" else "smoke")
+    own, _ = scenario.load("smoke")
     users, pace_ms = experiment.users or own.users, experiment.pace_ms or own.pace_ms
     made = plan(experiment, "short", seed)
     if not made.windows:
