@@ -21,6 +21,8 @@ CENSORED = (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED)
 FAILURES = (End.FAILED, End.TIMEOUT, End.ABANDONED)
 #: Locust looks back ten seconds at most, and keeps a number for every second of a run
 KEPT_S = 30
+#: of the curves of its web UI, one each five seconds
+KEPT_POINTS = 60
 #: its user's own journey has cut it
 OURS = int(Flag.OURS)
 EXACT_MS = 10_000
@@ -71,6 +73,7 @@ def feed(stats: Any, names: Sequence[str], block: bytes | memoryview, now_s: flo
     if total:
         for entry in (stats.total, *stats.entries.values()):
             _forget(entry, int(now_s) - KEPT_S)
+        del stats.history[:-KEPT_POINTS]
     return total
 
 

@@ -15,7 +15,7 @@ __all__ = ["ANONYMOUS", "Claim", "Entry", "EventLog", "MemoryStorage", "Storage"
 #: How the users begin that came without credentials, one a connection.
 ANONYMOUS = "anon"
 
-REMEMBERED_TURNS = 100_000
+REMEMBERED_TURNS = 20_000
 HISTORY_EVENTS = 500
 REMEMBERED_WORDS = 20  # messages of one thread
 WORDS_CHARACTERS = 500  # of one message
