@@ -65,7 +65,7 @@ def shown(stats):
 
 print(json.dumps([counted, shown(bulk), shown(single),
                   dict(bulk.entries[("began", "EVENT")].num_reqs_per_sec), feed(bulk, names, b"", 0.0),
-                  bulk.history.extend({} for _ in range(500)) or feed(bulk, names, rows.tobytes(), 1100.0) and dict(bulk.total.num_reqs_per_sec),
+                  bulk.history.extend([{}] * 500) or feed(bulk, names, rows.tobytes(), 1100.0) and dict(bulk.total.num_reqs_per_sec),
                   list(bulk.entries[("turn", "TURN")].num_fail_per_sec), len(bulk.history)]))
 """
 
