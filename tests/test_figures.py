@@ -34,6 +34,12 @@ RESULTS = {
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
+PEER_MODES = {"burst": "µs an event in burst", "paced": "µs an event paced", "memory": "KB a session"}
+HAPPENED = {
+    "whole": "nothing", "killed": "a worker host was killed", "cut-worker": "a worker host's link was cut for 5 s under load",
+    "cut-master": "the master's link was cut for 5 s under load", "cut-collecting": "a link was cut for 5 s while rows were collected",
+    "faults": "faults on both",
+}  # fmt: skip
 NAMES = {"cmd": "**Gauntlet**", "gatling": "Gatling 3.14.3", "artillery": "Artillery 2.0.34", "k6": "k6 1.8.1"}
 
 
@@ -237,18 +243,101 @@ def judge_figures(record: dict) -> str:
 
 
 def peer_figures(record: dict) -> str:
-    """The table of ``make bench``."""
-    rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
-    lines = ["| client | µs an event, minimum (median) of 3 | peak MB | what it checks |", "|---|---|---|---|"]
-    for peer, row in rows:
-        figures = f"{row['us_per_event_min']:.1f} ({row['us_per_event_median']:.1f})"
-        lines.append(f"| {NAMES[peer]} | {figures} | {row['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work.",
-        ]
+    """The table of ``make bench PART=peers``."""
+
+    def cell(mode: str, peer: str) -> str:
+        one = record[mode][peer]
+        return f"{one['min']:.1f} ({one['median']:.1f})"
+
+    lines = [f"| client | {' | '.join(PEER_MODES.values())} | what it checks |", "|---" * (len(PEER_MODES) + 2) + "|"]
+    ordered = sorted(record["burst"], key=lambda one: record["burst"][one]["min"])
+    lines += [f"| {NAMES[p]} | {' | '.join(cell(mode, p) for mode in PEER_MODES)} | {CHECKED[p]} |" for p in ordered]
+    ratios = ", ".join(
+        f"{record[mode]['cmd']['min'] / record[mode]['gatling']['min']:.2f} ({what})"
+        for mode, what in PEER_MODES.items()
+    )
+    told = (
+        f"Minimum and median of three, at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work. "
+        f"Gauntlet's, as a share of Gatling's: {ratios}."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def truth_figures(record: dict) -> str:
+    """The tables of ``make bench PART=truth``."""
+    lines = [
+        "| load, of what one core bears | turns a second | events | later than sent, ms: p50 / p99 / max | verdict |",
+        "|---|---|---|---|---|",
+    ]
+    rows = sorted(record["levels"].items(), key=lambda item: int(item[0].rstrip("%")))
+    for share, one in rows:
+        late = " / ".join(f"{one[key]:,.2f}" for key in ("p50_ms", "p99_ms", "max_ms"))
+        cells = [share, f"{one['rate_per_s']:,}", f"{one['events']:,}", late, one["verdict"].upper().replace("-", " ")]
+        lines.append(f"| {' | '.join(cells)} |")
+    opened, closed = record["stall"]["open"], record["stall"]["closed"]
+    told = (
+        f"A server that stands still for two seconds in a run of thirty: with open arrivals the 99th percentile is "
+        f"{opened['p99_ms']:,.0f} ms, on paper {opened['paper_p99_ms']:,.0f}; users who wait for answers before they ask again see "
+        f"{closed['p99_ms']:,.0f} ms.\n`make bench PART=truth` at commit `{record['commit']}`."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def session_figures(record: dict) -> str:
+    """The table of ``make bench PART=sessions``."""
+    lines = [
+        "| way | turns | events | findings | verdict | peak MB | connects a second | CPU p95 | loop lag p99 ms |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for way, one in ((way, record[way]) for way in ("direct", "toxiproxy")):
+        cells = [
+            way, f"{one['turns']:,}", f"{one['events']:,}", str(one["findings"]), one["verdict"].upper(), f"{one['peak_rss_mb']:.0f}",
+            f"{one['connects_per_s']:,}", f"{one['cpu_p95']:.0%}", f"{one['loop_lag_p99_ms']:.0f}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    told = f"{record['sessions']:,} sessions, {record['turns_each']} turns each, at commit `{record['commit']}`."
+    return "\n".join([*lines, "", told])
+
+
+def memory_figures(record: dict) -> str:
+    """The sentence about ``make prove PART=memory``."""
+    held = ", ".join(
+        f"{role} {one['rss_mb']:.0f} MB and {one['mb_per_10_min']:+.2f}" for role, one in sorted(record["held"].items())
+    )
+    return (
+        f"`make prove PART=memory` at commit `{record['commit']}` ({record['date']}): {record['run_s'] / 60:.0f} minutes under "
+        f"{record['users']} users; resident\nat the end, and MB more in ten minutes over all but the first ten: {held}."
+    )
+
+
+def host_figures(record: dict) -> str:
+    """The table of ``make prove PART=hosts``."""
+    lines = [
+        "| what happened | exit | rows written | rows judged | clock of the second host, off by / bound |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in record["runs"].items():
+        clock = one["clocks"].get("two")
+        told = f"{clock['off_ns'] / 1e6:.3f} / {clock['bound_ns'] / 1e6:.3f} ms" if clock else "–"
+        lines.append(
+            f"| {HAPPENED[name]} | {one['exit']} | {sum(one['on_disk'].values()):,} | {one['judged']:,} | {told} |"
+        )
+    told = (
+        f"`make prove PART=hosts` at commit `{record['commit']}` ({record['date']}): a master and two worker hosts in network namespaces, "
+        f"the clock of\nthe second {record['ahead_s']:,} s ahead."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def capacity_figures(record: dict) -> str:
+    """The sentence about ``make prove PART=capacity``."""
+    found = ", ".join(
+        f"{one['limit']} in [{one['low']}, {one['high']})" for one in record["searches"] if "limit" in one
+    )
+    right = sum(one["ok"] for one in record["searches"])
+    return (
+        f"`make prove PART=capacity` at commit `{record['commit']}` ({record['date']}): a backend that bears so many turns at once, "
+        f"found in {right} of\n{len(record['searches'])} seeds: {found}."
     )
 
 
