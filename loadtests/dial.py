@@ -44,6 +44,8 @@ class Dial:
     source: str = ""
     #: how much the kernel keeps for us unread; 0: the system's choice
     receive_buffer_bytes: int = 0
+    #: permessage-deflate is offered
+    deflate: bool = False
 
     def via(self, address: tuple[str, int]) -> Dial:
         """The same identity at another address."""
@@ -73,6 +75,7 @@ class Target:
     address: str
     #: offered whatever the token
     subprotocols: tuple[str, ...] = ()
+    deflate: bool = False
 
     @classmethod
     def parse(cls, url: str, endpoint: Endpoint, resolve: str = "") -> Target:
@@ -104,7 +107,7 @@ class Target:
         path = parts.path if parts.path not in {"", "/"} else endpoint.path
         port = port or DEFAULT_PORTS[parts.scheme]
         query, offered = tuple(endpoint.query.items()), tuple(endpoint.subprotocols)
-        return cls(parts.scheme, host, port, path, query, address, offered)
+        return cls(parts.scheme, host, port, path, query, address, offered, endpoint.deflate)
 
     @property
     def url(self) -> str:
@@ -140,7 +143,7 @@ class Target:
         uri = urlunsplit((self.scheme, self._netloc, path, "&".join(query), ""))
         origin = f"{'https' if self.scheme == 'wss' else 'http'}://{self._netloc}"
         name = self.host if self.scheme == "wss" else None
-        return Dial((self.address, self.port), uri, origin, headers, subprotocols, tls, name)
+        return Dial((self.address, self.port), uri, origin, headers, subprotocols, tls, name, deflate=self.deflate)
 
     def _place(self, values: Mapping[str, str]) -> tuple[str, str]:
         """Path and query of a session: of the whole URL that a backend gave for it, or the contract's path, filled."""

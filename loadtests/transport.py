@@ -28,6 +28,7 @@ import gevent.monkey
 import gevent.socket
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.typing import Origin, Subprotocol
@@ -138,6 +139,7 @@ class Connection:
             parse_uri(dial.uri),
             origin=Origin(dial.origin),
             subprotocols=[Subprotocol(p) for p in dial.subprotocols] or None,
+            extensions=[ClientPerMessageDeflateFactory(client_max_window_bits=True)] if dial.deflate else None,
             max_size=LIMIT_BYTES,
         )
         self._splitter = Splitter(self._protocol, LIMIT_BYTES, on_texts, on_binary)

@@ -41,6 +41,8 @@ def _way_in(contract: Contract) -> list[str]:
     lines.append(file.endpoint.path + (f"?{query}" if query else ""))
     if file.endpoint.subprotocols:
         lines.append(f"subprotocol {_listed(file.endpoint.subprotocols)}")
+    if file.endpoint.deflate:
+        lines.append("permessage-deflate is offered")
     if file.auth.mode != "none":
         name = f" {file.auth.name}" if file.auth.name else ""
         lines.append(f"with a token: {file.auth.mode}{name} {file.auth.value}")

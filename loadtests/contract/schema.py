@@ -59,6 +59,8 @@ class Endpoint(_Record, frozen=True):
     query: dict[str, str] = {}
     #: offered by every client, before the one that carries a token
     subprotocols: list[str] = []
+    #: every client offers permessage-deflate (RFC 7692); what the server then compresses is inflated, and costs that
+    deflate: bool = False
 
 
 class Auth(_Record, frozen=True):

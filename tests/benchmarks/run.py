@@ -29,9 +29,14 @@ REPEATS = 3
 TRIPWIRE_US = 12.0
 PEERS = ("gatling", "artillery", "k6", "cmd")
 LIMIT_S = 600
-UNITS = {"burst": "µs/event", "paced": "µs/event", "memory": "KB/session"}
+UNITS = {"memory": "KB/session"}
 #: what the URL of ``peers/measure`` asks of the server; our own target takes no query, so the contract has it
-QUERY: dict[str, dict[str, str]] = {"burst": {}, "paced": {"gap": "40ms"}, "memory": {"gap": "1s"}}
+QUERY: dict[str, dict[str, str]] = {
+    "burst": {}, "paced": {"gap": "40ms"}, "memory": {"gap": "1s"}, "tls": {}, "deflate": {"deflate": "1"}, "chunks": {"chunks": "200"},
+}  # fmt: skip
+#: what only ours are measured in
+ALONE = ("tls", "deflate", "chunks")
+#: of the events that a turn must have
 EVENTS_A_TURN = 5
 #: ``peers/measure`` runs everything twice
 RUNS = 2
@@ -41,14 +46,14 @@ def ours(folder: Path, mode: str) -> str:
     """The command that does the peers' work by our own users: rows, contract, statistics, all on."""
     contract = folder / "contract.yaml"
     base = str(HERE / "peers" / "contract.yaml")
-    contract.write_text(
-        json.dumps({"contract": 1, "name": "peers", "extends": base, "endpoint": {"query": QUERY[mode]}})
-    )
+    endpoint = {"query": QUERY[mode], "deflate": mode == "deflate"}
+    contract.write_text(json.dumps({"contract": 1, "name": "peers", "extends": base, "endpoint": endpoint}))
     locust = [
         str(Path(sys.executable).parent / "locust"), "-f", str(HERE / "bench_locustfile.py"), "--headless", "--only-summary",
         "--contract", str(contract), "--runs", str(folder),
     ]  # fmt: skip
-    return f"{shlex.join(locust)} -u $S -r $S --host ${{URL%%\\?*}}"
+    ca = " --ca $CA" if mode == "tls" else ""
+    return f"{shlex.join(locust)}{ca} -u $S -r $S --host ${{URL%%\\?*}}"
 
 
 def measure(mode: str, peers: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -66,7 +71,7 @@ def measure(mode: str, peers: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             words = done.stdout.strip().splitlines()[-1].split()
             samples[peer].append((float(words[2]), float(words[3])))
             print(
-                f"{mode} {repeat + 1}/{REPEATS} {peer:<10} {words[2]:>6} {UNITS[mode]} {words[3]:>5} MB{judged}",
+                f"{mode} {repeat + 1}/{REPEATS} {peer:<10} {words[2]:>6} {UNITS.get(mode, 'µs/event')} {words[3]:>5} MB{judged}",
                 flush=True,
             )
     return {
@@ -106,7 +111,8 @@ def main() -> int:
     at = commit()
     peers = tuple(peer for peer in PEERS if peer in asked) or PEERS
     load = os.getloadavg()[0]
-    figures = {mode: measure(mode, peers) for mode in QUERY if mode in asked or not asked & set(QUERY)}
+    modes = [mode for mode in QUERY if mode in asked or not asked & set(QUERY)]
+    figures = {mode: measure(mode, ("cmd",) if mode in ALONE else peers) for mode in modes}
     if asked:
         return 0
     record = {

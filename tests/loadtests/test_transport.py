@@ -23,6 +23,8 @@ import gevent
 import psutil
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.sync.server import ServerConnection as Blocking
+from websockets.sync.server import serve
 
 from loadtests import transport
 from loadtests.contract.schema import Auth, Endpoint
@@ -150,6 +152,28 @@ def test_it_says_who_it_is_and_offers_no_compression(server: int) -> None:
     assert (headers["host"], headers["origin"]) == (f"localhost:{server}", f"http://localhost:{server}")
     assert headers["x-key"] == "k hush"
     assert "sec-websocket-extensions" not in headers
+
+
+def test_what_a_server_compresses_is_heard_as_it_was_said() -> None:
+    """Only where a contract says so is it offered; fragments and plain text beside it are as ever."""
+    long = "what was said " * 400
+
+    def answer(connection: Blocking) -> None:
+        connection.send(json.dumps([one.name for one in connection.protocol.extensions]))
+        for message in connection:
+            connection.send([long, str(message)])
+            connection.send(str(message))
+
+    with serve(answer, "127.0.0.1", 0) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        target = Target.parse(f"ws://127.0.0.1:{running.socket.getsockname()[1]}/", Endpoint(deflate=True))
+        heard = Heard(target.dial(Auth(), None, None))
+        heard.connection.connect(TIMEOUT_S)
+        heard.connection.send_text(b"hello")
+        until(lambda: len(heard.texts) == 3)
+        heard.connection.close()
+        running.shutdown()
+    assert heard.texts == [b'["permessage-deflate"]', long.encode() + b"hello", b"hello"]
 
 
 def test_a_subprotocol_carries_the_token(server: int) -> None:
