@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -43,6 +44,8 @@ __all__ = ["Chat"]
 NS_PER_S = 1_000_000_000
 #: functions of the scenario's at once, in one process
 MOST_THREADS = 16
+#: what a dial can lack here: it says nothing of the backend
+OF_THIS_HOST = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
 Result = TypeVar("Result")
 
 
@@ -167,6 +170,8 @@ class Chat:
             connection.connect(max(0.0, deadline - time.monotonic()))
         except DialError as error:
             self._connection = None
+            if -error.code in OF_THIS_HOST:
+                self.on_error(errno.errorcode[-error.code])
             return Failure(error.code, f"{error.step}: {error.text}", error.fatal)
         return None
 

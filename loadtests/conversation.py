@@ -542,7 +542,9 @@ class Conversation:
         yield Hangup(1000, "")
         if self.session.open:
             self.session.closed(self._now_ns(), 1000, "", ours=True)
-        yield Pause(min(self._now_ns() + self._away_ns, max(until_ns, self._now_ns())))
+        back_ns = min(self._now_ns() + self._away_ns, max(until_ns, self._now_ns()))
+        while not self._over() and self._now_ns() < back_ns:
+            yield Wait(back_ns)
 
     def stop(self) -> Steps[None]:
         """Say goodbye and settle. Idempotent."""

@@ -37,6 +37,7 @@ LOCUST_SIDE = frozenset(
         "bell",
         "chat",
         "door",
+        "floor",
         "health",
         "livestats",
         "locustfile",

@@ -64,12 +64,12 @@ def one_way(way: str) -> dict[str, Any]:
         )
         lags = [one["loop_lag_p99_ms"] for one in data.health]
         found = {
-            "verdict": verdict["verdict"], "sentence": verdict["sentence"][:200], "findings": len(verdict["findings"]),
+            "verdict": verdict["verdict"], "sentence": verdict["sentence"][:200], "findings": sum(one["violations"] for one in verdict["checks"]),
             "turns": verdict["books"]["sent"], "events": sum(one["seen"] for one in verdict["events"]),
             "connects_per_s": round(SESSIONS / ((ready[SESSIONS - 1] - dialled[0]) / 1e9)),
             "peak_rss_mb": round(max(one["rss_mb"] for one in data.health), 1),
             "cpu_p95": verdict["generator"]["cpu_p95"], "loop_lag_p99_ms": round(float(np.percentile(lags, 99)), 1),
-            "effects": sorted({str(one["effect"]) for one in verdict["windows"]}),
+            "effects": sorted({str(one["effect"]) for one in verdict["faults"]}),
         }  # fmt: skip
     print(f"{way}: {found}", flush=True)
     return found
@@ -86,7 +86,7 @@ def _elsewhere(run: Path) -> None:
                     for task in Path(f"/proc/{pid}/task").iterdir():
                         os.sched_setaffinity(int(task.name), {0})
                     moved.add(pid)
-        time.sleep(0.1)
+        threading.Event().wait(0.1)
 
 
 def main() -> int:

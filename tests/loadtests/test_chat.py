@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
 import threading
@@ -17,6 +18,7 @@ import gevent.event
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from loadtests import chat as module
 from loadtests.chat import Chat
 from loadtests.conversation import Ask, Failure, Fetch, Outcome, Run, Steps, Wait
 from loadtests.dial import Target
@@ -25,6 +27,7 @@ from loadtests.history import COHORTS, End, RowKind
 from loadtests.retry import Policy
 from loadtests.rundir import RunData, read_run
 from loadtests.session import Identity, Session
+from loadtests.transport import DialError
 from reports.replay import replay
 from tests.loadtests.histories import NONCE, Bench
 from tests.loadtests.servers import Agent, answer_whole, closed_port, in_thread, raw_server, read_request, until
@@ -503,3 +506,25 @@ def test_an_http_request_that_nobody_answers_is_a_failure_with_its_path(bench: B
     assert isinstance(failure, Failure)
     assert failure.code < 0
     assert failure.text.startswith("GET /threads: ")
+
+
+@pytest.mark.parametrize(("code", "told"), [(errno.EMFILE, ["EMFILE"]), (errno.ECONNREFUSED, [])])
+def test_what_this_host_lacks_is_counted_as_our_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, code: int, told: list[str]
+) -> None:
+    class Lacking:
+        def __init__(self, *_: Any) -> None:
+            """Takes what a connection takes."""
+
+        def connect(self, timeout_s: float) -> None:
+            raise DialError("tcp", -code, f"nothing within {timeout_s:g} s")
+
+        def abort(self, *, reset: bool = False) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(module, "Connection", Lacking)
+    one = user(bench, 1)
+    heard: list[str] = []
+    one.on_error = heard.append
+    assert not one.ensure_ready(monotonic_ns() + 50 * NS_PER_MS)
+    assert sorted(set(heard)) == told

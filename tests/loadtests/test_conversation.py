@@ -385,6 +385,18 @@ def test_nobody_leaves_in_the_middle_of_a_turn(wire: Wire) -> None:
     assert closes[0] >= int(end["received"])
 
 
+def test_who_is_away_when_no_more_turns_are_wanted_need_not_come_back(wire: Wire) -> None:
+    visiting(wire, 100, 5000)
+
+    def stop() -> None:
+        wire.over = True
+        wire.session.wake()
+
+    wire.at(300, stop)
+    wire.run(wire.conversation.live(iter([10.0, 9000.0]), 0, 9500 * MS, 50, lambda: Ask("hello")))
+    assert (wire.now_ns, wire.session.connection) == (300 * MS, 1)
+
+
 def test_who_is_away_is_given_nothing(wire: Wire) -> None:
     visiting(wire, 100, 300)
     outside = Outside(wire)
