@@ -28,6 +28,7 @@ __all__ = ["Nemesis", "lanes"]
 TAIL_MS = 3_000
 #: whatever a cut did, the canary is there again for the first window
 READY_S = 0.2
+POLL_S = 0.02
 
 
 class Nemesis:
@@ -39,7 +40,6 @@ class Nemesis:
         listeners: Mapping[str, Listener],
         journal: Journal,
         dial: Dial,
-        t0_ns: int,
         *,
         run_dir: Path | None = None,
         backend: Mapping[str, Callable[[], None]] | None = None,
@@ -50,7 +50,7 @@ class Nemesis:
         variable that commands must not see; ``heard`` asks the backend when a canary's pings arrived.
         """
         self.errors: list[str] = []
-        self._journal, self._t0_ns, self._run_dir = journal, t0_ns, run_dir
+        self._journal, self._t0_ns, self._run_dir = journal, 0, run_dir
         self._rows = run_dir / "rows" if run_dir is not None else None
         self._backend, self._without = backend or {}, (without,) if without else ()
         self._stop = threading.Event()
@@ -62,9 +62,23 @@ class Nemesis:
         ]
         self._end = threading.Thread(target=self._finish, name="nemesis", daemon=True)
 
-    def start(self) -> None:
+    def watch(self) -> None:
+        """Open the canaries; from now on they have a baseline, or get one."""
         for side in self._sides.values():
             side.start()
+
+    def watching(self, timeout_s: float) -> bool:
+        """Wait until every canary has a baseline; false: one has none."""
+        deadline = time.monotonic() + timeout_s
+        while not all(side.has_baseline for side in self._sides.values()):
+            if time.monotonic() > deadline:
+                return False
+            self._stop.wait(POLL_S)
+        return True
+
+    def start(self, t0_ns: int) -> None:
+        """Walk the plan, whose times count from ``t0_ns`` on the monotonic clock. The canaries are open already."""
+        self._t0_ns = t0_ns
         for thread in self._threads:
             thread.start()
         self._end.start()
@@ -75,7 +89,11 @@ class Nemesis:
             side.dial = dial.via(side.listener.address)
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """True when every window has been healed and judged."""
+        """True when every window has been healed and judged, or will never begin."""
+        if self._end.ident is None:
+            for side in self._sides.values():
+                side.close()
+            return True
         self._end.join(timeout_s)
         return not self._end.is_alive()
 

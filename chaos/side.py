@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from chaos.canary import Canary
+from chaos.faults.fault import LEAST_BASELINE
 from chaos.listeners import Listener
 from chaos.reading import MEET_NS, Marks, Sightings, spans
 from loadtests.dial import Dial
@@ -56,6 +57,11 @@ class Side:
         """Keep a living canary, but while a fault cuts: one that comes back would be cut again and again."""
         self._thread = threading.Thread(target=self._keep, name="keep-canary", daemon=True)
         self._thread.start()
+
+    @property
+    def has_baseline(self) -> bool:
+        """Its canary has been answered often enough to tell a delay from none."""
+        return sum(ping.answered_ns > 0 for ping in list(self.canary.seen.pings)) >= LEAST_BASELINE
 
     def close(self) -> None:
         self._over.set()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from loadtests.clocks import Alignment, shifted_record
 from loadtests.journal import read_journal
 
 __all__ = ["KINDS", "LEAD_MS", "SUFFIX", "Act", "Cast", "members_of", "read"]
@@ -84,8 +86,14 @@ def members_of(treated: frozenset[int], users: int) -> dict[str, frozenset[int]]
     return {"treated": treated, "control": frozenset(range(users)) - treated}
 
 
-def read(run_dir: Path) -> list[dict[str, Any]]:
-    """What the load processes wrote down: ``{id, kind, cohort, act: begin|end, at_ns, sessions, of, …}``, in order of time."""
-    lines = [line for file in sorted((run_dir / "rows").glob(f"*{SUFFIX}")) for line in read_journal(file)]
+def read(run_dir: Path, clocks: Mapping[str, Alignment] = MappingProxyType({})) -> list[dict[str, Any]]:
+    """What the load processes wrote down: ``{id, kind, cohort, act: begin|end, at_ns, sessions, of, …}``, in order of time.
+
+    ``clocks``: by load process, of hosts whose clock is not the master's; all times here are in the master's.
+    """
+    lines = []
+    for file in sorted((run_dir / "rows").glob(f"*{SUFFIX}")):
+        clock = clocks.get(file.name.removesuffix(SUFFIX))
+        lines += [shifted_record(line, clock) if clock else line for line in read_journal(file)]
     whole = [line for line in lines if isinstance(line.get("at_ns"), int)]
     return sorted(whole, key=lambda line: int(line["at_ns"]))

@@ -14,7 +14,17 @@ import numpy as np
 from loadtests.clocks import Alignment
 from loadtests.history import COHORTS, UNKNOWN_TURN, RowKind
 
-__all__ = ["account_of", "clocks_of", "health_of", "journal_of", "manifest_of", "sane_rows", "start_of"]
+__all__ = [
+    "Host",
+    "account_of",
+    "clocks_of",
+    "health_of",
+    "hosts_of",
+    "journal_of",
+    "manifest_of",
+    "sane_rows",
+    "start_of",
+]
 
 T = TypeVar("T")
 MOST_NS = 1 << 61
@@ -39,10 +49,10 @@ class _Clock(msgspec.Struct):
     wall_ns: Nanoseconds
 
 
-class _Host(msgspec.Struct):
-    """One of several that made the load."""
+class Host(msgspec.Struct):
+    """One of several that made the load; its name is a folder's too."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=r"\Ahost-[0-9]{1,4}\Z")]
     workers: list[str]
     delivered: bool
     address: str = ""
@@ -75,7 +85,7 @@ class _Manifest(msgspec.Struct):
     clock_end: _Clock | None = None
     labels: dict[str, str] = {}
     argv: list[str] = []
-    hosts: list[_Host] = []
+    hosts: list[Host] = []
     floor: _Floor | None = None
 
 
@@ -150,8 +160,13 @@ def manifest_of(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 def clocks_of(manifest: dict[str, Any]) -> dict[str, Alignment]:
     """By load process, where its host's clock is not the master's. ``manifest``: one that ``manifest_of`` has let through."""
-    hosts = msgspec.convert(manifest.get("hosts", []), list[_Host])
+    hosts = hosts_of(manifest)
     return {worker: host.clock for host in hosts if host.clock is not None for worker in host.workers}
+
+
+def hosts_of(manifest: dict[str, Any]) -> list[Host]:
+    """The hosts that made the load; none: it was made on the conductor's own. ``manifest``: one that ``manifest_of`` has let through."""
+    return msgspec.convert(manifest.get("hosts", []), list[Host])
 
 
 def account_of(data: dict[str, Any] | None, name: str, problems: list[str]) -> dict[str, Any] | None:
@@ -165,14 +180,16 @@ def start_of(data: dict[str, Any] | None, problems: list[str]) -> int:
     return int(whole["start_ns"]) if whole else 0
 
 
-def journal_of(records: Iterable[dict[str, Any]], problems: list[str]) -> list[dict[str, Any]]:
+def journal_of(
+    records: Iterable[dict[str, Any]], problems: list[str], name: str = "history.jsonl"
+) -> list[dict[str, Any]]:
     """The records that have the shape of their type; unknown types are left as they are."""
 
     def kind_of(record: dict[str, Any]) -> type[msgspec.Struct] | None:
-        name = record.get("type")
-        return _RECORDS.get(name) if isinstance(name, str) else None
+        type_ = record.get("type")
+        return _RECORDS.get(type_) if isinstance(type_, str) else None
 
-    return _sifted(records, kind_of, "history.jsonl", problems)
+    return _sifted(records, kind_of, name, problems)
 
 
 def health_of(records: Iterable[dict[str, Any]], problems: list[str]) -> list[dict[str, Any]]:

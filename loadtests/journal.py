@@ -13,6 +13,9 @@ Record types, told apart by ``type``; times are CLOCK_MONOTONIC nanoseconds (``a
 - ``peers``    {at_ns, sessions}: the embedded backend's own count, without canaries
 - ``cleanup``  {at_ns, ok, left: […]}: what was found after teardown
 - ``note``     {at_ns, text}
+
+Of a run on several hosts the records of faults stand in each worker host's own journal, in its own clock; ``hosts/merge.py`` makes
+them one where a run is read.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from loadtests.contract.compile import Contract
 from loadtests.contract.decoder import DEPRECATED, LEGACY, UNAPPROVED
 from loadtests.errors import ConfigError
 from loadtests.history import DTYPE, VERSION_LABEL, Flag, RowKind, Window
+from loadtests.hosts.merge import HostJournal, merged
 from loadtests.journal import read_journal
 from loadtests.manifest import read_manifest
 from loadtests.scenario import Scenario
@@ -95,9 +96,26 @@ def read_run(path: Path, contract_name: str | None = None) -> RunData:
         start_ns = int(rows["received"][rows["received"] > 0].min(initial=1 << 62))
     return RunData(
         path=path, manifest=manifest, contract=used, scenario=own_scenario, rows=rows, strings=strings, workers=workers,
-        first_row=first_row, accounts=accounts, journal=intake.journal_of(read_journal(path / "history.jsonl"), problems),
+        first_row=first_row, accounts=accounts, journal=_journal(path, manifest, problems),
         health=_health(path, clocks, problems), problems=problems, start_ns=start_ns, clocks=clocks,
     )  # fmt: skip
+
+
+def _journal(path: Path, manifest: dict[str, Any], problems: list[str]) -> list[dict[str, Any]]:
+    """The conductor's own records, and what its worker hosts did to theirs."""
+    own = intake.journal_of(read_journal(path / "history.jsonl"), problems)
+    return [*own, *merged([_of_host(path, host, problems) for host in intake.hosts_of(manifest)])]
+
+
+def _of_host(path: Path, host: intake.Host, problems: list[str]) -> HostJournal:
+    """A worker host's journal, in the master's clock."""
+    clock = host.clock
+    if not host.delivered or clock is None:
+        silent = "its clock was not read" if host.delivered else "it did not deliver its part"
+        return HostJournal(host.name, host.address, (), silent=silent)
+    name = f"{HOSTS}/{host.name}/history.jsonl"
+    records = intake.journal_of([shifted_record(one, clock) for one in read_journal(path / name)], problems, name)
+    return HostJournal(host.name, host.address, records, clock.bound_ns)
 
 
 def _health(path: Path, clocks: Mapping[str, Alignment], problems: list[str]) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def bites(data: RunData, windows: Iterable[Window]) -> dict[str, Bite]:
 
 def _lines(data: RunData) -> list[dict[str, Any]]:
     """What the load processes wrote; nothing is looked for where none of them acts."""
-    return acts.read(data.path) if CLIENT in places(data).values() else []
+    return acts.read(data.path, data.clocks) if CLIENT in places(data).values() else []
 
 
 def _done(window: Window, lines: Iterable[Mapping[str, Any]]) -> Bite:

@@ -42,19 +42,34 @@ def problems(data: RunData, windows: list[Window], books: Books, replayed: Repla
             f"ok {books.ok} + failed {books.failed} + censored {books.censored}"
         )
     found += [f"fault window {window.id} ({window.kind}) has no end" for window in windows if window.end_ns is None]
+    found += [
+        f"{record.get('host')}: fault window {record.get('id')}: {record.get('why')}"
+        for record in data.journal
+        if record.get("type") == "amiss"
+    ]
     if windows or data.manifest.get("chaos"):
-        cleanups = [record for record in data.journal if record.get("type") == "cleanup"]
-        if not cleanups:
-            found.append("no record of cleaning up after the faults")
-        for record in cleanups:
-            if not record.get("ok"):
-                found.append(f"left behind after the faults: {', '.join(map(str, record.get('left') or ['unknown']))}")
+        found += _cleanups(data)
     asked = [w.get("id") for w in data.manifest.get("windows", [])]
     missing = sorted(set(map(str, asked)) - {window.id for window in windows})
     if missing:
         found.append(f"planned faults that never began: {', '.join(missing)}")
     found += _clock(data.manifest)
     return found
+
+
+def _cleanups(data: RunData) -> list[str]:
+    """What was left behind, and who did not say whether something was."""
+    cleanups = [record for record in data.journal if record.get("type") == "cleanup"]
+    said = {record.get("host") for record in cleanups}
+    hosts = [_named(host) for host in data.manifest.get("hosts", []) if host["delivered"]]
+    silent = [f"{host}: " for host in hosts if host not in said] or [""] * (not cleanups)
+    found = [f"{host}no record of cleaning up after the faults" for host in silent]
+    left = [", ".join(map(str, record.get("left") or ["unknown"])) for record in cleanups if not record.get("ok")]
+    return [*found, *(f"left behind after the faults: {some}" for some in left)]
+
+
+def _named(host: dict[str, Any]) -> str:
+    return f"{host['name']} ({host.get('address', '')})"
 
 
 def _ending(manifest: dict[str, Any]) -> list[str]:
@@ -102,7 +117,7 @@ def _hosts(data: RunData) -> list[str]:
     found = []
     ranges = dict(zip(data.workers, pairwise([*data.first_row, len(data.rows)]), strict=True))
     for host in data.manifest.get("hosts", []):
-        name = f"{host['name']} ({host.get('address', '')})"
+        name = _named(host)
         there = sum(last - first for worker in host["workers"] for first, last in [ranges.get(worker, (0, 0))])
         if not host["delivered"]:
             found.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from loadtests.hosts.wire import PORT, address_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chaos.plan import Window
     from loadtests.conductor.options import Prepared, RunOptions
 
 __all__ = ["bound_to", "check_hosts", "same_of"]
@@ -20,15 +22,17 @@ __all__ = ["bound_to", "check_hosts", "same_of"]
 LOOPBACK = "127.0.0.1"
 
 
-def check_hosts(options: RunOptions, *, chaos: bool) -> None:
-    """Raises:
-    ConfigError: options that contradict each other, or that no run on several hosts can have.
+def check_hosts(options: RunOptions, windows: Iterable[Window] = ()) -> None:
+    """``windows``: the plan's.
+
+    Raises:
+        ConfigError: options that contradict each other, or that no run on several hosts can have.
     """
     if options.master and options.worker:
         raise ConfigError("--worker", "", "this host is the master already", "--master or --worker")
     if not options.master and (options.workers or options.bind):
         if options.worker and not options.bind:
-            return _check_all(options, chaos=chaos)
+            return _check_all(options, windows)
         raise ConfigError("--workers" if options.workers else "--bind", "", "is the master's", "--master with it")
     if options.master:
         if options.workers < 1:
@@ -36,10 +40,10 @@ def check_hosts(options: RunOptions, *, chaos: bool) -> None:
         if options.web:
             raise ConfigError("--web", "", "the master has no users", "--web on a worker host")
         bound_to(options)
-    return _check_all(options, chaos=chaos)
+    return _check_all(options, windows)
 
 
-def _check_all(options: RunOptions, *, chaos: bool) -> None:
+def _check_all(options: RunOptions, windows: Iterable[Window]) -> None:
     """What holds for all hosts of a run.
 
     Raises:
@@ -48,10 +52,13 @@ def _check_all(options: RunOptions, *, chaos: bool) -> None:
     option = "--worker" if options.worker else "--master"
     if options.worker:
         address_of(options.worker, "--worker")
-    if chaos:
-        raise ConfigError(option, "", "faults on several hosts at once are not offered", "--no-chaos with it")
     if not options.target:
         raise ConfigError(option, "", "the embedded backend is on one host's loopback", "--target with it")
+    for window in windows:
+        if window.fault.place == "command":
+            problem = "every host makes every fault on its own listeners, so this command would run once on each"
+            hint = "a run on one host, no such window, or --no-chaos"
+            raise ConfigError(option, f"windows.{window.id}", problem, hint)
 
 
 def bound_to(options: RunOptions) -> tuple[str, int]:

@@ -40,6 +40,9 @@ class Master(Conductor):
         self._roster = Roster(options.workers, same_of(self._p, self._dir), self._dir)
         self._door = Door(bound_to(options), take_token(), self._roster.answer)
 
+    def _open_listeners(self) -> None:
+        """Whoever makes no load has nothing that a fault could be on."""
+
     def _run_load(self) -> None:
         p, roster, expected = self._p, self._roster, self._p.options.workers
         host, port = self._door.address

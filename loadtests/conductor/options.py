@@ -152,7 +152,7 @@ def prepare(options: RunOptions) -> Prepared:
     _check_sources(options.sources, address, chaos=bool(plan.windows) or experiment is not None)
     broken = bool(plan.windows) or experiment is not None
     if options.master or options.worker or options.workers or options.bind:
-        check_hosts(options, chaos=broken)
+        check_hosts(options, plan.windows)
     else:
         descriptors.check(ours.users, options.processes, size(ours.users, ours.treated_share), chaos=broken)
     options.tokens.check(ours.users + (1 if broken else 0))  # the canaries have one of their own

@@ -66,8 +66,8 @@ class Rig:
         )  # fmt: skip
         return {name: listener.address for name, listener in self._listeners.items()}
 
-    def start(self, target: Target, start_ns: int, backend: Backend | None) -> None:
-        """From now on the plan is walked."""
+    def watch(self, target: Target, backend: Backend | None) -> None:
+        """From now on canaries are on their way through the listeners."""
         if not self._p.chaos:
             return
         from chaos.nemesis import Nemesis
@@ -85,13 +85,22 @@ class Rig:
         if backend is not None and self._p.backend_options.get("nodes", 1) == 1:
             heard = partial(heard_at, backend.url)
         self._nemesis = Nemesis(
-            self._p.plan, self._listeners, self._journal, dial, start_ns, run_dir=self._dir, backend=deeds,
-            without=options.token_env, heard=heard,
+            self._p.plan, self._listeners, self._journal, dial, run_dir=self._dir, backend=deeds, without=options.token_env,
+            heard=heard,
         )  # fmt: skip
-        self._nemesis.start()
+        self._nemesis.watch()
         if tokens.changes:
             words = (target, tokens, self._nemesis)
             threading.Thread(target=self._renew, args=words, name="renew", daemon=True).start()
+
+    def watching(self, timeout_s: float) -> bool:
+        """Wait until every canary has a baseline; false: one has none."""
+        return self._nemesis is None or self._nemesis.watching(timeout_s)
+
+    def start(self, start_ns: int) -> None:
+        """From now on the plan is walked, its times counted from ``start_ns``."""
+        if self._nemesis is not None:
+            self._nemesis.start(start_ns)
 
     def _canary(self, target: Target) -> tuple[Dial, Tokens]:
         """How a canary connects, made once.

@@ -62,7 +62,7 @@ def run(options: RunOptions, say: Say, progress: Progress) -> int:
     _check_programs(prepared.plan)
     raise_limit()  # for all children
     binary = None
-    if prepared.chaos and not options.toxiproxy_url:
+    if prepared.chaos and not options.toxiproxy_url and not options.master:
         from chaos.server import provide
 
         binary = provide(say)
@@ -178,7 +178,7 @@ class Conductor:
 
         p, options = self._p, self._p.options
         self._take_lease()
-        urls = [options.toxiproxy_url] if options.toxiproxy_url else []
+        urls = [options.toxiproxy_url] if options.toxiproxy_url and not options.master else []
         self._guard = Guard.start(self._id, self._dir, urls=urls)
         # In a thread of its own: a preflight or an orderly end may last longer than the lease.
         threading.Thread(target=self._beat, args=(self._guard,), name="heartbeat", daemon=True).start()
@@ -194,9 +194,12 @@ class Conductor:
         self._facts["floor"] = seen["floor"]
         if seen["fit"] == "silent":
             self._say("preflight: connected, and nothing came back; the run will show it")
+        self._open_listeners()
+
+    def _open_listeners(self) -> None:
         self._listeners = self._rig.open(self._target)
         if self._listeners:
-            papers.assign(self._listeners)
+            self._papers.assign(self._listeners)
 
     def _take_lease(self) -> None:
         if self._p.target is not None:
@@ -244,8 +247,9 @@ class Conductor:
             lambda: self._marks("up") >= options.processes, WORKERS_UP_S + (users / rate_per_s if rate_per_s else 0),
             "the load processes did not start", watched[:1], _nothing,
         )  # fmt: skip
+        self._rig.watch(self._target, self._backend)
         start_ns = self._set_start()
-        self._rig.start(self._target, start_ns, self._backend)
+        self._rig.start(start_ns)
         if self._backend is not None and p.experiment is not None and p.experiment.counts_sessions:
             self._census = Census(self._backend.url, self._journal)
             self._census.start()

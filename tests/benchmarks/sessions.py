@@ -64,7 +64,8 @@ def one_way(way: str) -> dict[str, Any]:
         )
         lags = [one["loop_lag_p99_ms"] for one in data.health]
         found = {
-            "verdict": verdict["verdict"], "sentence": verdict["sentence"][:200], "findings": sum(one["violations"] for one in verdict["checks"]),
+            "verdict": verdict["verdict"], "sentence": verdict["sentence"][:200],
+            "findings": sum(one["violations"] for one in verdict["checks"]),
             "turns": verdict["books"]["sent"], "events": sum(one["seen"] for one in verdict["events"]),
             "connects_per_s": round(SESSIONS / ((ready[SESSIONS - 1] - dialled[0]) / 1e9)),
             "peak_rss_mb": round(max(one["rss_mb"] for one in data.health), 1),

@@ -85,8 +85,9 @@ def walk(fault, listeners, journal, dial, window_s=1.2):
     plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", window_s, fault), PhaseSpec("end", 1)], 1)
     for name in plan.armed:
         listeners[name].control.arm(listeners[name].proxy)
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     return nemesis
 
 
@@ -190,8 +191,9 @@ def test_a_fault_on_the_wrong_listener_is_absent(fault, listeners, journal, dial
 
 def test_a_reset_of_a_listener_that_was_not_armed_is_absent(listeners, journal, dial, tmp_path):
     plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", 1, {"kind": "reset"}), PhaseSpec("end", 1)], 1)
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(15)
     (effect,) = records(tmp_path, "effect")
     assert (effect["effect"], effect["measured"]["value"]) == ("absent", "eof")
@@ -237,8 +239,9 @@ def test_overlapping_faults_are_told_apart(listeners, journal, dial, tmp_path):
         ),
         1,
     )
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(20)
     assert nemesis.errors == []
     effects = {effect["id"]: effect for effect in records(tmp_path, "effect")}
@@ -267,8 +270,9 @@ def test_a_wedge_ends_the_other_windows_of_its_listener_too(listeners, journal, 
         ),
         1,
     )
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(20)
     assert nemesis.errors == []
     effects = {effect["id"]: effect for effect in records(tmp_path, "effect")}
@@ -279,8 +283,9 @@ def test_a_wedge_ends_the_other_windows_of_its_listener_too(listeners, journal, 
 
 def on_backend(fault, listeners, journal, dial, run_dir=None, **more):
     plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", 1.2, fault), PhaseSpec("end", 1)], 1)
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns(), run_dir=run_dir, **more)
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial, run_dir=run_dir, **more)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(20)
     return nemesis
 
@@ -391,14 +396,29 @@ def test_two_windows_in_a_row_each_have_a_living_canary(listeners, journal, dial
         PhaseSpec("d", 1, fault),
         PhaseSpec("e", 1),
     ]
-    nemesis = Nemesis(make_plan(phases, 1), listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(make_plan(phases, 1), listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(20)
     effects = records(tmp_path, "effect")
     assert [(e["id"], e["effect"], e["measured"]["live"]) for e in effects] == [
         ("w1", "confirmed", "eof"),
         ("w2", "confirmed", "eof"),
     ]
+
+
+def test_canaries_have_a_baseline_before_anything_begins_and_end_though_nothing_does(
+    listeners, journal, dial, tmp_path
+):
+    plan = make_plan([PhaseSpec("steady", 1), PhaseSpec("fault", 1, {"kind": "down"}), PhaseSpec("end", 1)], 1)
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    assert not nemesis.watching(0)
+    nemesis.watch()
+    assert nemesis.watching(10)
+    nemesis.stop()
+    assert nemesis.join(0)
+    assert not [thread for thread in threading.enumerate() if thread.name in {"canary", "keep-canary"}]
+    assert records(tmp_path, "window") == []
 
 
 def test_an_error_that_nobody_foresaw_is_reported_and_its_fault_healed(listeners, journal, dial, tmp_path, monkeypatch):
@@ -408,8 +428,9 @@ def test_an_error_that_nobody_foresaw_is_reported_and_its_fault_healed(listeners
         [PhaseSpec("steady", 1), PhaseSpec("fault", 1, {"kind": "bandwidth", "kb_per_s": 8}), PhaseSpec("end", 1)], 1
     )
     monkeypatch.setattr(Strike, "_prepare", lambda _: None)
-    nemesis = Nemesis(plan, listeners, journal, dial, time.monotonic_ns())
-    nemesis.start()
+    nemesis = Nemesis(plan, listeners, journal, dial)
+    nemesis.watch()
+    nemesis.start(time.monotonic_ns())
     assert nemesis.join(10)
     assert nemesis.errors == ["w1 on treated: ZeroDivisionError: division by zero"]
     assert [window["step"] for window in records(tmp_path, "window")] == STEPS

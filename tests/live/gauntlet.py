@@ -111,9 +111,13 @@ def together(jobs: Mapping[str, Callable[[], T]], at_once: int = 2) -> dict[str,
         return {name: future.result() for name, future in futures.items()}
 
 
-def scenario(path: Path, phases: Mapping[str, float] = QUIET, **changes: Any) -> Path:
-    """A short scenario as a file; a phase named ``down`` has that fault."""
-    rows = [{"name": n, "s": s, **({"fault": {"kind": "down"}} if n == "down" else {})} for n, s in phases.items()]
+def scenario(path: Path, phases: Mapping[str, float | tuple[float, dict[str, Any]]] = QUIET, **changes: Any) -> Path:
+    """A short scenario as a file. ``phases``: seconds, and a fault that fills them; one named ``down`` has that fault."""
+    rows = [
+        {"name": name, "s": what[0], "fault": what[1]} if isinstance(what, tuple)
+        else {"name": name, "s": what, **({"fault": {"kind": "down"}} if name == "down" else {})}
+        for name, what in phases.items()
+    ]  # fmt: skip
     body = {
         "scenario": 1, "name": "short", "users": 30, "pace_ms": 1000, "prompts": ["What does it cost?"], "phases": rows,
         "generator": {"loop_lag_p99_ms": 500.0, "cpu_p95": 1.5}, **changes,

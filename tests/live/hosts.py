@@ -7,13 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chaos.ports import free_port
 from tests.live.gauntlet import Ended, started
 
-__all__ = ["TOKEN", "Party", "party"]
+__all__ = ["FAULTS", "TOKEN", "Party", "party"]
 
 TOKEN = {"GAUNTLET_HOSTS_TOKEN": "not-to-be-found-anywhere-7f3a"}
+
+#: the phases of a scenario: one fault that slows, one that holds, each with time to be seen and to be over
+FAULTS: dict[str, float | tuple[float, dict[str, Any]]] = {
+    "warm-up": 2.0, "steady": 4.0, "slow": (2.0, {"kind": "latency", "latency_ms": 100}), "recovery-slow": 4.0,
+    "lost": (2.0, {"kind": "drop"}), "recovery": 6.0,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -37,12 +44,13 @@ class Party:
 
 @contextmanager
 def party(
-    folder: Path, *options: str | Path, workers: Sequence[Sequence[str]] = ((), ()), env: Mapping[str, str] = TOKEN
-) -> Iterator[Party]:
-    """``options``: of all; ``workers``: what each has beside them."""
+    folder: Path, *options: str | Path, workers: Sequence[Sequence[str]] = ((), ()), env: Mapping[str, str] = TOKEN,
+    chaos: bool = False,
+) -> Iterator[Party]:  # fmt: skip
+    """``options``: of all; ``workers``: what each has beside them. No faults unless ``chaos``."""
     at = f"127.0.0.1:{free_port()}"
     with ExitStack() as stack:
-        words = ("run", *options, "--no-chaos")
+        words = ("run", *options, *(() if chaos else ("--no-chaos",)))
         count = str(len(workers))
         master = stack.enter_context(
             started(

@@ -62,8 +62,9 @@ def test_every_fault_with_a_direction_has_it_measured(tmp_path: Path, monkeypatc
         )
         try:
             dial = Dial(address, url, f"http://{parts.netloc}", (("User-Agent", CANARY),))
-            nemesis = Nemesis(plan, opened, journal, dial, time.monotonic_ns(), heard=partial(heard_at, url))
-            nemesis.start()
+            nemesis = Nemesis(plan, opened, journal, dial, heard=partial(heard_at, url))
+            nemesis.watch()
+            nemesis.start(time.monotonic_ns())
             assert nemesis.join(plan.end_ms / 1000 + 30)
         finally:
             for one in opened.values():

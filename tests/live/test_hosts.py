@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.rundir import frames, read_run
+from loadtests.journal import read_journal
+from loadtests.rundir import frames, read_run, windows_of
 from tests.live.gauntlet import QUIET, Ended, backend, gauntlet, processes_of, scenario, until
-from tests.live.hosts import TOKEN, party
+from tests.live.hosts import FAULTS, TOKEN, party
 
 pytestmark = pytest.mark.live
 
@@ -76,6 +77,48 @@ def test_the_token_is_nowhere(whole: tuple[Ended, list[Ended]]) -> None:
     assert not [one for one in (ended, *parts) if SECRET.decode() in one.out + one.err]
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, url: str) -> tuple[Ended, list[Ended]]:
+    folder = tmp_path_factory.mktemp("broken")
+    acted = {"left": (2.0, {"kind": "mass-disconnect", "share": 0.1}), "recovery-left": 6.0}
+    short = scenario(folder / "short.yaml", {**FAULTS, **acted}, users=USERS)
+    with party(folder, short, "--target", url, "--contract", "reference", chaos=True) as all_:
+        return all_.ended()
+
+
+def test_faults_are_made_on_every_host_and_judged_as_one(broken: tuple[Ended, list[Ended]]) -> None:
+    ended, parts = broken
+    assert (ended.code, ended.ids, [part.code for part in parts]) == (0, set(), [0, 0]), (ended, parts)
+    found = ended.verdict["faults"]
+    assert [(fault["kind"], fault["effect"]) for fault in found] == [
+        ("latency", "confirmed"), ("drop", "confirmed"), ("mass-disconnect", "confirmed"),
+    ]  # fmt: skip
+    assert {len(fault["measured"]["hosts"]) for fault in found} == {2}
+    assert all(one["effect"] == "confirmed" for fault in found[:2] for one in fault["measured"]["hosts"].values())
+    assert found[2]["disconnected"] == found[2]["measured"]["value"] == found[2]["measured"]["of"] > 0
+
+
+def test_a_window_holds_those_of_all_hosts(broken: tuple[Ended, list[Ended]]) -> None:
+    ended, parts = broken
+    windows = {window.id: window for window in windows_of(read_run(ended.run))}
+    # On one machine all have one clock, so what the parts wrote can be compared as it stands.
+    slack_ns = max(host["clock"]["before"]["bound_ns"] for host in read_run(ended.run).manifest["hosts"]) + 10_000_000
+    for part in parts:
+        for record in read_journal(part.run / "history.jsonl"):
+            if record["type"] == "window":
+                one = windows[record["id"]]
+                assert one.start_ns - slack_ns <= record["at_ns"] <= (one.end_ns or 0) + slack_ns
+
+
+def test_every_host_has_its_own_listeners_and_the_master_none(broken: tuple[Ended, list[Ended]]) -> None:
+    ended, parts = broken
+    kinds = {record["type"] for record in read_journal(ended.run / "history.jsonl")}
+    assert kinds.isdisjoint({"listeners", "window", "effect", "cleanup"})
+    cleanups = [record for record in read_run(ended.run).journal if record["type"] == "cleanup"]
+    assert sorted((one["host"], one["ok"]) for one in cleanups) == [(f"host-{n} (127.0.0.1)", True) for n in (1, 2)]
+    assert not [pid for one in (ended, *parts) for pid in processes_of(one.run)]
+
+
 def test_a_worker_host_that_was_killed_is_missing_by_number(tmp_path: Path, url: str) -> None:
     short = scenario(tmp_path / "short.yaml", {**QUIET, "steady": 12.0}, users=USERS)
     with party(tmp_path, short, "--target", url, "--contract", "reference") as all_:
@@ -121,8 +164,7 @@ def test_another_token_is_refused_before_any_traffic(tmp_path: Path, url: str) -
     ("words", "expected"),
     [
         (("--master", "--workers", "2", "--no-chaos"), "the embedded backend is on one host's loopback"),
-        (("--master", "--workers", "2", "--target", "ws://127.0.0.1:1"), "faults on several hosts at once are not offered"),
-        (("--worker", "127.0.0.1", "--target", "ws://127.0.0.1:1"), "faults on several hosts at once are not offered"),
+        (("--worker", "127.0.0.1"), "the embedded backend is on one host's loopback"),
         (("--master", "--workers", "2", "--target", "ws://127.0.0.1:1", "--no-chaos"), "the environment has no GAUNTLET_HOSTS_TOKEN"),
     ],
 )  # fmt: skip

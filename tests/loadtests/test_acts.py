@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.acts import SLOW_BUFFER_BYTES, Act, Cast, members_of, read
+from loadtests.clocks import Alignment, Reading
 
 MEMBERS = members_of(frozenset(range(0, 40, 2)), 40)
 
@@ -80,3 +81,12 @@ def test_what_was_done_is_read_in_order_of_time_whatever_else_stands_there(tmp_p
     (rows / "worker-1.acts.jsonl").write_text('{"id": "w1", "act": "begin", "at_ns": 2}\n')
     assert [(line["at_ns"], line["act"]) for line in read(tmp_path)] == [(2, "begin"), (3, "begin"), (9, "end")]
     assert read(tmp_path / "nowhere") == []
+
+
+def test_what_was_done_on_a_host_with_another_clock_is_told_in_the_masters(tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    for number in (0, 1):
+        (rows / f"worker-{number}.acts.jsonl").write_text(f'{{"id": "w1", "act": "begin", "at_ns": {1000 + number}}}\n')
+    ahead = Alignment(Reading(0, 900, 5), Reading(2000, 900, 5))
+    assert [line["at_ns"] for line in read(tmp_path, {"worker-1": ahead})] == [101, 1000]

@@ -3,7 +3,8 @@
 A master, two worker hosts and a target; the second worker host lives under another monotonic clock. All rows that were written
 must be judged, and each clock's offset, which is known here, be recovered within the bound that is told. Links are cut for five
 seconds: the master's and a worker host's under load, a worker host's while its rows are collected. A worker host that is killed
-must make the verdict CANNOT SAY, with its number. Needs root, iproute2 and unshare.
+must make the verdict CANNOT SAY, with its number. Faults must begin on both worker hosts together and bite on both. Needs root,
+iproute2 and unshare.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from loadtests.clocks import Alignment
 from loadtests.history import DTYPE
+from loadtests.journal import read_journal
 from loadtests.rundir import read_run
 from tests.live.gauntlet import Ended, backend, gone, scenario, started, until
-from tests.live.hosts import TOKEN, Party
+from tests.live.hosts import FAULTS, TOKEN, Party
 from tests.proofs.ledger import Case, commit, prove, publish
 
 #: by host, its last byte in 10.77.0.0/24
@@ -32,9 +37,13 @@ HOSTS = {"master": 1, "one": 2, "two": 3, "target": 9}
 WORKERS = ("one", "two")
 AHEAD_S = 86_400
 USERS, PROCESSES, CUT_S = 41, (2, 1), 5.0
-PHASES = {"warm-up": 2.0, "steady": 20.0, "cool-down": 2.0}
+PHASES: dict[str, float | tuple[float, dict[str, Any]]] = {"warm-up": 2.0, "steady": 20.0, "cool-down": 2.0}
+#: long enough after the last fault for all that asks whether it is over
+FAULTED = {**FAULTS, "steady": 8.0, "recovery": 14.0}
 #: what of a run is to be there before it is disturbed
 SOME_ROWS = 2000
+#: a fault's beginning on two hosts, with clocks aligned and a thread each that sleeps until then
+MOST_APART_MS = 50.0
 #: so slow that a collection lasts for seconds
 RATE = "4mbit"
 Disturb = Callable[["Net", Party], None]
@@ -110,14 +119,16 @@ def network() -> Iterator[Net]:
 
 
 @contextmanager
-def party(net: Net, folder: Path) -> Iterator[Party]:
+def party(net: Net, folder: Path, *, chaos: bool) -> Iterator[Party]:
     """A run on all of them, begun."""
-    file = scenario(folder / "short.yaml", PHASES, users=USERS, pace_ms=500)
+    # What is slowed takes longer than a short pace, and a turn that is left out is no sign of how a fault was survived.
+    phases, pace_ms = (FAULTED, 2000) if chaos else (PHASES, 500)
+    file = scenario(folder / "short.yaml", phases, users=USERS, pace_ms=pace_ms)
     with ExitStack() as stack:
         url = stack.enter_context(backend("--host", address("target"), within=net.within("target")))
         words: Sequence[str | Path] = (
             "run", file, "--target", url, "--allow-target", address("target"), "--max-turns", "9000", "--contract", "reference",
-            "--no-chaos",
+            *(() if chaos else ("--no-chaos",)),
         )  # fmt: skip
         own = ("--master", "--workers", str(len(WORKERS)), "--bind", address("master"), "--out", folder / "run")
         master = stack.enter_context(started(*words, *own, env=TOKEN, cwd=folder, within=net.within("master")))
@@ -173,13 +184,17 @@ def _leave(net: Net, party_: Party) -> None:
 
 def _play(name: str) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-hosts-"))
-    with network() as net, party(net, folder) as all_:
+    with network() as net, party(net, folder, chaos=name == "faults") as all_:
         CASES[name](net, all_)
         ended, parts = all_.ended()
         for host in WORKERS:
             gone(_part(folder, host), 30)
     found = _found(ended, parts)
-    found["ok"] = _is_short(found, ended) if name == "killed" else _is_whole(found)
+    if name == "faults":
+        found |= _faults(ended)
+        found["ok"] = _is_whole(found) and _has_bitten(found)
+    else:
+        found["ok"] = _is_short(found, ended) if name == "killed" else _is_whole(found)
     if found["ok"]:
         shutil.rmtree(folder)
     return found
@@ -204,6 +219,43 @@ def _found(ended: Ended, parts: Sequence[Ended]) -> dict[str, Any]:
         "heard": {name: host["heard_rows"] for name, host in hosts.items()}, "judged": len(data.rows), "clocks": clocks,
         "books": {key: books[key] for key in ("planned", "sent", "dropped")},
     }  # fmt: skip
+
+
+def _faults(ended: Ended) -> dict[str, Any]:
+    """What came of each fault on each host, and how far apart the hosts began it."""
+    began: dict[str, list[int]] = {}
+    for host in read_run(ended.run).manifest["hosts"]:
+        clock = msgspec.convert(host["clock"], Alignment)
+        for record in read_journal(ended.run / "hosts" / host["name"] / "history.jsonl"):
+            if record.get("step") == "applying":
+                began.setdefault(record["id"], []).append(clock.to_master(record["at_ns"]))
+    names = {address(name): name for name in WORKERS}
+    return {
+        "faults": {
+            fault["kind"]: {
+                "effect": fault["effect"], "cut": fault["disconnected"], "apart_ms": round(_apart_ms(began[fault["id"]]), 3),
+                "hosts": {
+                    names[host.partition("(")[2].rstrip(")")]: {key: told.get(key) for key in ("effect", "value", "unit")}
+                    for host, told in fault["measured"]["hosts"].items()
+                },
+            }
+            for fault in ended.verdict["faults"]
+        }
+    }  # fmt: skip
+
+
+def _apart_ms(times_ns: Sequence[int]) -> float:
+    return (max(times_ns) - min(times_ns)) / 1e6
+
+
+def _has_bitten(found: dict[str, Any]) -> bool:
+    """Both faults, on both hosts, at one time."""
+    return found["faults"].keys() == {"latency", "drop"} and all(
+        fault["effect"] == "confirmed"
+        and {host: told["effect"] for host, told in fault["hosts"].items()} == dict.fromkeys(WORKERS, "confirmed")
+        and fault["apart_ms"] < MOST_APART_MS
+        for fault in found["faults"].values()
+    )
 
 
 def _is_whole(found: dict[str, Any]) -> bool:
@@ -239,6 +291,7 @@ CASES: dict[str, Disturb] = {
     "cut-worker": partial(_cut_under_load, "one"),
     "cut-master": partial(_cut_under_load, "master"),
     "cut-collecting": _cut_while_collecting,
+    "faults": _leave,
 }
 
 

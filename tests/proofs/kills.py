@@ -259,8 +259,9 @@ def _wedge(number: int) -> dict[str, Any]:
             flush(reader, protocol)
             latency = {"kind": "latency", "latency_ms": 20}
             plan = make_plan([PhaseSpec("steady", 1.5), PhaseSpec("fault", 1, latency), PhaseSpec("end", 1)], number)
-            nemesis = Nemesis(plan, opened, journal, dial, time.monotonic_ns())
-            nemesis.start()
+            nemesis = Nemesis(plan, opened, journal, dial)
+            nemesis.watch()
+            nemesis.start(time.monotonic_ns())
             ended = nemesis.join(60)
         records = list(read_journal(folder / "history.jsonl"))
         at = {record["step"]: record["at_ns"] for record in records if record["type"] == "window"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,10 +222,7 @@ def on_a_host(path: Path, clock: Alignment = FAST, /, **changes: Any) -> Path:
         replace_reading(clock.after, at_ns=start_ns + clock.before.ahead_ns + 10**10),
     )
     for column in ("sent", "received"):
-        there = rows[column] + ours.before.ahead_ns
-        for _ in range(3):  # what it shows when the master's clock shows that
-            there = np.array([m + ours.ahead_at(int(t)) for m, t in zip(rows[column].tolist(), there, strict=True)])
-        rows[column] = np.where(rows[column] > 0, there, 0)
+        rows[column] = [shown(at_ns, ours) if at_ns > 0 else 0 for at_ns in rows[column].tolist()]
     rows["intended"] = np.where(rows["intended"] > 0, rows["intended"] + ours.before.ahead_ns, 0)
     rows_of(path).write_bytes(rows.tobytes())
     counts = np.bincount(rows["kind"]).tolist()
@@ -234,6 +231,35 @@ def on_a_host(path: Path, clock: Alignment = FAST, /, **changes: Any) -> Path:
         "wrote": {"worker-0": {RowKind(kind).name: count for kind, count in enumerate(counts) if count}}, **changes,
     }  # fmt: skip
     edit_json(path / "manifest.json", lambda manifest: manifest.update(hosts=[host]))
+    faults = [record for record in data.journal if record["type"] in {"window", "effect", "cleanup"}]
+    edit_journal(path, lambda record: record["type"] not in {"window", "effect", "cleanup"})
+    write_journal(path, "host-1", [{**record, "at_ns": shown(record["at_ns"], ours)} for record in faults])
+    return path
+
+
+def shown(at_ns: int, clock: Alignment) -> int:
+    """What a host's clock shows when the master's shows that."""
+    there = at_ns + clock.before.ahead_ns
+    for _ in range(3):
+        there = at_ns + clock.ahead_at(there)
+    return there
+
+
+def write_journal(path: Path, host: str, records: Iterable[dict[str, Any]]) -> None:
+    folder = path / "hosts" / host
+    folder.mkdir(parents=True)
+    (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def beside_it(path: Path, *records: dict[str, Any], **changes: Any) -> Path:
+    """A run on a host, and on another one that had no user and the master's own clock."""
+    on_a_host(path)
+    host = {
+        "name": "host-2", "address": "10.0.0.8", "workers": [], "delivered": True, "late_ms": 0, "wrote": {},
+        "clock": to_builtins(Alignment(Reading(0, 0, 9), Reading(10**9, 0, 9))), **changes,
+    }  # fmt: skip
+    edit_json(path / "manifest.json", lambda manifest: manifest["hosts"].append(host))
+    write_journal(path, "host-2", records)
     return path
 
 
@@ -272,3 +298,65 @@ def test_a_host_whose_clock_jumped_is_named(tmp_path: Path) -> None:
     judged = judge(on_a_host(write_run(tmp_path / "run", PLAN), jumped))
     assert judged.verdict == "cannot-say"
     assert "host-1 (10.0.0.9): its clock jumped by 2989.9 ms against the master's" in judged.check("self").reason
+
+
+CLEAN = {"type": "cleanup", "at_ns": 1, "ok": True, "left": []}
+
+
+def window(path: Path, late_ns: int = 0, without: str = "") -> list[dict[str, Any]]:
+    """What another host would have written of the run's window and its effect."""
+    records = [record for record in read_run(path).journal if record["type"] in {"window", "effect"}]
+    return [{**one, "at_ns": one["at_ns"] + late_ns} for one in records if one.get("step") != without]
+
+
+def test_a_window_on_two_hosts_is_judged_as_one(tmp_path: Path) -> None:
+    alone = write_run(tmp_path / "alone", PLAN)
+    both = beside_it(write_run(tmp_path / "both", PLAN), CLEAN, *window(alone, late_ns=40_000_000))
+    one, other = judge(alone), judge(both)
+    assert (other.verdict, other.check("self").verdict) == ("go", "valid"), other.check("self").reason
+    (fault,) = other.faults
+    assert (fault.id, fault.effect) == ("w1", "confirmed")
+    assert sorted(fault.measured["hosts"]) == ["host-1 (10.0.0.9)", "host-2 (10.0.0.8)"]
+    assert (fault.start_s, fault.end_s) == (one.faults[0].start_s, round((one.faults[0].end_s or 0) + 0.04, 3))
+
+
+def test_a_host_that_missed_a_window_is_named_by_the_effect_and_by_self(tmp_path: Path) -> None:
+    judged = judge(beside_it(write_run(tmp_path / "run", PLAN), CLEAN))
+    assert judged.verdict == "cannot-say"
+    assert "host-2 (10.0.0.8): fault window w1: it has no record of it" in judged.check("self").reason
+    (fault,) = judged.faults
+    assert (fault.effect, fault.measured["reason"]) == ("not-probed", "host-2 (10.0.0.8): it has no record of it")
+
+
+def test_a_host_that_came_late_to_a_window_is_named_with_its_lateness(tmp_path: Path) -> None:
+    late = window(write_run(tmp_path / "alone", PLAN), late_ns=700_000_000)
+    judged = judge(beside_it(write_run(tmp_path / "run", PLAN), CLEAN, *late))
+    words = "host-2 (10.0.0.8): fault window w1: it began it 700 ms after host-1 (10.0.0.9)"
+    assert (judged.verdict, words in judged.check("self").reason) == ("cannot-say", True), judged.check("self").reason
+
+
+def test_a_window_that_one_host_never_healed_has_no_end(tmp_path: Path) -> None:
+    unhealed = window(write_run(tmp_path / "alone", PLAN), without="healed")
+    reason = judge(beside_it(write_run(tmp_path / "run", PLAN), CLEAN, *unhealed)).check("self").reason
+    assert "fault window w1 (down) has no end" in reason
+    assert "host-2 (10.0.0.8): fault window w1: it never healed it" in reason
+
+
+@pytest.mark.parametrize(
+    ("cleanup", "text"),
+    [
+        ([], "host-2 (10.0.0.8): no record of cleaning up after the faults"),
+        ([{**CLEAN, "ok": False, "left": ["toxic jam"]}], "left behind after the faults: host-2 (10.0.0.8): toxic jam"),
+    ],
+)
+def test_every_host_cleans_up_after_itself(tmp_path: Path, cleanup: list[dict[str, Any]], text: str) -> None:
+    there = window(write_run(tmp_path / "alone", PLAN))
+    judged = judge(beside_it(write_run(tmp_path / "run", PLAN), *cleanup, *there))
+    assert (judged.verdict, judged.check("self").reason) == ("cannot-say", text)
+
+
+def test_records_of_a_host_that_cannot_be_believed_are_left_out_and_named(tmp_path: Path) -> None:
+    there = window(write_run(tmp_path / "alone", PLAN))
+    strange = {"type": "window", "id": "w1", "step": "healed", "at_ns": "soon"}
+    reason = judge(beside_it(write_run(tmp_path / "run", PLAN), CLEAN, strange, *there)).check("self").reason
+    assert "hosts/host-2/history.jsonl holds 1 records that cannot be believed" in reason

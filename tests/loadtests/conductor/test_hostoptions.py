@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from loadtests.conductor import folder
 from loadtests.conductor.hostoptions import bound_to, check_hosts, same_of
@@ -20,7 +21,7 @@ WORKER: dict[str, Any] = {"scenario": "smoke", "target": TARGET, "worker": "10.0
 
 @pytest.mark.parametrize("options", [MASTER, WORKER, {**WORKER, "workers": 2}, {**MASTER, "bind": "[::1]:9"}])
 def test_what_is_possible(options: dict[str, Any]) -> None:
-    check_hosts(RunOptions(**options), chaos=False)
+    check_hosts(RunOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -35,14 +36,39 @@ def test_what_is_possible(options: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_what_contradicts_itself_is_said_before_any_traffic(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_hosts(RunOptions(**options), chaos=False)
+        check_hosts(RunOptions(**options))
     assert words in str(caught.value)
 
 
+def broken_by(folder: Path, fault: dict[str, Any], scope: str) -> str:
+    """A scenario with one window."""
+    file = folder / "broken.yaml"
+    phases = [{"name": "steady", "s": 2}, {"name": "broken", "s": 2, "fault": fault}, {"name": "after", "s": 2}]
+    body = {
+        "scenario": 1, "name": "broken", "users": 8, "pace_ms": 1000, "prompts": ["p"], "phases": phases, "scope": scope,
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(body))
+    return str(file)
+
+
 @pytest.mark.parametrize("options", [MASTER, WORKER])
-def test_faults_on_several_hosts_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="--no-chaos"):
-        prepare(RunOptions(**options))
+def test_faults_are_made_on_every_host(options: dict[str, Any]) -> None:
+    assert prepare(RunOptions(**options)).plan.windows
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "command", "apply": ["true"], "revert": ["true"]}, "this command would run once on each"),
+        ({"kind": "backend-pause"}, "acts on the backend's own process, and the target is not ours"),
+    ],
+)
+@pytest.mark.parametrize("options", [MASTER, WORKER])
+def test_what_would_hit_the_backend_from_every_host_is_refused(
+    tmp_path: Path, options: dict[str, Any], fault: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        prepare(RunOptions(**{**options, "scenario": broken_by(tmp_path, fault, "backend")}))
 
 
 def test_a_master_makes_no_load_so_it_needs_no_files_for_all_sessions() -> None:

@@ -66,7 +66,8 @@ def test_without_faults_it_opens_starts_and_ends_nothing(tmp_path: Path, journal
     rig = Rig(one, tmp_path, RUN, None, journal, print)
     target = Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint)
     assert rig.open(target) == {}
-    rig.start(target, 0, None)
+    rig.watch(target, None)
+    rig.start(0)
     assert (rig.errors, rig.join(0)) == ([], True)
     rig.heal(0)
     rig.close()
@@ -80,7 +81,8 @@ def test_a_command_has_its_own_time_to_come_to_an_end(
 
     class Slow:
         def __init__(self, *_: object, **__: object) -> None: ...
-        def start(self) -> None: ...
+        def watch(self) -> None: ...
+        def start(self, t0_ns: int) -> None: ...
         def stop(self) -> None: ...
         def join(self, timeout_s: float) -> bool:
             waited.append(timeout_s)
@@ -90,7 +92,8 @@ def test_a_command_has_its_own_time_to_come_to_an_end(
     command = {"kind": "command", "apply": ["true"], "revert": ["true"], "timeout_s": 7}
     one = prepared(tmp_path, command, scope="backend")
     rig = Rig(one, tmp_path, RUN, None, journal, print)
-    rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, None)
+    rig.watch(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), None)
+    rig.start(0)
     assert rig.join(10)
     rig.heal(3)
     assert waited == [34, 19]  # a command may take a second more than its time, three and two times
@@ -104,7 +107,7 @@ class Unstarted:
     def __init__(self, *_: object, **how: object) -> None:
         type(self).given = how
 
-    def start(self) -> None: ...
+    def watch(self) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_one_process_of_ours_is_asked_when_pings_arrived_and_nobody_else(
     monkeypatch.setattr("loadtests.conductor.rig.heard_at", lambda url, name: said.append((url, name)))
     one = prepared(tmp_path, {"kind": "jam"}, **options)
     target = Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint)
-    Rig(one, tmp_path, RUN, None, journal, print).start(target, 0, keeper() if ours else None)
+    Rig(one, tmp_path, RUN, None, journal, print).watch(target, keeper() if ours else None)
     assert (Unstarted.given["heard"] is not None) == asks
     if asks:
         Unstarted.given["heard"](b"ann.")
@@ -153,7 +156,8 @@ def test_a_fault_on_the_backend_is_made_by_its_keeper_and_healed_at_once_when_as
         target = Target.parse(backend.url, one.contract.file.endpoint)
         assert set(rig.open(target)) == {"treated"}
         first = backend._process.pid
-        rig.start(target, monotonic_ns(), backend)
+        rig.watch(target, backend)
+        rig.start(monotonic_ns())
         pause = threading.Event()
         while not steps(tmp_path, "applied"):
             assert not pause.wait(0.02)
@@ -173,7 +177,7 @@ def test_every_deed_that_a_fault_on_the_backend_asks_for_is_there(
     one = prepared(tmp_path, {"kind": "node-kill"}, scope="backend", nodes=2)
     done: list[str] = []
     rig = Rig(one, tmp_path, RUN, None, journal, print)
-    rig.start(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), 0, keeper(done.append))
+    rig.watch(Target.parse("ws://127.0.0.1:9", one.contract.file.endpoint), keeper(done.append))
     asked = Unstarted.given
     assert set(asked["backend"]) == {name for pair in ACTIONS.values() for name in pair if name}
     for deed in asked["backend"].values():
@@ -191,7 +195,8 @@ def test_a_fault_on_nodes_bites_and_heals_through_a_real_toxiproxy(tmp_path: Pat
     try:
         target = Target.parse(backend.url, one.contract.file.endpoint)
         rig.open(target)
-        rig.start(target, monotonic_ns() + 1_500_000_000, backend)
+        rig.watch(target, backend)
+        rig.start(monotonic_ns() + 1_500_000_000)
         (effect,) = until(lambda: [r for r in read_journal(tmp_path / "history.jsonl") if r["type"] == "effect"], 40)
         assert (effect["effect"], rig.errors) == ("confirmed", [])
         assert (len(steps(tmp_path, "applied")), len(steps(tmp_path, "healed"))) == (1, 1)

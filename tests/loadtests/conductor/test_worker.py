@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chaos.ports import free_port
 from loadtests import conductor
+from loadtests.cohorts import treated
 from loadtests.conductor import folder, worker
 from loadtests.conductor.hostoptions import same_of
 from loadtests.conductor.options import prepare
+from loadtests.conductor.papers import Part
 from loadtests.errors import ConfigError, PreflightError
 from loadtests.history import RowKind
 from loadtests.hosts.roster import Roster
 from loadtests.hosts.server import Door
 from loadtests.hosts.wire import TOKEN_VARIABLE
 from loadtests.recorder import Recorder
-from tests.live.gauntlet import scenario
+from tests.live.gauntlet import CHAOS, scenario
 
 TOKEN = "a token of twenty-odd characters"
 
@@ -73,6 +76,26 @@ def test_a_target_that_only_this_host_cannot_reach_is_told_to_the_master(tmp_pat
     door.close()
     assert "preflight failed at connect" in roster.trouble
     assert roster.hosts[0].state == "ended"
+
+
+@pytest.mark.parametrize(
+    ("part", "ours"), [(Part("gx", 0, 3), ([0, 3, 6, 9], [1, 4, 7])), (Part("gx", 2, 3), ([2, 5, 8],))]
+)
+def test_a_hosts_own_users_must_fit_into_its_open_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: Part, ours: tuple[list[int], ...]
+) -> None:
+    asked: list[tuple[int, int, int, bool]] = []
+    file = scenario(tmp_path / "broken.yaml", CHAOS, users=10, treated_share=0.5)
+    one = replace(options(tmp_path, free_port()), scenario=str(file), chaos=True, processes=len(ours))
+    prepared = prepare(one)
+    monkeypatch.setattr(
+        "loadtests.descriptors.check",
+        lambda users, processes, hit, *, chaos: asked.append((users, processes, hit, chaos)),
+    )
+    host = worker.Worker(prepared, folder.make(prepared), None, lambda _: None, lambda *_: None)
+    host._check_descriptors(part)
+    here = {user for users in ours for user in users}
+    assert asked == [(len(here), len(ours), len(here & treated(one.seed, 10, 0.5)), True)]
 
 
 def test_rows_are_counted_by_their_process_and_where_it_could_not_as_they_lie_there(tmp_path: Path) -> None:
