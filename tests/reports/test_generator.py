@@ -51,6 +51,12 @@ def test_over_its_limits_it_is_not(data: RunData, changes: dict[str, float], rea
     assert reason in "; ".join(health.reasons)
 
 
+def test_one_load_process_among_many_that_is_not_fit_is_enough(data: RunData) -> None:
+    many = [{**line, "worker": f"worker-{i}"} for i in range(1, 40) for line in data.health]
+    late = [{**line, "loop_lag_p99_ms": 80.0} for line in data.health]
+    assert judged(replace(data, health=[*many, *late])).reasons == ("its loop was 80 ms late (limit 50)",)
+
+
 @pytest.mark.parametrize(("lines", "fit"), [(0, False), (2, False), (3, True)])
 def test_what_was_not_recorded_is_not_fit(data: RunData, lines: int, fit: bool) -> None:
     assert judged(replace(data, health=data.health[:lines])).fit is fit
