@@ -32,9 +32,9 @@ RESULTS = {
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
     "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
+    "truth": ROOT / "tests" / "benchmarks" / "results" / "truth.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
-PEER_MODES = {"burst": "µs an event in burst", "paced": "µs an event paced", "memory": "KB a session"}
 HAPPENED = {
     "whole": "nothing", "killed": "a worker host was killed", "cut-worker": "a worker host's link was cut for 5 s under load",
     "cut-master": "the master's link was cut for 5 s under load", "cut-collecting": "a link was cut for 5 s while rows were collected",
@@ -243,24 +243,19 @@ def judge_figures(record: dict) -> str:
 
 
 def peer_figures(record: dict) -> str:
-    """The table of ``make bench PART=peers``."""
-
-    def cell(mode: str, peer: str) -> str:
-        one = record[mode][peer]
-        return f"{one['min']:.1f} ({one['median']:.1f})"
-
-    lines = [f"| client | {' | '.join(PEER_MODES.values())} | what it checks |", "|---" * (len(PEER_MODES) + 2) + "|"]
-    ordered = sorted(record["burst"], key=lambda one: record["burst"][one]["min"])
-    lines += [f"| {NAMES[p]} | {' | '.join(cell(mode, p) for mode in PEER_MODES)} | {CHECKED[p]} |" for p in ordered]
-    ratios = ", ".join(
-        f"{record[mode]['cmd']['min'] / record[mode]['gatling']['min']:.2f} ({what})"
-        for mode, what in PEER_MODES.items()
+    """The table of ``make bench``."""
+    rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
+    lines = ["| client | µs an event, minimum (median) of 3 | peak MB | what it checks |", "|---|---|---|---|"]
+    for peer, row in rows:
+        figures = f"{row['us_per_event_min']:.1f} ({row['us_per_event_median']:.1f})"
+        lines.append(f"| {NAMES[peer]} | {figures} | {row['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work.",
+        ]
     )
-    told = (
-        f"Minimum and median of three, at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work. "
-        f"Gauntlet's, as a share of Gatling's: {ratios}."
-    )
-    return "\n".join([*lines, "", told])
 
 
 def truth_figures(record: dict) -> str:
@@ -367,7 +362,7 @@ MAKERS = {
     "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
     "mutants": mutant_figures, "kills": kill_figures, "experiments": experiment_figures, "soak": soak_figures, "shrink": shrink_figures,
     "worlds": world_figures,
-    "judge": judge_figures, "peers": peer_figures,
+    "judge": judge_figures, "peers": peer_figures, "truth": truth_figures,
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ SOURCE = (PEERS / "main.go").read_text(encoding="utf-8")
 @pytest.mark.parametrize("kind", re.findall(r'"(\w+)"', re.search(r"kinds := \[\]string\{(.*)\}", SOURCE)[1]))  # type: ignore[index]
 def test_the_contract_fits_every_frame_of_the_server(kind: str) -> None:
     contract = load(PEERS / "contract.yaml")
-    template = re.search(r"Sprintf\(`(.*?)`", SOURCE)[1]  # type: ignore[index]
+    template = re.search(r'Sprintf\(`(\{"type":"%s".*?)`', SOURCE)[1]  # type: ignore[index]
     frame = re.split("%[sd]", template)
     values = [kind, "7-3", "1", "4", "4"]
     raw = "".join(part + value for part, value in zip(frame, [*values, ""], strict=True))
@@ -27,6 +27,14 @@ def test_the_contract_fits_every_frame_of_the_server(kind: str) -> None:
     assert (contract.label(index), standing, schema_bits, recovered, raw_type) == (kind, 0, 0, False, kind)
     assert (ids[IDS.index("turn")], ids[IDS.index("cursor")]) == ("7-3", 4)
     assert contract.events[index - 1].demanded
+
+
+def test_the_contract_fits_a_chunk_of_a_long_stream() -> None:
+    contract = load(PEERS / "contract.yaml")
+    template = re.search(r'Sprintf\(`(\{"type":"message_chunk".*?)`', SOURCE)[1]  # type: ignore[index]
+    seen = contract.decode((template.replace("%s", "7-3").replace("%d", "4")).encode())
+    assert (contract.label(seen[0]), seen[1:3], seen[4]) == ("message_chunk", (0, 0), "message_chunk")
+    assert not contract.events[seen[0] - 1].demanded
 
 
 def test_the_query_of_a_measurement_stands_in_our_contract_and_not_in_the_url(tmp_path: Path) -> None:
