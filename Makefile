@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.14)
 CHROMIUMS := chromium chromium-browser google-chrome google-chrome-stable
 # ledger is what they write with, and no part itself.
-PROOFS := $(basename $(notdir $(filter-out %/__init__.py %/ledger.py %/samples.py,$(wildcard tests/proofs/*.py))))
+PROOFS := $(basename $(notdir $(filter-out %/__init__.py %/ledger.py %/samples.py %/expiry.py,$(wildcard tests/proofs/*.py))))
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 
 # ARGS go to the command (`make smoke ARGS='--seed 7'`), PART names a part of bench or prove.

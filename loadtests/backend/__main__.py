@@ -34,6 +34,9 @@ def parse(arguments: list[str]) -> tuple[ServerOptions, bool]:
     parser.add_argument("--shape", choices=SHAPES, default="flat")
     parser.add_argument("--require-token", action="store_true")
     parser.add_argument(
+        "--era-file", type=Path, metavar="FILE", help="holds a number: tokens USER.NUMBER of a smaller one have expired"
+    )
+    parser.add_argument(
         "--outcome", action="append", default=[], metavar="STATUS=SHARE", help="a share of turns that end otherwise"
     )
     parser.add_argument("--concurrent", default="", choices=("", *POLICIES), help="a message while a turn is under way")

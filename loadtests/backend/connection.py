@@ -34,6 +34,8 @@ class SocketLink:
         #: when the client was last heard, or told that we are here
         self.heard_s = now_s
         self.welcomed = False
+        #: of its client's token
+        self.era = 0
         #: somebody who only looks whether there is a way
         self.observes = False
         #: it was we who closed

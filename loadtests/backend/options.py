@@ -38,6 +38,8 @@ class ServerOptions:
     spared_turns: int = SPARED_TURNS
     shape: Shape = "flat"
     require_token: bool = False
+    #: a file that says of which era tokens must be; whose is of an earlier one is told so and let go, also while connected
+    era_file: Path | None = None
     #: shares of turns that end otherwise than well, by status
     outcomes: Mapping[str, float] = field(default_factory=dict)
     #: what happens to a message while a turn of its thread is under way; empty: what the contract says

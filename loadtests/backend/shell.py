@@ -30,6 +30,7 @@ __all__ = ["Shell"]
 
 HEALTH_PATH = "/ws/health"
 POLICY_VIOLATION = 1008
+TOKEN_EXPIRED = 4001  # RFC 6455 7.4.2: from 4000 on the application's own
 NORMAL_CODES = frozenset({1000, 1001})
 IDLE_S = 10.0
 SWEEP_S = 10.0
@@ -106,7 +107,8 @@ class Shell:
             socket.arrivals = self._arrivals
         pump = asyncio.create_task(link.pump())
         try:
-            if self.options.require_token and not client.trusted:
+            link.era = client.era
+            if (self.options.require_token and not client.trusted) or link.era < self._era():
                 refusal = self.backend.frames.error("AUTH_FAILED", "a valid token is required", time.time())
                 link.put(Parcel(frame=refusal, close_code=POLICY_VIOLATION))
                 await socket.wait_closed()
@@ -126,6 +128,13 @@ class Shell:
                 await pump
             goodbye = link.welcomed and not link.closed_by_us and socket.close_code in NORMAL_CODES
             self.backend.lost(link, link.unsent(), cut=not goodbye)
+
+    def _era(self) -> int:
+        """Of which tokens must be; 0: of any, or nobody has said yet."""
+        try:
+            return int(self.options.era_file.read_text()) if self.options.era_file is not None else 0
+        except (OSError, ValueError):
+            return 0
 
     async def _receive(self, socket: ServerConnection, link: SocketLink) -> None:
         try:
@@ -156,8 +165,11 @@ class Shell:
             now_s = time.monotonic()
             if self._member is not None:
                 self._member.say(self._own_figures())
+            era = self._era()
             for link in self.links:
-                if link.welcomed and now_s - link.heard_s >= IDLE_S:
+                if link.era < era:
+                    link.close(TOKEN_EXPIRED, "the token has expired")
+                elif link.welcomed and now_s - link.heard_s >= IDLE_S:
                     link.heard_s = now_s
                     self.backend.idle(link)
             if now_s - swept_s >= SWEEP_S:

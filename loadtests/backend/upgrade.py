@@ -21,6 +21,7 @@ __all__ = ["Client", "client_of", "echo_token", "json_response", "observes"]
 TOKEN_PREFIX = "jwt."  # noqa: S105  # what stands before a token
 BAD_TOKEN_PREFIX = "bad"  # noqa: S105  # what a refused one begins with
 MOST_CHARACTERS = 128  # of a user's name
+MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Client:
     trusted: bool
     #: resumes by cursor
     cursor: bool
+    #: in which its token was made: the number behind the token's first dot; 0: it names none
+    era: int
 
 
 def client_of(request: Request | None, subprotocol: str | None) -> Client:
@@ -43,9 +46,11 @@ def client_of(request: Request | None, subprotocol: str | None) -> Client:
         scheme, _, value = headers.get("Authorization", "").partition(" ")
         token = value.strip() if scheme.lower() == "bearer" else ""
     token = token or query.get("token", [""])[0]
-    user = token.partition(".")[0][:MOST_CHARACTERS]
+    user, _, rest = token.partition(".")
+    user, era = user[:MOST_CHARACTERS], rest.partition(".")[0]
     trusted = bool(user) and not token.startswith(BAD_TOKEN_PREFIX)
-    return Client(user=user, trusted=trusted, cursor=query.get("resume") == ["cursor"])
+    number = int(era) if era.isascii() and era.isdigit() and len(era) <= MOST_DIGITS else 0
+    return Client(user=user, trusted=trusted, cursor=query.get("resume") == ["cursor"], era=number)
 
 
 def observes(request: Request | None) -> bool:

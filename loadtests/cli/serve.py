@@ -23,6 +23,9 @@ def serve(
     defect: Annotated[str, typer.Option(help="Plant a defect; 'list' shows them.")] = "",
     shape: Annotated[Literal["flat", "data", "payload", "wrapped"], typer.Option(help="Envelope of events.")] = "flat",
     require_token: Annotated[bool, typer.Option("--require-token", help="Refuse who has none.")] = False,
+    era_file: Annotated[
+        Path | None, typer.Option(help="Holds a number: tokens USER.NUMBER of a smaller one have expired.")
+    ] = None,
     outcome: Annotated[
         list[str] | None, typer.Option(help="STATUS=SHARE: a share of turns that end otherwise; may be given again.")
     ] = None,
@@ -68,6 +71,6 @@ def serve(
     options = ServerOptions(
         host=host, port=port, db=db, seed=seed, defect=defect, shape=shape, require_token=require_token, tls_cert=tls_cert,
         tls_key=tls_key, outcomes=shares_of(outcome or []), concurrent=concurrent, event_versions=tuple(event_version or ()),
-        at_once=at_once, nodes=nodes, drain_spread_s=drain_spread,
+        at_once=at_once, nodes=nodes, drain_spread_s=drain_spread, era_file=era_file,
     )  # fmt: skip
     asyncio.run(run(options) if nodes == 1 else supervise(options, lifeline=False))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from loadtests.simulation import plan_of, play
 from loadtests.simulation.mistakes import MISTAKES
 from reports.verdict import merge
 from tests.live.gauntlet import gauntlet
+from tests.proofs.expiry import product
 from tests.proofs.ledger import Case, commit, prove, publish
 
 SOUND_SEEDS, DEFECT_SEEDS = (31, 32), (31, 32)
@@ -39,6 +41,8 @@ SWARM_SEEDS = (31, 32, 33, 34, 35)
 SIMULATED_SEEDS, MOST_TRIES = 5, 20
 RUN_LIMIT_S = 300.0
 MOST_WEDGES = 2
+#: its commands are the product's own, and so is how its tokens expire
+EXPIRY = "token-expiry"
 
 
 class DefectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +111,8 @@ def _played_once(name: str, seed: int, *options: str) -> tuple[dict[str, Any], d
     folder = Path(tempfile.mkdtemp(prefix="gauntlet-experiment-"))
     words = ("--experiment", _file(name), "--form", "short", "--seed", str(seed), *options)
     scenario = _file(table().scenarios.get(name, "smoke"))
-    ended = gauntlet("run", scenario, *words, cwd=folder, timeout_s=RUN_LIMIT_S)
+    with product(folder) if name == EXPIRY else nullcontext(((), {})) as (more, env):
+        ended = gauntlet("run", scenario, *words, *more, cwd=folder, env=env, timeout_s=RUN_LIMIT_S)
     try:
         verdict = ended.verdict
     except OSError:

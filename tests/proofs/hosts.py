@@ -38,8 +38,8 @@ WORKERS = ("one", "two")
 AHEAD_S = 86_400
 USERS, PROCESSES, CUT_S = 41, (2, 1), 5.0
 PHASES: dict[str, float | tuple[float, dict[str, Any]]] = {"warm-up": 2.0, "steady": 20.0, "cool-down": 2.0}
-#: long enough after the last fault for all that asks whether it is over
-FAULTED = {**FAULTS, "steady": 8.0, "recovery": 14.0}
+#: long enough before the first fault to know what this machine does by itself, and after the last for all that asks whether it is over
+FAULTED = {**FAULTS, "steady": 20.0, "recovery": 14.0}
 #: what of a run is to be there before it is disturbed
 SOME_ROWS = 2000
 #: a fault's beginning on two hosts, with clocks aligned and a thread each that sleeps until then
@@ -122,7 +122,7 @@ def network() -> Iterator[Net]:
 def party(net: Net, folder: Path, *, chaos: bool) -> Iterator[Party]:
     """A run on all of them, begun."""
     # What is slowed takes longer than a short pace, and a turn that is left out is no sign of how a fault was survived.
-    phases, pace_ms = (FAULTED, 2000) if chaos else (PHASES, 500)
+    phases, pace_ms = (FAULTED, 1500) if chaos else (PHASES, 500)
     file = scenario(folder / "short.yaml", phases, users=USERS, pace_ms=pace_ms)
     with ExitStack() as stack:
         url = stack.enter_context(backend("--host", address("target"), within=net.within("target")))

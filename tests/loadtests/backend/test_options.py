@@ -40,7 +40,8 @@ def test_shares_of_outcomes_are_read_and_impossible_ones_refused() -> None:
 def test_another_process_gets_the_same_options() -> None:
     options = ServerOptions(
         port=9, db="log.db", seed=3, defect="silent", shape="data", require_token=True, outcomes={"failed": 0.1, "refused": 0.2},
-        event_versions=("0", "1"), ping_interval_s=2.0, ping_timeout_s=3.0, tls_cert=Path("c.pem"), node="node-7", member=True,
+        event_versions=("0", "1"), ping_interval_s=2.0, ping_timeout_s=3.0, tls_cert=Path("c.pem"),
+        era_file=Path("era"), node="node-7", member=True,
         goodbye_code=1001, drain_spread_s=0.5,
     )  # fmt: skip
     assert parse(argv_of(options)) == (options, False)

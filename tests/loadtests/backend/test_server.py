@@ -192,6 +192,29 @@ def test_a_required_token_is_checked_after_the_upgrade(token: str, refused: bool
     live(scene)
 
 
+def test_tokens_of_a_former_era_are_refused_and_whoever_has_one_is_told_that_it_has_expired(tmp_path: Path) -> None:
+    era = tmp_path / "era"
+
+    async def scene() -> None:
+        async with (
+            serving(ServerOptions(era_file=era)) as url,
+            client(url, token="ann.4.x") as old,
+            client(url, token="bob.5") as new,
+        ):
+            assert old.welcome["data"]["user_id"] == "ann"  # nobody has said yet
+            era.write_text("5")
+            assert (await old.until_closed())[1] == 4001
+            async with client(url, token="ann.4.x") as late:
+                assert late.welcome["error_code"] == "AUTH_FAILED"
+                assert await late.until_closed() == ([], 1008)
+            await new.say(type="ping")
+            assert (await new.next())["type"] == "pong"
+            async with client(url, token="ann.5.y") as again:
+                assert again.welcome["data"]["user_id"] == "ann"
+
+    live(scene)
+
+
 def test_header_and_query_tokens_are_credentials_too() -> None:
     async def scene() -> None:
         async with serving(ServerOptions()) as url:

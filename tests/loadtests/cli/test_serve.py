@@ -21,12 +21,13 @@ def test_options_are_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(server, "run", run)
     code, _ = called(
         "serve", "--host", "0.0.0.0", "--port", "9", "--db", "x.db", "--seed", "3", "--defect", "silent", "--shape", "data",
-        "--require-token",
+        "--require-token", "--era-file", tmp_path / "era",
         "--tls-cert", tmp_path / "c", "--tls-key", tmp_path / "k",
     )  # fmt: skip
     assert code == 0
     (one,) = asked
     assert (one.host, one.port, one.db, one.seed, one.defect, one.shape) == ("0.0.0.0", 9, "x.db", 3, "silent", "data")
+    assert one.era_file == tmp_path / "era"
     assert (one.require_token, one.tls_cert, one.tls_key) == (True, tmp_path / "c", tmp_path / "k")
 
 

@@ -99,6 +99,8 @@ def test_two_runs_on_one_target_are_one_too_many_with_faults_or_without(
 def test_a_command_whose_program_is_missing_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     """The built-in experiment leaves its programs to the product."""
     options = RunOptions(scenario="smoke", experiment="token-expiry", form="short", out=tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"windows\.w1: no program expire-tokens, renew-tokens on this machine"):
+    with pytest.raises(
+        ConfigError, match=r"windows\.w1: no program expire-tokens, tokens-expired, renew-tokens on this machine"
+    ):
         run(options, lambda _: None, lambda *_: None)
     assert list(tmp_path.iterdir()) == []
