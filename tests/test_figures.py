@@ -29,6 +29,7 @@ RESULTS = {
     "experiments": ROOT / "tests" / "proofs" / "results" / "experiments.json",
     "soak": ROOT / "tests" / "proofs" / "results" / "soak.json",
     "shrink": ROOT / "tests" / "proofs" / "results" / "shrink.json",
+    "capacity": ROOT / "tests" / "proofs" / "results" / "capacity.json",
     "hosts": ROOT / "tests" / "proofs" / "results" / "hosts.json",
     "memory": ROOT / "tests" / "proofs" / "results" / "memory.json",
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
@@ -364,7 +365,7 @@ MAKERS = {
     "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
     "mutants": mutant_figures, "kills": kill_figures, "experiments": experiment_figures, "soak": soak_figures, "shrink": shrink_figures,
     "worlds": world_figures,
-    "judge": judge_figures, "peers": peer_figures, "truth": truth_figures, "memory": memory_figures, "hosts": host_figures,
+    "judge": judge_figures, "peers": peer_figures, "truth": truth_figures, "memory": memory_figures, "hosts": host_figures, "capacity": capacity_figures,
 }  # fmt: skip
 
 
