@@ -365,7 +365,8 @@ MAKERS = {
     "smoke": smoke_figures, "foreign": foreign_figures, "simulation": simulation_figures, "live": live_figures,
     "mutants": mutant_figures, "kills": kill_figures, "experiments": experiment_figures, "soak": soak_figures, "shrink": shrink_figures,
     "worlds": world_figures,
-    "judge": judge_figures, "peers": peer_figures, "truth": truth_figures, "memory": memory_figures, "hosts": host_figures, "capacity": capacity_figures,
+    "judge": judge_figures, "peers": peer_figures, "truth": truth_figures,
+    "memory": memory_figures, "hosts": host_figures, "capacity": capacity_figures,
 }  # fmt: skip
 
 
