@@ -35,6 +35,7 @@ RESULTS = {
     "worlds": ROOT / "tests" / "proofs" / "results" / "worlds.json",
     "judge": ROOT / "tests" / "benchmarks" / "results" / "judge.json",
     "peers": ROOT / "tests" / "benchmarks" / "results" / "peers.json",
+    "sessions": ROOT / "tests" / "benchmarks" / "results" / "sessions.json",
     "truth": ROOT / "tests" / "benchmarks" / "results" / "truth.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
@@ -366,7 +367,7 @@ MAKERS = {
     "mutants": mutant_figures, "kills": kill_figures, "experiments": experiment_figures, "soak": soak_figures, "shrink": shrink_figures,
     "worlds": world_figures,
     "judge": judge_figures, "peers": peer_figures, "truth": truth_figures,
-    "memory": memory_figures, "hosts": host_figures, "capacity": capacity_figures,
+    "sessions": session_figures, "memory": memory_figures, "hosts": host_figures, "capacity": capacity_figures,
 }  # fmt: skip
 
 
