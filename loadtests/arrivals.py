@@ -87,8 +87,6 @@ def planned(scenario: Scenario, seed: int) -> Iterator[tuple[float, int]]:
 def turns(scenario: Scenario, seed: int) -> int:
     """How many are planned: one for each arrival, or as many as the steps of its journey send."""
     kinds = kinds_of(seed, scenario.users, scenario.mix)
-    each = [
-        len(sends(scenario.journey_of(kind))) if scenario.journey_of(kind) else 1
-        for kind in range(max(1, len(scenario.mix)))
-    ]
+    journeys = map(scenario.journey_of, range(max(1, len(scenario.mix))))
+    each = [len(sends(steps)) if steps else 1 for steps in journeys]
     return sum(each[kinds[user]] for _, user in planned(scenario, seed))

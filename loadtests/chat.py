@@ -32,12 +32,12 @@ from loadtests.conversation import (
 )  # fmt: skip
 from loadtests.dice import Dice
 from loadtests.door import Door
-from loadtests.history import OUR_ERROR
+from loadtests.history import ABNORMAL, OUR_ERROR
 from loadtests.pool import Pool
 from loadtests.retry import Policy
 from loadtests.session import Session
 from loadtests.tokens import TokenError
-from loadtests.transport import ABNORMAL, Connection, DialError
+from loadtests.transport import Connection, DialError
 
 __all__ = ["Chat"]
 

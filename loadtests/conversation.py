@@ -14,7 +14,7 @@ from loadtests.content import ANSWERED
 from loadtests.contract.compile import Contract
 from loadtests.dice import Dice
 from loadtests.flight import Expectation, Flight
-from loadtests.history import OUR_ERROR, End
+from loadtests.history import ABNORMAL, OUR_ERROR, End
 from loadtests.pool import Seat
 from loadtests.retry import Backoff, Policy
 from loadtests.session import Session
@@ -27,7 +27,6 @@ __all__ = [
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 CONNECT_TIMEOUT_S = 5.0
-ABNORMAL = 1006
 LEAST_CONNECT_S = 1.0  # however near the time for which the connection is wanted
 NEVER = 1 << 62
 
@@ -421,20 +420,13 @@ class Conversation:
 
     def depart(self, until_ns: int, *, reset: bool) -> Steps[None]:
         """The user's own doing: away until a time, whatever is under way. ``reset``: by a RST and without a word."""
-        session, now_ns = self.session, self._now_ns
+        session = self.session
         if session.open:
-            self._closing, self._leave_ns = True, 0
             session.part()
-            if reset:
-                self._line.abort(reset=True)
-            else:
-                yield Hangup(1000, "")
-            if session.open:
-                self.closed(ABNORMAL if reset else 1000, "", now_ns())
+            yield from self._part(reset=reset)
             if self._contract.file.turn.interrupted == "abandoned":
-                session.give_up(now_ns(), End.ABANDONED)
-        while not self._over() and now_ns() < until_ns:
-            yield Wait(until_ns)
+                session.give_up(self._now_ns(), End.ABANDONED)
+        yield from self._stay_away(until_ns)
 
     def come_back(self) -> Steps[bool]:
         """Be connected again, within the recovery budget; what is under way has that budget once more."""
@@ -537,14 +529,22 @@ class Conversation:
 
     def _leave(self, until_ns: int) -> Steps[None]:
         """Say goodbye, as one who closes the page, and stay away for a while, but not beyond a time."""
-        self._leave_ns = 0
-        self._closing = True
-        yield Hangup(1000, "")
+        yield from self._part(reset=False)
+        yield from self._stay_away(min(self._now_ns() + self._away_ns, max(until_ns, self._now_ns())))
+
+    def _part(self, *, reset: bool) -> Steps[None]:
+        """End the connection, of one's own will."""
+        self._closing, self._leave_ns = True, 0
+        if reset:
+            self._line.abort(reset=True)
+        else:
+            yield Hangup(1000, "")
         if self.session.open:
-            self.session.closed(self._now_ns(), 1000, "", ours=True)
-        back_ns = min(self._now_ns() + self._away_ns, max(until_ns, self._now_ns()))
-        while not self._over() and self._now_ns() < back_ns:
-            yield Wait(back_ns)
+            self.closed(ABNORMAL if reset else 1000, "", self._now_ns())
+
+    def _stay_away(self, until_ns: int) -> Steps[None]:
+        while not self._over() and self._now_ns() < until_ns:
+            yield Wait(until_ns)
 
     def stop(self) -> Steps[None]:
         """Say goodbye and settle. Idempotent."""

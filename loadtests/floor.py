@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import subprocess
 import sys
 import time
@@ -45,7 +46,8 @@ def measured() -> Floor | None:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as echo:
         try:
-            port = echo.stdout.readline().strip() if echo.stdout is not None else ""
+            ready = select.select([echo.stdout], [], [], LIMIT_S)[0] if echo.stdout is not None else []
+            port = ready[0].readline().strip() if ready else ""
             return _round_trips(int(port)) if port else None
         except (DialError, OSError, ValueError):
             return None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 __all__ = [
+    "ABNORMAL",
     "COHORTS",
     "DTYPE",
     "NODE_LABEL",
@@ -116,6 +117,7 @@ class Flag(IntFlag):
 
 
 UNKNOWN_TURN = 0xFFFF_FFFF
+ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 OUR_ERROR = -1  # in place of a close code: a mistake of this program, and never the backend's
 
 #: What a terminal event says of its turn; its number, plus one, is the row's ``code``.

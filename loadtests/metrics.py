@@ -24,6 +24,7 @@ from loadtests.errors import ConfigError
 
 __all__ = [
     "CHECKER_IDS",
+    "JOURNEYS",
     "NO_FAULT",
     "STREAM",
     "Gate",
@@ -48,6 +49,8 @@ NO_FAULT = "none"
 Unit = Literal["ms", "per_s", "share", "count"]
 #: metrics of answers that come in chunks: the first one, the time between two, the longest of a turn, chunks a second
 STREAM: dict[str, Unit] = {"stream.ttft": "ms", "stream.gap": "ms", "stream.stall": "ms", "stream.rate": "per_s"}
+#: of journeys, and not of turns
+JOURNEYS = ("journey.success", "journey.total")
 FIXED: dict[str, Unit] = {
     "connect.ready": "ms",
     "turn.total": "ms",

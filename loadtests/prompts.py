@@ -76,12 +76,9 @@ class Expectation:
 
 def spoken(prompts: Sequence[str | Prompt]) -> Sequence[Prompt]:
     """A text is a prompt without more; what is spoken already is the same list, so that thousands of users share one."""
-    found = [one for one in prompts if not isinstance(one, str)]
-    return (
-        cast("Sequence[Prompt]", prompts)
-        if len(found) == len(prompts)
-        else [Prompt(o) if isinstance(o, str) else o for o in prompts]
-    )
+    if not any(isinstance(one, str) for one in prompts):
+        return cast("Sequence[Prompt]", prompts)
+    return [Prompt(one) if isinstance(one, str) else one for one in prompts]
 
 
 class Prompter:

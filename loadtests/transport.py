@@ -36,9 +36,9 @@ from websockets.uri import parse_uri
 
 from loadtests.dial import Dial
 from loadtests.framing import KEY_BYTES, Splitter, Texts, masked_text
-from loadtests.history import OUR_ERROR
+from loadtests.history import ABNORMAL, OUR_ERROR
 
-__all__ = ["ABNORMAL", "Connection", "DialError", "Timing"]
+__all__ = ["Connection", "DialError", "Timing"]
 
 READ_BYTES = 65_536
 LIMIT_BYTES = 16 * 1024 * 1024
@@ -46,7 +46,6 @@ HEAD_LIMIT_BYTES = 65_536
 BODY_SHOWN_BYTES = 4096  # cut shorter only once it has been redacted
 CLOSE_WAIT_S = 1.0
 KEYS = 64  # masking keys fetched at once
-ABNORMAL = 1006  # RFC 6455 7.1.5: no close frame was received
 plain_getaddrinfo: Any = gevent.monkey.get_original("socket", "getaddrinfo")
 plain_socket: Any = gevent.monkey.get_original("socket", "socket")
 _READ, _WRITE = 1, 2

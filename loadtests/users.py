@@ -41,6 +41,8 @@ class ChatUser(User):
     abstract = True
     prompts: ClassVar[Sequence[str]] = ()
     pace_ms: ClassVar[int] = 0
+    #: it has a conversation: the test could start, and its process was given no more users than are its own
+    _talks = False
 
     def content(self) -> str | Ask:
         """The next message: a text, or an ``Ask`` with what is expected of the answer."""
@@ -51,7 +53,6 @@ class ChatUser(User):
         if self.environment.gauntlet is None:
             return  # the test could not start, and has said why
         self._process: LoadProcess = self.environment.gauntlet
-        self._talks = False
         if (made := self._process.chat()) is None:
             return
         self._number, self._chat = made
@@ -65,7 +66,7 @@ class ChatUser(User):
     @task
     def converse(self) -> None:
         """The user's only task, and its last: thousands who are through would each have to be ended, and are not there to be."""
-        if self.environment.gauntlet is not None and self._talks:
+        if self._talks:
             self.live()
         raise StopUser
 
@@ -76,7 +77,7 @@ class ChatUser(User):
         )
 
     def on_stop(self) -> None:
-        if self.environment.gauntlet is not None and self._talks:
+        if self._talks:
             self._chat.cut()
 
 

@@ -65,7 +65,7 @@ def _as_they_came(data: RunData, turns: pd.DataFrame) -> pd.DataFrame:
     sent = turns[["intended_s", "cohort", "kind", "phase", "place", "step"]].assign(sent=True)
     lost = pd.DataFrame(
         {
-            "intended_s": (drops["intended"] - data.start_ns) / 1e9,
+            "intended_s": (drops["intended"] - data.start_ns) / NS_PER_S,
             "cohort": [COHORTS[number] for number in drops["cohort"]],
             "kind": kinds_in(data, drops["session"].tolist()),
             "phase": "",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loadtests.metrics import NO_FAULT, STREAM, Gate, gap_of
+from loadtests.metrics import JOURNEYS, NO_FAULT, STREAM, Gate, gap_of
 from reports import streams
 from reports.endings import GOOD, LEFT_OUT
 from reports.judgement import GateResult, GateVerdict
@@ -28,7 +28,6 @@ __all__ = ["Measured", "bounds", "judge_gate", "percentile", "turns_needed"]
 PARTIAL = tuple(name for name in GOOD if name != "ok")
 HIT = ("during", "grace")
 MOST_STEPS = 3
-JOURNEYS = ("journey.success", "journey.total")
 #: fates of journeys, and those of them that say something
 DONE = "done"
 DECIDED = (DONE, "failed")

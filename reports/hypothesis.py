@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadtests.history import ABNORMAL
 from reports.judgement import Cause, ExperimentResult, Verdict
 from reports.peers import PeerFinding
 from reports.recovery import Recovery
 
 __all__ = ["expected_reconnects", "experiment_result", "unexpected"]
 
-#: how a connection ended that nobody closed
-NOBODY = 1006
 NONE, SOME, ANY = "none", "some", "any"
 
 
@@ -32,7 +31,7 @@ def unexpected(recovered: Iterable[Recovery], told: frozenset[int]) -> tuple[lis
         outage = one.outage
         if outage.close_row in told:
             continue
-        if outage.code == NOBODY:
+        if outage.code == ABNORMAL:
             broken += 1
             continue
         text = (

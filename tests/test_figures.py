@@ -39,6 +39,10 @@ RESULTS = {
     "truth": ROOT / "tests" / "benchmarks" / "results" / "truth.json",
 }
 CHECKED = {"cmd": "every checker, every event recorded", "gatling": "type", "artillery": "nothing", "k6": "nothing"}
+PEER_MODES = {
+    "burst": "µs an event", "paced": "µs an event paced", "memory": "KB a session", "tls": "µs an event over TLS",
+    "deflate": "µs an event compressed", "chunks": "µs a chunk",
+}  # fmt: skip
 HAPPENED = {
     "whole": "nothing", "killed": "a worker host was killed", "cut-worker": "a worker host's link was cut for 5 s under load",
     "cut-master": "the master's link was cut for 5 s under load", "cut-collecting": "a link was cut for 5 s while rows were collected",
@@ -247,19 +251,20 @@ def judge_figures(record: dict) -> str:
 
 
 def peer_figures(record: dict) -> str:
-    """The table of ``make bench``."""
-    rows = sorted(record["burst"].items(), key=lambda item: item[1]["us_per_event_min"])
-    lines = ["| client | µs an event, minimum (median) of 3 | peak MB | what it checks |", "|---|---|---|---|"]
-    for peer, row in rows:
-        figures = f"{row['us_per_event_min']:.1f} ({row['us_per_event_median']:.1f})"
-        lines.append(f"| {NAMES[peer]} | {figures} | {row['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work.",
-        ]
-    )
+    """The table of ``make bench PART=peers``: what was measured of all peers, and below it what was of ours alone."""
+    shared = [mode for mode in PEER_MODES if len(record.get(mode, ())) > 1]
+    heads = [f"{PEER_MODES[mode]}, minimum (median) of 3" for mode in shared]
+    lines = [f"| client | {' | '.join(heads)} | peak MB in burst | what it checks |", "|---" * (len(heads) + 3) + "|"]
+    for peer, burst in sorted(record["burst"].items(), key=lambda item: item[1]["min"]):
+        cells = [_least(record[mode][peer]) for mode in shared]
+        lines.append(f"| {NAMES[peer]} | {' | '.join(cells)} | {burst['peak_rss_mb']:.0f} | {CHECKED[peer]} |")
+    alone = [f"{PEER_MODES[m]} {_least(record[m]['cmd'])}" for m in PEER_MODES if m in record and m not in shared]
+    told = f"Measured at commit `{record['commit']}`, {record['host']['cores']} cores shared with other work."
+    return "\n".join([*lines, "", " ".join([told, *([f"Gauntlet alone: {', '.join(alone)}."] if alone else [])])])
+
+
+def _least(one: dict) -> str:
+    return f"{one['min']:.1f} ({one['median']:.1f})"
 
 
 def truth_figures(record: dict) -> str:

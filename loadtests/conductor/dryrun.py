@@ -14,7 +14,7 @@ from loadtests.cohorts import size
 from loadtests.conductor.options import Prepared
 from loadtests.conductor.planning import FORMS
 from loadtests.journey import in_words
-from loadtests.metrics import NO_FAULT, Gate
+from loadtests.metrics import JOURNEYS, NO_FAULT, Gate
 from loadtests.scenario import Phase, Scenario
 from loadtests.workload import kinds_of
 
@@ -64,7 +64,7 @@ def _absent(gate: Gate, prepared: Prepared) -> str:
         return "this run has no such fault"
     if gate.selector.name == "arrivals.achieved" and prepared.scenario.arrivals.model == "closed":
         return "users of a closed workload plan no arrivals"
-    if gate.selector.name.startswith("journey.") and not prepared.scenario.journeys:
+    if gate.selector.name in JOURNEYS and not prepared.scenario.journeys:
         return "this scenario has no journeys"
     if gate.selector.name == "recovery.session" and not any(window.fault.disconnects for window in windows):
         return "no fault cuts connections"
@@ -92,10 +92,9 @@ def _samples(gate: Gate, prepared: Prepared, turns: int | None) -> int | None:
         return sum(w.fault.disconnects for w in named) * size(users, prepared.scenario.treated_share)
     if turns is None:
         return None
-    if gate.selector.name.startswith("journey.") or (
-        gate.selector.name == "arrivals.achieved" and prepared.scenario.journeys
-    ):
-        turns = _arrivals(prepared, journeys=gate.selector.name.startswith("journey."))
+    of_journeys = gate.selector.name in JOURNEYS
+    if of_journeys or (gate.selector.name == "arrivals.achieved" and prepared.scenario.journeys):
+        turns = _arrivals(prepared, journeys=of_journeys)
     share = _share(labels, prepared, by_fault=gate.selector.name != "arrivals.achieved") * _share_of_kind(
         labels, prepared
     )
@@ -145,9 +144,9 @@ def _arrivals(prepared: Prepared, *, journeys: bool) -> int:
 def _journeys(scenario: Scenario) -> list[str]:
     """What users do each time, step by step."""
     found = []
-    for place, steps in scenario.journeys:
-        whose = "" if place == "journey" else f" of {scenario.mix[int(place[4 : place.index(']')])].name}"
-        found.append(f"journey{whose}")
+    every = [("", scenario.journey), *((f" of {kind.name}", kind.journey or []) for kind in scenario.mix)]
+    for whose, steps in every:
+        found += [f"journey{whose}"] if steps else []
         found += [f"  {number:>3}  {in_words(step)}" for number, step in enumerate(steps, 1)]
     return found
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from chaos.plan import Window
     from loadtests.conductor.options import Prepared, RunOptions
 
-__all__ = ["bound_to", "check_hosts", "same_of"]
+__all__ = ["COME_S", "LOST_S", "bound_to", "check_hosts", "same_of"]
 
 LOOPBACK = "127.0.0.1"
+#: so long each side waits for the other to come, and goes on without a word of it; a link may be cut for less
+COME_S, LOST_S = 300.0, 20.0
 
 
 def check_hosts(options: RunOptions, windows: Iterable[Window] = ()) -> None:
@@ -28,29 +30,18 @@ def check_hosts(options: RunOptions, windows: Iterable[Window] = ()) -> None:
     Raises:
         ConfigError: options that contradict each other, or that no run on several hosts can have.
     """
+    option = "--worker" if options.worker else "--master"
     if options.master and options.worker:
         raise ConfigError("--worker", "", "this host is the master already", "--master or --worker")
-    if not options.master and (options.workers or options.bind):
-        if options.worker and not options.bind:
-            return _check_all(options, windows)
-        raise ConfigError("--workers" if options.workers else "--bind", "", "is the master's", "--master with it")
+    if not options.master and (options.bind or (options.workers and not options.worker)):
+        raise ConfigError("--bind" if options.bind else "--workers", "", "is the master's", "--master with it")
     if options.master:
         if options.workers < 1:
             raise ConfigError("--workers", "", f"{options.workers}", "how many worker hosts to wait for, at least 1")
         if options.web:
             raise ConfigError("--web", "", "the master has no users", "--web on a worker host")
         bound_to(options)
-    return _check_all(options, windows)
-
-
-def _check_all(options: RunOptions, windows: Iterable[Window]) -> None:
-    """What holds for all hosts of a run.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    option = "--worker" if options.worker else "--master"
-    if options.worker:
+    else:
         address_of(options.worker, "--worker")
     if not options.target:
         raise ConfigError(option, "", "the embedded backend is on one host's loopback", "--target with it")

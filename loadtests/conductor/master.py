@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from loadtests.conductor.hostoptions import bound_to, same_of
+from loadtests.conductor.hostoptions import COME_S, LOST_S, bound_to, same_of
 from loadtests.conductor.run import DRAIN_MARGIN_S, NS_PER_S, WORKERS_UP_S, Conductor
 from loadtests.conductor.watch import Disorder, await_all
 from loadtests.errors import PreflightError
@@ -16,12 +16,8 @@ from loadtests.hosts.roster import Host, Roster
 from loadtests.hosts.server import Door
 from loadtests.hosts.wire import TOKEN_VARIABLE, take_token
 
-__all__ = ["LOST_S", "Master"]
+__all__ = ["Master"]
 
-#: so long worker hosts may take to come
-COME_S = 300.0
-#: whoever was not heard of for so long is given up; a link may be cut for less
-LOST_S = 20.0
 #: whoever is heard of and delivers nothing for so long is given up too
 STALL_S = 60.0
 POLL_S = 0.05
@@ -50,7 +46,7 @@ class Master(Conductor):
         try:
             await_all(
                 lambda: roster.all_in("joined", "ready", "running"), COME_S,
-                f"not all {expected} worker hosts came within {COME_S:g} s", (self._broken,), _nothing,
+                f"not all {expected} worker hosts came within {COME_S:g} s", (self._broken,),
             )  # fmt: skip
             self._facts["workers"] = roster.assign(self._papers.nonce)
             for one in roster.hosts:
@@ -58,7 +54,7 @@ class Master(Conductor):
             rate_per_s = p.scenario.limits.connects_per_s
             await_all(
                 lambda: roster.all_in("ready"), WORKERS_UP_S + (p.scenario.users / rate_per_s if rate_per_s else 0),
-                "the worker hosts did not become ready", (self._broken,), _nothing,
+                "the worker hosts did not become ready", (self._broken,),
             )  # fmt: skip
         except Disorder as error:
             raise PreflightError("worker hosts", str(error)) from None
@@ -91,7 +87,6 @@ class Master(Conductor):
             self._drain_s + LOST_S,
             "users did not come to an end",
             (self._broken,),
-            _nothing,
         )
 
     def _finish(self) -> None:
@@ -146,7 +141,3 @@ def _wait(done: Any) -> None:
     deadline = time.monotonic() + LOST_S
     while not done() and time.monotonic() < deadline:
         time.sleep(POLL_S)
-
-
-def _nothing() -> None:
-    """There is no progress to show yet."""

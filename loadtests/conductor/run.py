@@ -245,7 +245,7 @@ class Conductor:
         watched = (self._broken, self._lookout_now, lambda: bypass.trouble(time.monotonic()), self._stop_now)
         await_all(
             lambda: self._marks("up") >= options.processes, WORKERS_UP_S + (users / rate_per_s if rate_per_s else 0),
-            "the load processes did not start", watched[:1], _nothing,
+            "the load processes did not start", watched[:1],
         )  # fmt: skip
         self._rig.watch(self._target, self._backend)
         start_ns = self._set_start()
@@ -307,7 +307,7 @@ class Conductor:
         with contextlib.suppress(Disorder):
             await_all(
                 lambda: self._marks("done") >= self._p.options.processes, self._drain_s, "users did not come to an end",
-                (self._broken,), _nothing,
+                (self._broken,),
             )  # fmt: skip
 
     @property
@@ -349,7 +349,3 @@ class Conductor:
         self._journal.close()
         with contextlib.suppress(OSError):
             manifest.complete(self._dir, self._reason, **self._facts)
-
-
-def _nothing() -> None:
-    """There is no progress to show yet."""

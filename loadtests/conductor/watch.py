@@ -23,9 +23,9 @@ def await_all(
     limit_s: float,
     otherwise: str,
     watched: Sequence[Callable[[], str]],
-    tick: Callable[[], None],
+    tick: Callable[[], None] | None = None,
 ) -> None:
-    """Poll until done. ``watched``: each says what is wrong with its part, or nothing.
+    """Poll until done. ``watched``: each says what is wrong with its part, or nothing. ``tick``: shows how far it is.
 
     Raises:
         Disorder: a part broke, or the time is over (``otherwise``).
@@ -37,5 +37,6 @@ def await_all(
                 raise Disorder(trouble)
         if time.monotonic() > deadline:
             raise Disorder(otherwise)
-        tick()
+        if tick is not None:
+            tick()
         time.sleep(POLL_S)

@@ -18,7 +18,7 @@ import numpy as np
 from loadtests import cohorts, descriptors
 from loadtests.clocks import Alignment, Reading
 from loadtests.conductor.abort import Counter
-from loadtests.conductor.hostoptions import same_of
+from loadtests.conductor.hostoptions import COME_S, LOST_S, same_of
 from loadtests.conductor.papers import Part
 from loadtests.conductor.run import EXIT_CODES, WORKERS_UP_S, Conductor
 from loadtests.conductor.watch import Disorder, await_all
@@ -34,9 +34,6 @@ __all__ = ["Worker"]
 
 BEAT_S = 0.25
 TALLY_S = 1.0
-#: so long a master may be looked for, and an orphan goes on
-COME_S = 300.0
-LOST_S = 20.0
 DELIVER_S = 120.0
 MOST_IN_VAIN = 5
 #: canaries that are not answered by then go on trying, and the run shows it
@@ -93,7 +90,7 @@ class Worker(Conductor):
         threading.Thread(target=self._beat_on, name="beat", daemon=True).start()
         self._say(f"this is {self._orders.host}; waiting for the other hosts")
         try:
-            await_all(lambda: self._orders.first >= 0, COME_S, "not all hosts came", (self._ended_there,), _nothing)
+            await_all(lambda: self._orders.first >= 0, COME_S, "not all hosts came", (self._ended_there,))
         except Disorder as error:
             raise PreflightError("hosts", str(error)) from None
         orders = self._orders
@@ -143,7 +140,6 @@ class Worker(Conductor):
             WORKERS_UP_S + COME_S,
             "the master gave no start",
             (self._broken, self._lookout_now),
-            _nothing,
         )
         start_ns = self._orders.start_ns + before.ahead_ns
         self._late_ms = max(0, math.ceil((time.monotonic_ns() - start_ns) / 1e6))
@@ -256,7 +252,3 @@ def _wrote(rows: Path) -> dict[str, dict[str, int]]:
             kinds = np.bincount(np.fromfile(file, DTYPE, file.stat().st_size // DTYPE.itemsize)["kind"]).tolist()
             found[file.stem] = {RowKind(kind).name: count for kind, count in enumerate(kinds) if count}
     return found
-
-
-def _nothing() -> None:
-    """There is no progress to show yet."""

@@ -15,6 +15,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from loadtests.framing import Splitter
+from loadtests.history import ABNORMAL
 from loadtests.simulation.clock import Clock
 from loadtests.simulation.head import Head
 from loadtests.simulation.network import Road, Socket
@@ -22,7 +23,6 @@ from loadtests.simulation.network import Road, Socket
 __all__ = ["Owner", "Wire"]
 
 LIMIT_BYTES = 16 * 1024 * 1024
-ABNORMAL = 1006
 SWITCHING = b"101"
 URI = parse_uri("ws://simulated/")
 

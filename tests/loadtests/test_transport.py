@@ -29,7 +29,8 @@ from websockets.sync.server import serve
 from loadtests import transport
 from loadtests.contract.schema import Auth, Endpoint
 from loadtests.dial import Dial, Target, tls_context
-from loadtests.transport import ABNORMAL, OUR_ERROR, Connection, DialError
+from loadtests.history import ABNORMAL, OUR_ERROR
+from loadtests.transport import Connection, DialError
 from tests.loadtests.servers import (
     WITHIN_S,
     Authority,
