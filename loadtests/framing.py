@@ -94,7 +94,6 @@ class Splitter:
                 at = self._plain(data, at, at_ns)
                 if at == end:
                     return handed
-                plain = not self.closing  # said so by whoever was just told
             if self._owed:
                 take = min(self._owed, end - at)
                 self._owed -= take
@@ -103,7 +102,7 @@ class Splitter:
                 at += take
                 plain = not self._owed and self._message is None and protocol.state is OPEN
                 continue
-            if not plain and (self.closing or protocol.state is not OPEN):
+            if not plain and protocol.state is not OPEN:
                 self._hand_over(data[at:], at_ns)
                 return True
             left = end - at
@@ -125,7 +124,6 @@ class Splitter:
                     payload = data[at + head : at + whole]
                     self._on_texts((payload,), at_ns, payload)
                     at += whole
-                    plain = not self.closing
                     continue
                 if whole <= COLLECT_BYTES:
                     self._rest = data[at:]

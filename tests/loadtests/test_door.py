@@ -255,6 +255,8 @@ def test_an_answer_longer_than_the_cap_is_refused_and_one_of_just_that_length_is
     Desk.answer = 200, begin.ljust(module.MOST_BODY_BYTES + 1)
     with pytest.raises(DialError, match="longer than 65536 bytes"):
         door(port, TICKET).open({}, 5)
+    status, text = door(port).fetch(TICKET, {}, 5)  # of which nothing is taken
+    assert (status, len(text)) == (200, module.MOST_BODY_BYTES)
 
 
 def test_an_answer_that_drips_is_given_up_in_time() -> None:

@@ -14,7 +14,7 @@ SCRIPT = """
 import json, random
 from locust import stats as of_locust
 import numpy as np
-from loadtests.history import DTYPE, End, RowKind
+from loadtests.history import DTYPE, End, Flag, RowKind
 from loadtests.livestats import TurnFailedError, feed
 from locust.env import Environment
 
@@ -31,21 +31,24 @@ for i, row in enumerate(rows):
         row["kind"], row["event"], row["code"] = RowKind.END, 0, rng.choice(list(End))
     if i % 13 == 0:
         row["kind"] = RowKind.SEND
+    if i % 55 == 0:
+        row["flags"] = Flag.OURS
     told.append((RowKind(int(row["kind"])),
-                 int(row["event"]), int(row["code"]), int(row["intended"]), int(row["received"]), int(row["size"])))
+                 int(row["event"]), int(row["code"]), int(row["intended"]), int(row["received"]), int(row["size"]),
+                 int(row["flags"])))
 
 # The one thing that is not as Locust has it: its buckets are up to a second wide.
 of_locust.bucket_response_time = lambda ms: round(ms) if ms < 10_000 else round(ms / 100) * 100
 bulk, single = Environment().stats, Environment().stats
 half = len(rows) // 2
 counted = feed(bulk, names, rows[:half].tobytes(), 1000.2) + feed(bulk, names, rows[half:].tobytes(), 1001.2)
-for kind, event, code, intended, received, size in told:
+for kind, event, code, intended, received, size, flags in told:
     ms = (received - intended) / 1e6
     if not intended:
         continue
     if kind is RowKind.EVENT and event < len(names) and names[event]:
         single.log_request("EVENT", names[event], ms, size)
-    if kind is RowKind.END and code not in (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED):
+    if kind is RowKind.END and not flags and code not in (End.CUT_BY_STOP, End.IN_DOUBT, End.THROTTLED):
         bad = code in (End.FAILED, End.TIMEOUT, End.ABANDONED)
         name = f"turn {End(code).name.lower()}" if bad else "turn"
         single.log_request("TURN", name, ms, size)

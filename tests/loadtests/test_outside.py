@@ -83,3 +83,10 @@ def test_whoever_looks_imports_nothing_into_its_own_process(folder: Path) -> Non
 def test_a_module_that_ends_python_is_an_error_like_any_other(folder: Path) -> None:
     with pytest.raises(ConfigError, match="outside_quits:f ends Python"):
         check_functions([("journey[1].python", Outside("outside_quits:f", folder=str(folder)))], "mine.yaml")
+
+
+@pytest.mark.parametrize("body", ["return 1", "yield {}"])
+def test_a_function_that_nobody_would_wait_for_is_refused(folder: Path, body: str) -> None:
+    (folder / "outside_async.py").write_text(f"async def f(here):\n    {body}\n")
+    with pytest.raises(ConfigError, match="is async"):
+        load_function(Outside("outside_async:f", folder=str(folder)))

@@ -364,13 +364,24 @@ def test_what_functions_say_is_told_once_and_not_for_each_turn_that_is_dropped(r
 
 def test_who_leaves_while_it_is_cut_off_comes_back_first(road: Road) -> None:
     """How long the outage lasts is the network's, and how long the user is away its own."""
-    road.at(300, lambda: road.cut(1006))
-    road.travel("[{send: a}, {await: done}, {think: {ms: [400, 400]}}, {disconnect: {for_ms: 9000}}, {send: b}]")
+
+    def cut() -> None:
+        road.failures = [Failure(-111, "refused")] * 6
+        road.cut(1006)
+
+    road.at(300, cut)
+    road.travel("[{send: a}, {await: done}, {think: {ms: [320, 320]}}, {disconnect: {for_ms: 9000}}, {send: b}]")
     assert road.fates == [Fate.DONE]
-    dials = [int(row["received"]) for row in road.of_kind(RowKind.DIAL)]
-    assert len(dials) == 3
-    assert dials[1] < 1000 * MS
-    assert dials[2] > 9000 * MS
+    readies = [int(row["received"]) for row in road.of_kind(RowKind.READY)]
+    assert len(readies) == 3
+    assert 346 * MS < readies[1] < 9000 * MS < readies[2]
+
+
+def test_frames_of_a_turn_that_is_over_are_not_held_until_the_next(road: Road) -> None:
+    traveller = road.traveller("[{send: a}, {await: done}]")
+    road.run(traveller.perform(0, 500 * MS, 60_000 * MS))
+    assert traveller._latest is not None
+    assert traveller._latest.frames == []
 
 
 def test_a_message_that_its_own_user_threw_away_is_no_finding(tmp_path: Path) -> None:

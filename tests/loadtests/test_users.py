@@ -47,6 +47,7 @@ SCRIPT = """
 import json
 from types import SimpleNamespace
 from locust.env import Environment
+from locust.exception import StopUser
 from loadtests.users import ChatUser
 from loadtests.prompts import Interference, Prompter
 
@@ -66,10 +67,22 @@ def said(kind):
     user._prompter = Prompter(kind.prompts or ["x", "y"], 1, 1, never, never)
     return [one if isinstance(one, str) else one.content for one in (user.content() for _ in range(4))]
 
-print(json.dumps([said(Mine), said(Own), said(Plain)]))
+def lives():
+    # How often a user lives until it is over.
+    user = Plain(Environment())
+    user._talks, lived = True, []
+    user.live = lambda: lived.append(1)
+    try:
+        for _ in range(3):
+            user.converse()
+    except StopUser:
+        pass
+    return len(lived)
+
+print(json.dumps([said(Mine), said(Own), said(Plain), lives()]))
 """
 
 
-def test_users_say_their_own_prompts_or_those_of_the_scenario() -> None:
+def test_users_say_their_own_prompts_or_those_of_the_scenario_and_live_once() -> None:
     done = subprocess.run([sys.executable, "-P", "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout) == [["c", "a", "b", "c"], ["always this"] * 4, ["x", "y", "x", "y"]]
+    assert json.loads(done.stdout) == [["c", "a", "b", "c"], ["always this"] * 4, ["x", "y", "x", "y"], 1]

@@ -126,6 +126,14 @@ def test_whatever_is_missing_of_a_journey_unbalances_them(data: RunData, kind: R
     assert not books_of(replace(whole, rows=np.delete(whole.rows, first))).balanced
 
 
+def test_a_plain_run_whose_users_were_ended_in_the_middle_of_journeys_balances(data: RunData) -> None:
+    one = travelled(data)
+    rows = one.rows[one.rows["kind"] != RowKind.JOURNEY]
+    for kind, balanced in (("plain-locust", True), ("run", False)):
+        cut = replace(one, rows=rows, manifest={**one.manifest, "kind": kind})
+        assert books_of(cut).balanced is balanced
+
+
 def test_a_journey_that_was_begun_at_another_time_than_it_was_meant_for_unbalances_them(data: RunData) -> None:
     whole = travelled(data)
     rows = whole.rows.copy()
